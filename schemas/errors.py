@@ -1,0 +1,46 @@
+"""Errors that a person can act on, and the exit codes that carry them. Bugs are ordinary exceptions."""
+
+EXIT_USAGE = 2
+EXIT_BAD_INPUT = 65
+EXIT_TRY_AGAIN = 75
+EXIT_STOPPED = 143
+
+
+class MeltlakeError(Exception):
+    """Something a person must act on: what is wrong where, and what to do.
+
+    Parameters
+    ----------
+    problem
+        Where, what was needed and what was found, as one sentence.
+    remedy
+        What to do about it, as one sentence.
+    """
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class UnreadableFile(MeltlakeError):
+    """A file that no reader can take frames from; the reason is `problem`."""
+
+
+class TryAgainLater(MeltlakeError):
+    """Something is busy or not there yet; the same command may succeed later."""
+
+    exit_code = EXIT_TRY_AGAIN
+
+
+class StoppedBySignal(BaseException):  # as KeyboardInterrupt: no handler of errors may swallow it
+    """SIGTERM arrived and the work was stopped in an orderly way."""
+
+    exit_code = EXIT_STOPPED
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy

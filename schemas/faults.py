@@ -1,0 +1,16 @@
+"""Why a frame that was read must not be trained on: reason codes and what they mean. Acceptance rules are expectations."""
+
+FAULTS: dict[str, str] = {
+    "positions_not_finite": "the table of positions holds a value that is not a number (NaN, asterisks, damaged text)",
+    "forces_not_finite": "the table of forces holds a value that is not a number (NaN, asterisks, damaged text)",
+    "row_count_wrong": "the table of positions or forces does not have one row per atom",
+    "cell_missing": "the step has no lattice vectors",
+    "cell_not_finite": "a lattice vector holds a value that is not a number",
+    "energy_missing": "the step has positions and forces but no free energy",
+    "energy_not_finite": "the free energy is not a number",
+    "energy_and_forces_zero": "the energy and all forces are exactly zero: an untrained force field, or a step never computed",
+    "energy_ambiguous": "with PSTRESS the file does not tell the free energy from the enthalpy",
+    "stress_not_finite": "the stress holds a value that is not a number",
+    "no_electronic_steps": "no electronic step was done: the numbers are not an ab initio result",
+    "ionic_counter_missing": "a line with the ionic counter is missing, so this frame's step number is not known",
+}

@@ -1,0 +1,205 @@
+"""What a reader gives: a run's header, batches of frames, and how the reading ended. No files, no formulas."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int32]
+
+Ensemble = Literal["nve", "nvt", "npt", "relaxation", "static", "unknown"]
+ScfVerdict = Literal["converged", "unconverged", "suspect", "unknown"]
+LabelSource = Literal["dft", "vasp_mlff", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOfTheory:
+    """What makes two energies comparable; unknown parts are None."""
+
+    functional: str | None = None
+    encut_ev: float | None = None
+    ismear: int | None = None
+    sigma_ev: float | None = None
+    ispin: int | None = None
+    k_points: str | None = None
+    vdw: str | None = None
+    potcar_titles: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The part that is common to runs of different elements, as one line; POTCAR titles are compared apart."""
+        parts = {
+            "functional": self.functional,
+            "ENCUT": _plain(self.encut_ev),
+            "ISMEAR": _plain(self.ismear),
+            "SIGMA": _plain(self.sigma_ev),
+            "ISPIN": _plain(self.ispin),
+            "k-points": self.k_points,
+            "vdW": self.vdw,
+        }
+        return " ".join(f"{key}={value}" for key, value in parts.items() if value is not None) or "unknown"
+
+
+def _plain(number: float | int | None) -> str | None:
+    return None if number is None else f"{number:g}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """What holds for every frame of a run."""
+
+    source_format: str
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,), in the order of the file."""
+    ensemble: Ensemble = "unknown"
+    code_version: str | None = None
+    """VASP's version for an AIMD run, LAMMPS's for a simulation."""
+    time_step_fs: float | None = None
+    """Time between consecutive ionic steps; None when the run is not molecular dynamics."""
+    temperature_target_k: float | None = None
+    external_pressure_target_kbar: float = 0.0
+    nelm: int | None = None
+    ediff_ev: float | None = None
+    isif: int | None = None
+    level_of_theory: LevelOfTheory = LevelOfTheory()
+    synthetic: bool = False
+    origin: Literal["aimd", "dnnp"] = "aimd"
+    potential_id: str | None = None
+    """The potential that drove a simulation; None for AIMD."""
+    protocol: str | None = None
+    """The simulation protocol (twin, nvt, npt, performance); None for AIMD."""
+    parent_run_id: str | None = None
+    """The AIMD run whose frame a simulation started from; None for AIMD."""
+    run_id: str | None = None
+    """Set by files that know their run (a simulation); None lets the lake name the run by content."""
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.atomic_numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameBatch:
+    """Consecutive frames of one run. The first axis of every array is the frame; NaN means "not in the file".
+
+    Nothing is left out: a frame that must not be trained on is here with its `faults`.
+    """
+
+    ionic_step: Integers
+    """(n_frames,), as counted by the file, from 1."""
+    segment: Integers
+    """(n_frames,), 0 for the first run in a file, 1 for the next one appended to it, and so on."""
+    cell_angstrom: Floats
+    """(n_frames, 3, 3), rows a, b, c."""
+    positions_angstrom: Floats
+    """(n_frames, n_atoms, 3), Cartesian, as the file has them (not wrapped)."""
+    forces_ev_per_angstrom: Floats
+    """(n_frames, n_atoms, 3)."""
+    energy_ev: Floats
+    """(n_frames,), the free energy, conjugate to the forces."""
+    energy_sigma0_ev: Floats
+    energy_without_entropy_ev: Floats
+    virial_ev: Floats
+    """(n_frames, 3, 3), positive trace when the melt pushes outward; no ionic kinetic part."""
+    temperature_k: Floats
+    scf_steps: Integers
+    """(n_frames,), electronic steps; -1 where unknown."""
+    scf_verdict: NDArray[np.str_]
+    """(n_frames,), one of `ScfVerdict`."""
+    label_source: NDArray[np.str_]
+    """(n_frames,), one of `LabelSource`."""
+    faults: tuple[tuple[str, ...], ...]
+    """One tuple of reason codes per frame, such as `forces_not_finite`; empty when the frame was read whole."""
+    velocities_angstrom_per_fs: Floats | None = None
+    """(n_frames, n_atoms, 3); None when the file stores none."""
+
+    def __post_init__(self) -> None:
+        n_frames, n_atoms = self.positions_angstrom.shape[:2]
+        shapes = {
+            "ionic_step": (n_frames,),
+            "segment": (n_frames,),
+            "cell_angstrom": (n_frames, 3, 3),
+            "positions_angstrom": (n_frames, n_atoms, 3),
+            "forces_ev_per_angstrom": (n_frames, n_atoms, 3),
+            "energy_ev": (n_frames,),
+            "energy_sigma0_ev": (n_frames,),
+            "energy_without_entropy_ev": (n_frames,),
+            "virial_ev": (n_frames, 3, 3),
+            "temperature_k": (n_frames,),
+            "scf_steps": (n_frames,),
+            "scf_verdict": (n_frames,),
+            "label_source": (n_frames,),
+        }
+        for name, shape in shapes.items():
+            if (found := getattr(self, name).shape) != shape:
+                raise ValueError(f"FrameBatch.{name}: needed shape {shape}, found {found}")
+        if len(self.faults) != n_frames:
+            raise ValueError(f"FrameBatch.faults: needed {n_frames} entries, found {len(self.faults)}")
+        velocities = self.velocities_angstrom_per_fs
+        if velocities is not None and velocities.shape != (n_frames, n_atoms, 3):
+            raise ValueError(f"FrameBatch.velocities_angstrom_per_fs: found shape {velocities.shape}")
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.energy_ev)
+
+
+@dataclass(slots=True)
+class ReadingOutcome:
+    """How the reading of a file ended; complete only after the last batch was taken."""
+
+    complete: bool = False
+    """The file ends where its program ends it; False for a killed, cut or still growing run."""
+    n_ionic_steps: int = 0
+    """Ionic steps that were begun, whether or not a complete frame came of them."""
+    n_energy_only: int = 0
+    """Steps with an energy but without positions or forces (VASP with NWRITE = 0)."""
+    n_incomplete: int = 0
+    """Steps that were begun and never finished."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about the file that a person should know."""
+
+
+class RunReader(Protocol):
+    """One opened run: a header, its frames in file order, and, after the last batch, the outcome.
+
+    Duties: yield every complete frame exactly once and in file order; flag what must not be trained on instead
+    of leaving it out; keep memory flat in the size of the file; raise `UnreadableFile` for a file that holds
+    no frame that can be trusted, with a reason that a person understands.
+    """
+
+    header: RunHeader
+    outcome: ReadingOutcome
+
+    def batches(self) -> Iterator[FrameBatch]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trajectory:
+    """The ordered frames of one run, in memory, as observables need them. Rejected frames stay on the time axis."""
+
+    run_id: str
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,)."""
+    time_fs: Floats
+    """(n_frames,); NaN when the run has no time axis."""
+    cell_angstrom: Floats
+    """(n_frames, 3, 3)."""
+    positions_angstrom: Floats
+    """(n_frames, n_atoms, 3)."""
+    energy_ev: Floats
+    virial_ev: Floats
+    """(n_frames, 3, 3); NaN when the run has no stress."""
+    temperature_k: Floats
+    velocities_angstrom_per_fs: Floats | None = None
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.energy_ev)
+
+    @property
+    def n_atoms(self) -> int:
+        return len(self.atomic_numbers)

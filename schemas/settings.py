@@ -1,0 +1,49 @@
+"""Where things are. One object, made once by the command line; nothing else looks at the environment."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+HOME = Path(".meltlake")
+
+
+class Settings(BaseModel):
+    """Locations of the lake, the landing zone and the published warehouse."""
+
+    model_config = ConfigDict(frozen=True)
+
+    lake: str = str(HOME / "lake")
+    landing: str = str(HOME / "landing")
+    warehouse: str = ""
+
+    @classmethod
+    def from_mapping(cls, environment: Mapping[str, str], **options: str | None) -> Self:
+        """Options win over `MELTLAKE_LAKE`, `MELTLAKE_LANDING`, `MELTLAKE_WAREHOUSE`; those over the defaults."""
+        chosen = {name: environment.get(f"MELTLAKE_{name.upper()}") for name in ("lake", "landing", "warehouse")}
+        chosen |= {name: value for name, value in options.items() if value}
+        settings = cls(**{name: value for name, value in chosen.items() if value})
+        return settings.model_copy(update={"warehouse": settings.warehouse or str(settings.home / "warehouse.duckdb")})
+
+    @property
+    def home(self) -> Path:
+        """The folder beside the lake that holds the warehouse, reports and the embedded Airflow."""
+        return Path(self.lake).parent
+
+    @property
+    def artifacts(self) -> Path:
+        """Training sets, potentials and simulations: files that tables point to."""
+        return Path(self.lake) / "artifacts"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same settings as environment variables with absolute paths, for a process started elsewhere."""
+        return {
+            f"MELTLAKE_{name.upper()}": _absolute(value)
+            for name, value in (("lake", self.lake), ("landing", self.landing), ("warehouse", self.warehouse))
+        }
+
+
+def _absolute(location: str) -> str:
+    return location if "://" in location else str(Path(location).absolute())

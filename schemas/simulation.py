@@ -1,0 +1,148 @@
+"""What a person asks for when a potential is run, what is then decided, and what is kept beside the trajectory.
+
+Choosing the start frame and writing LAMMPS input belong in `operators`.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from schemas.composition import canonical_composition
+from schemas.elements import atomic_number
+from schemas.frames import Ensemble
+from schemas.ids import content_id
+
+Protocol = Literal["twin", "nvt", "npt", "performance"]
+Outcome = Literal["running", "finished", "unphysical"]
+
+N_ATOMS_TIMED = 4096
+"""Size at which the paper times its potentials."""
+
+WARM_UP_STEPS = 200
+"""Steps of a `performance` run that are not timed: the first ones allocate memory and fill caches."""
+
+
+class SimulationRequest(BaseModel):
+    """A simulation as it is asked for; what is left None is decided by the protocol and by the run it starts from.
+
+    `twin` repeats an AIMD run (its cell, temperature, time step, number of frames); `nvt` and `npt` measure properties;
+    `performance` times the potential and keeps no trajectory.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Protocol
+    composition: str
+    temperature_k: float | None = Field(default=None, gt=0)
+    n_steps: int | None = Field(default=None, gt=0)
+    """Steps after equilibration; for a twin an upper bound."""
+    equilibration_fs: float | None = Field(default=None, ge=0)
+    replicate: int | None = Field(default=None, ge=1, le=16)
+    """Copies of the start cell along each of its vectors."""
+    seed: int = Field(default=1, ge=1, le=900_000_000)
+    sample_fs: float | None = Field(default=None, gt=0)
+    time_step_fs: float | None = Field(default=None, gt=0)
+    pressure_gpa: float = 0.0
+
+    @field_validator("composition")
+    @classmethod
+    def _is_canonical(cls, label: str) -> str:
+        return canonical_composition(label)
+
+
+class SimulationPlan(BaseModel):
+    """A request with everything decided. It names the run, so two requests that come to the same are one simulation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Protocol
+    composition: str
+    temperature_k: float = Field(gt=0)
+    time_step_fs: float = Field(gt=0)
+    n_equilibration_steps: int = Field(ge=0)
+    n_production_steps: int = Field(gt=0)
+    steps_per_frame: int = Field(gt=0)
+    replicate: int = Field(ge=1)
+    seed: int
+    pressure_gpa: float
+
+    @property
+    def ensemble(self) -> Ensemble:
+        return "npt" if self.protocol == "npt" else "nvt"
+
+    @property
+    def n_steps(self) -> int:
+        """All steps, equilibration included."""
+        return self.n_equilibration_steps + self.n_production_steps
+
+    @property
+    def sample_fs(self) -> float:
+        """Time between saved frames."""
+        return self.steps_per_frame * self.time_step_fs
+
+    @property
+    def keeps_frames(self) -> bool:
+        return self.protocol != "performance"
+
+
+class StartFrame(BaseModel):
+    """Where a simulation starts: a frame of the lake, and how it was changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parent_run_id: str
+    frame: int
+    parent_composition: str
+    """Differs from the simulation's composition when atoms were exchanged for other elements."""
+
+
+class SimulationCard(BaseModel):
+    """`simulation.json`: what a folder with a simulation is. It makes the folder a run that the lake can take in."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: str
+    potential_id: str
+    potential_sha256: str
+    plan: SimulationPlan
+    start: StartFrame
+    type_map: tuple[str, ...]
+    """Element of LAMMPS type 1, 2, ..."""
+    counts: dict[str, int]
+    n_atoms: int
+    synthetic: bool = False
+    """The run it starts from is synthetic."""
+    outcome: Outcome = "running"
+    reason: str | None = None
+    """Why a run is unphysical."""
+    start_energy_ev: float | None = None
+    """Potential energy of the start frame, as LAMMPS computes it."""
+    ns_per_day: float | None = None
+    n_steps_timed: int = 0
+    n_steps_done: int = 0
+    """Steps from the start frame on, equilibration included."""
+    lammps_version: str | None = None
+    hardware: str | None = None
+    wall_seconds: float = 0.0
+    """Time spent in LAMMPS, over every session that was not killed outright."""
+
+    @property
+    def atomic_number_of_type(self) -> dict[int, int]:
+        return {number: atomic_number(symbol) for number, symbol in enumerate(self.type_map, start=1)}
+
+    @classmethod
+    def new(
+        cls, plan: SimulationPlan, start: StartFrame, *, potential_id: str, potential_sha256: str, **rest: object
+    ) -> Self:
+        """A card for a simulation that has not run; its name follows from potential, plan and start frame."""
+        definition = {"potential": potential_id, "plan": plan.model_dump(), "start": start.model_dump()}
+        return cls.model_validate(
+            {
+                "run_id": content_id(definition),
+                "potential_id": potential_id,
+                "potential_sha256": potential_sha256,
+                "plan": plan,
+                "start": start,
+                **rest,
+            }
+        )

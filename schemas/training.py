@@ -1,0 +1,50 @@
+"""What a person asks for when frames become a training set. Choosing the frames belongs in `operators`."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from schemas.composition import canonical_composition
+from schemas.errors import MeltlakeError
+
+SplitRule = Literal["blocks", "random"]
+
+
+class TrainingSetRequest(BaseModel):
+    """Which frames to train on, and how to set frames aside for testing.
+
+    `compositions` empty means every composition of the lake; `hold_out` are evaluated and never trained on.
+    `chemical_system` keeps runs whose elements all belong to it: `Al-Cu-Ni` keeps Al100 and Al50Ni50 too.
+    `runs` narrows the choice to these run ids, where one composition was computed at two levels of theory.
+    `seed` matters to the random split only: blocks follow from the time axis.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    compositions: tuple[str, ...] = ()
+    hold_out: tuple[str, ...] = ()
+    chemical_system: str | None = None
+    runs: tuple[str, ...] = ()
+    split: SplitRule = "blocks"
+    seed: int = Field(default=1, ge=0)
+    test_fraction: float = Field(default=0.25, gt=0, lt=1)
+    lake_version: int | None = Field(default=None, ge=0)
+
+    @field_validator("compositions", "hold_out")
+    @classmethod
+    def _are_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted({canonical_composition(label) for label in labels}))
+
+    @model_validator(mode="after")
+    def _held_out_is_not_trained(self) -> Self:
+        if both := sorted(set(self.compositions) & set(self.hold_out)):
+            raise MeltlakeError(
+                f"{', '.join(both)} cannot be trained on and held out at the same time.",
+                "Name each composition in one of --compositions and --hold-out.",
+            )
+        return self
+
+    @property
+    def elements(self) -> frozenset[str] | None:
+        """Elements of `chemical_system`; None without one."""
+        return None if self.chemical_system is None else frozenset(self.chemical_system.split("-"))
