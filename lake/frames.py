@@ -1,0 +1,158 @@
+"""Frames between a reader's batches, the lake's rows and a trajectory in memory. What a frame means is in `schemas`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lake.delta import Lake
+from schemas.errors import MeltlakeError
+from schemas.frames import Floats, FrameBatch, RunHeader, Trajectory
+from schemas.tables import FRAMES, TEXTS
+
+_TRAJECTORY_COLUMNS = (
+    "time_fs",
+    "atomic_numbers",
+    "cell_angstrom",
+    "positions_angstrom",
+    "energy_ev",
+    "virial_ev",
+    "temperature_k",
+    "velocities_angstrom_per_fs",
+)
+
+
+def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_fs: Floats) -> dict[str, pa.Array]:
+    """Columns of the frames table that a batch alone decides: all but the gate's.
+
+    Parameters
+    ----------
+    batch
+        Frames of one run.
+    header
+        Its header.
+    first_frame
+        Position of the batch's first frame in the run.
+    time_fs
+        (n_frames,), fs; NaN without a time axis.
+    """
+    n_frames = batch.n_frames
+    numbers = np.broadcast_to(header.atomic_numbers, (n_frames, header.n_atoms))
+    return {
+        "frame": pa.array(np.arange(first_frame, first_frame + n_frames, dtype=np.int32)),
+        "ionic_step": pa.array(batch.ionic_step),
+        "segment": pa.array(batch.segment),
+        "time_fs": _or_null(time_fs),
+        "n_atoms": pa.array(np.full(n_frames, header.n_atoms, dtype=np.int32)),
+        "atomic_numbers": _lists(numbers, pa.int8()),
+        "cell_angstrom": _lists(batch.cell_angstrom),
+        "positions_angstrom": _lists(batch.positions_angstrom),
+        "velocities_angstrom_per_fs": _lists_or_null(batch.velocities_angstrom_per_fs, n_frames),
+        "forces_ev_per_angstrom": _lists(batch.forces_ev_per_angstrom),
+        "energy_ev": _or_null(batch.energy_ev),
+        "energy_sigma0_ev": _or_null(batch.energy_sigma0_ev),
+        "energy_without_entropy_ev": _or_null(batch.energy_without_entropy_ev),
+        "virial_ev": _lists(batch.virial_ev, null_where=np.asarray(np.isnan(batch.virial_ev).any(axis=(1, 2)))),
+        "temperature_k": _or_null(batch.temperature_k),
+        "scf_steps": pa.array(batch.scf_steps, mask=batch.scf_steps < 0),
+        "scf_converged": pa.array(batch.scf_verdict == "converged", mask=batch.scf_verdict == "unknown"),
+        "label_source": pa.array(batch.label_source.tolist(), pa.string()),
+    }
+
+
+def complete_rows(
+    staged: pa.RecordBatch, *, rejection_reasons: Sequence[Sequence[str]], flags: Sequence[Sequence[str]]
+) -> pa.RecordBatch:
+    """Rows of the frames table from staged rows and the gate's verdict on each."""
+    columns = {name: staged.column(name) for name in staged.schema.names}
+    columns["rejection_reasons"] = pa.array([list(reasons) for reasons in rejection_reasons], TEXTS)
+    columns["flags"] = pa.array([list(names) for names in flags], TEXTS)
+    columns["accepted"] = pa.array([not reasons for reasons in rejection_reasons])
+    schema = FRAMES.file_schema
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajectory:
+    """All frames of a run, in order; rejected ones included, since a gap would break the time axis.
+
+    Raises
+    ------
+    MeltlakeError
+        If the lake has no frame of that run.
+    """
+    batches = list(lake.frame_batches(run_id, _TRAJECTORY_COLUMNS, version=version))
+    if not batches:
+        raise MeltlakeError(f"The lake has no frames of run {run_id}.", "`meltlake status` lists the runs it has.")
+    table = pa.Table.from_batches(batches)
+    numbers = np.array(table["atomic_numbers"][0].as_py(), dtype=np.int8)
+    has_velocities = table["velocities_angstrom_per_fs"].null_count == 0
+    return Trajectory(
+        run_id=run_id,
+        atomic_numbers=numbers,
+        time_fs=_numbers(table["time_fs"]),
+        cell_angstrom=_vectors(table["cell_angstrom"], 3),
+        positions_angstrom=_vectors(table["positions_angstrom"], len(numbers)),
+        energy_ev=_numbers(table["energy_ev"]),
+        virial_ev=_vectors(table["virial_ev"], 3),
+        temperature_k=_numbers(table["temperature_k"]),
+        velocities_angstrom_per_fs=(
+            _vectors(table["velocities_angstrom_per_fs"], len(numbers)) if has_velocities else None
+        ),
+    )
+
+
+def vectors(column: pa.ChunkedArray | pa.Array, n_rows_of_three: int) -> Floats:
+    """A list column as an array (n_frames, n_rows_of_three, 3); NaN where a row is null."""
+    return _vectors(pa.chunked_array([column]) if isinstance(column, pa.Array) else column, n_rows_of_three)
+
+
+def _numbers(column: pa.ChunkedArray) -> Floats:
+    values: Floats = column.to_numpy().astype(np.float64)
+    return values
+
+
+def _vectors(column: pa.ChunkedArray, n_rows_of_three: int) -> Floats:
+    out = np.full((len(column), n_rows_of_three, 3), np.nan)
+    start = 0
+    for chunk in column.chunks:
+        present = ~chunk.is_null().to_numpy(zero_copy_only=False)
+        values = chunk.flatten().to_numpy().reshape(-1, n_rows_of_three, 3)
+        out[start : start + len(chunk)][present] = values
+        start += len(chunk)
+    return out
+
+
+def _or_null(values: Floats) -> pa.Array:
+    return pa.array(values, mask=np.isnan(values))
+
+
+def _lists(
+    values: NDArray[np.generic], leaf: pa.DataType | None = None, *, null_where: NDArray[np.bool_] | None = None
+) -> pa.Array:
+    n_frames = len(values)
+    width = values[0].size if n_frames else 0
+    offsets = pa.array(np.arange(0, width * n_frames + 1, width or 1, dtype=np.int32)[: n_frames + 1])
+    flat = pa.array(np.ascontiguousarray(values).reshape(-1), leaf or pa.float64())
+    mask = None if null_where is None else pa.array(null_where)
+    lists = pa.ListArray.from_arrays(offsets, flat, mask=mask)
+    return lists.cast(pa.list_(pa.field("element", leaf or pa.float64())))
+
+
+def _lists_or_null(values: Floats | None, n_frames: int) -> pa.Array:
+    vector = pa.list_(pa.field("element", pa.float64()))
+    return pa.nulls(n_frames, vector) if values is None else _lists(values)
+
+
+def batches_of(rows: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of `n_rows`, so that row groups have the size that reads fastest."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in rows:
+        waiting.append(batch)
+        if sum(part.num_rows for part in waiting) >= n_rows:
+            merged = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+            for start in range(0, merged.num_rows - merged.num_rows % n_rows, n_rows):
+                yield merged.slice(start, n_rows)
+            waiting = [rest] if (rest := merged.slice(merged.num_rows - merged.num_rows % n_rows)).num_rows else []
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]

@@ -1,0 +1,47 @@
+"""Rows of a run between reading and committing: on the local disk, so that memory stays flat, and gone afterwards."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+
+class StagedRun:
+    """Record batches of one run, written once and read back in order."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self.n_rows = 0
+
+    def append(self, columns: dict[str, pa.Array]) -> None:
+        batch = pa.RecordBatch.from_pydict(columns)
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(self._path, batch.schema)
+        self._writer.write_batch(batch)
+        self.n_rows += batch.num_rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Every batch, in the order it was appended; nothing can be appended afterwards."""
+        if self._writer is None:
+            return
+        self._writer.close()
+        with pa.memory_map(str(self._path)) as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number)
+
+
+@contextmanager
+def staged_run(lake_root: Path) -> Iterator[StagedRun]:
+    """A place for one run's rows below the lake; removed on leaving, whatever happened."""
+    folder = lake_root / "_staging"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{os.getpid()}-{uuid.uuid4().hex}.arrow"
+    try:
+        yield StagedRun(path)
+    finally:
+        path.unlink(missing_ok=True)
