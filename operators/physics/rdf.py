@@ -1,0 +1,204 @@
+"""Partial radial distribution functions of all pairs of elements, and the total, in one pass over the frames.
+
+g_ab(r) = V / (N_a (N_b - delta_ab)) <sum_i sum_j delta(r - r_ij)> / (4 pi r^2 dr), averaged over frames with the
+volume of each, over the exact volume of each shell. What is read off the curves belongs in `short_range_order`.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from operators.physics.blocks import blocks, standard_error
+from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3
+from schemas.elements import SYMBOLS
+from schemas.errors import MeltlakeError
+from schemas.frames import Floats
+
+TOTAL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RadialDistribution:
+    """Radial distribution functions of one run."""
+
+    pairs: tuple[str, ...]
+    """(n_pairs,), elements in alphabetical order (`Al-Ni`); the last is `all`. A pair that has no atoms is absent."""
+    r_angstrom: Floats
+    """(n_bins,), centres of the bins."""
+    block_g: Floats
+    """(n_blocks, n_pairs, n_bins), averages over contiguous blocks of frames."""
+    block_n_frames: NDArray[np.int64]
+    """(n_blocks,)."""
+
+    @property
+    def g(self) -> Floats:
+        """(n_pairs, n_bins), averages over all frames."""
+        return self._mean(slice(None))
+
+    @property
+    def g_error(self) -> Floats:
+        """(n_pairs, n_bins), standard errors from blocks; NaN below two blocks."""
+        return standard_error(self.block_g)
+
+    @property
+    def halves(self) -> tuple[Floats, Floats]:
+        """(n_pairs, n_bins) of the first and of the second half of the blocks.
+
+        Raises
+        ------
+        MeltlakeError
+            If there is only one frame.
+        """
+        middle = len(self.block_g) // 2
+        if middle == 0:
+            raise MeltlakeError("A run of one frame has no halves.", "Compare runs with two frames or more.")
+        return self._mean(slice(None, middle)), self._mean(slice(middle, None))
+
+    def curve(self, pair: str) -> Floats:
+        """(n_bins,), g of one pair."""
+        curve: Floats = self.g[self.pairs.index(pair)]
+        return curve
+
+    def _mean(self, of_blocks: slice) -> Floats:
+        mean: Floats = np.average(self.block_g[of_blocks], axis=0, weights=self.block_n_frames[of_blocks])
+        return mean
+
+
+def largest_radius_angstrom(cells: Floats) -> float:
+    """Half the smallest distance between opposite faces of any cell: up to here nearest images are unique.
+
+    Parameters
+    ----------
+    cells
+        (n_frames, 3, 3), Angstrom, rows a, b, c.
+    """
+    return 0.5 * float(plane_distances_angstrom(cells).min())
+
+
+def shell_volumes_angstrom3(r_max_angstrom: float, n_bins: int) -> Floats:
+    """Volumes of the spherical shells between bin edges: (n_bins,), Angstrom^3."""
+    edges = np.linspace(0.0, r_max_angstrom, n_bins + 1)
+    shells: Floats = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    return shells
+
+
+def partial_rdf(
+    atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats, r_max_angstrom: float, n_bins: int
+) -> RadialDistribution:
+    """Radial distribution functions of all pairs of elements.
+
+    Parameters
+    ----------
+    atomic_numbers
+        (n_atoms,), dimensionless; at least two atoms.
+    positions
+        (n_frames, n_atoms, 3), Angstrom, Cartesian, wrapped or not.
+    cells
+        (n_frames, 3, 3), Angstrom, rows a, b, c; any shape, constant or not.
+    r_max_angstrom
+        Upper edge of the last bin.
+    n_bins
+        Bins between 0 and r_max_angstrom.
+
+    Raises
+    ------
+    MeltlakeError
+        If there is no pair or no frame, or if r_max_angstrom is beyond half the smallest plane distance.
+    """
+    if len(atomic_numbers) < 2 or len(positions) == 0:
+        raise MeltlakeError(
+            f"A radial distribution function needed two atoms and a frame, found {len(atomic_numbers)} atoms in "
+            f"{len(positions)} frames.",
+            "Leave this run out.",
+        )
+    if r_max_angstrom > (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
+        raise MeltlakeError(
+            f"A radial distribution function up to {r_max_angstrom:g} angstrom needed a cell twice as wide, found "
+            f"half the smallest plane distance at {limit:g} angstrom.",
+            f"Ask for at most {limit:g} angstrom, or simulate a larger cell.",
+        )
+    symbols, kinds = np.unique([SYMBOLS[number] for number in atomic_numbers], return_inverse=True)
+    order = np.argsort(kinds, kind="stable")
+    starts = np.searchsorted(kinds[order], np.arange(len(symbols) + 1))
+    parts = blocks(len(positions))
+    sums = [
+        _mean_over_frames(
+            positions[part][:, order], cells[part], starts=starts, r_max_angstrom=r_max_angstrom, n_bins=n_bins
+        )
+        for part in parts
+    ]
+    names, normalised = _normalise(
+        np.stack(sums), symbols, starts=starts, shells=shell_volumes_angstrom3(r_max_angstrom, n_bins)
+    )
+    width = r_max_angstrom / n_bins
+    return RadialDistribution(
+        pairs=names,
+        r_angstrom=(np.arange(n_bins, dtype=np.float64) + 0.5) * width,
+        block_g=normalised,
+        block_n_frames=np.array([part.stop - part.start for part in parts]),
+    )
+
+
+def _mean_over_frames(
+    positions: Floats, cells: Floats, *, starts: NDArray[np.int64], r_max_angstrom: float, n_bins: int
+) -> Floats:
+    """(n_pairs, n_bins): mean of volume times unordered pair count, Angstrom^3."""
+    n_elements = len(starts) - 1
+    total = np.zeros((n_elements * (n_elements + 1) // 2, n_bins))
+    turned, volumes = lower_triangular(cells), volumes_angstrom3(cells)
+    for frame in range(len(positions)):
+        scaled = fractional(positions[frame : frame + 1], cells[frame : frame + 1])[0]
+        columns = np.ascontiguousarray((scaled - np.floor(scaled)).T)
+        total += volumes[frame] * _pair_counts(columns, starts, turned[frame], r_max_angstrom, n_bins)
+    return total / len(positions)
+
+
+def _normalise(
+    counts: Floats, symbols: NDArray[np.str_], *, starts: NDArray[np.int64], shells: Floats
+) -> tuple[tuple[str, ...], Floats]:
+    """Names of the pairs that exist, and (n_blocks, n_pairs + 1, n_bins) g of them and of the total."""
+    n_of = np.diff(starts)
+    n_atoms = int(n_of.sum())
+    names, curves = [], []
+    for slot, (a, b) in enumerate(combinations_with_replacement(range(len(symbols)), 2)):
+        n_pairs = n_of[a] * (n_of[a] - 1) // 2 if a == b else n_of[a] * n_of[b]
+        if n_pairs:
+            names.append(f"{symbols[a]}-{symbols[b]}")
+            curves.append(counts[:, slot] / (n_pairs * shells))
+    curves.append(counts.sum(axis=1) / (n_atoms * (n_atoms - 1) // 2 * shells))
+    return (*names, TOTAL), np.stack(curves, axis=1)
+
+
+@njit(cache=True, fastmath={"nnan", "nsz", "contract"}, error_model="numpy")  # type: ignore[untyped-decorator]
+def _pair_counts(
+    scaled: Floats, starts: NDArray[np.int64], cell: Floats, r_max: float, n_bins: int
+) -> NDArray[np.int64]:
+    """Unordered pairs per bin and pair of elements, (n_pairs, n_bins); atoms sorted by element."""
+    xx, yx, yy, zx, zy, zz = cell[0, 0], cell[1, 0], cell[1, 1], cell[2, 0], cell[2, 1], cell[2, 2]
+    n_elements = len(starts) - 1
+    counts = np.zeros((n_elements * (n_elements + 1) // 2, n_bins), np.int64)
+    # Four histograms in turn, so that an increment need not wait for the one before it to be written.
+    lanes = np.empty((4, n_bins + 1), np.int64)
+    bins = np.empty(scaled.shape[1], np.int32)
+    per_angstrom, slot = n_bins / r_max, 0
+    for a in range(n_elements):
+        for b in range(a, n_elements):
+            lanes[:] = 0
+            for i in range(starts[a], starts[a + 1]):
+                x, y, z = scaled[0, i], scaled[1, i], scaled[2, i]
+                first = i + 1 if a == b else starts[b]
+                n_partners = starts[b + 1] - first
+                for k in range(n_partners):
+                    s, t, u = scaled[0, first + k] - x, scaled[1, first + k] - y, scaled[2, first + k] - z
+                    s, t, u = s - np.rint(s), t - np.rint(t), u - np.rint(u)
+                    dx, dy, dz = s * xx + t * yx + u * zx, t * yy + u * zy, u * zz
+                    # Bin n_bins takes all pairs beyond r_max: cheaper than asking.
+                    bins[k] = np.int32(min(np.sqrt(dx * dx + dy * dy + dz * dz) * per_angstrom, n_bins))
+                for k in range(n_partners):
+                    lanes[k & 3, bins[k]] += 1
+            counts[slot] = lanes[:, :n_bins].sum(axis=0)
+            slot += 1
+    return counts

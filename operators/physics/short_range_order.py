@@ -1,0 +1,155 @@
+"""The first shell of a melt: peaks, coordination, Warren-Cowley order. The curves themselves are `rdf`'s."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from operators.physics.rdf import TOTAL, RadialDistribution, shell_volumes_angstrom3
+from schemas.frames import Floats
+
+_SMOOTHING_ANGSTROM = 0.1
+"""Enough to walk from peak to minimum without stopping at noise; positions are then read off the curve itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRangeOrder:
+    """First shell around atoms of one element, of one element; NaN where the curve does not show it."""
+
+    pair: str
+    """Centre-neighbour: `Al-Ni` is about Ni around Al."""
+    warren_cowley: float
+    """1 - Z_ab / (c_b Z_a): 0 at random, negative where the pair attracts; NaN for a single element."""
+    coordination: float
+    """Neighbours up to the first minimum of the total g, the same for all pairs."""
+    first_peak_angstrom: float
+    first_peak_height: float
+    r_min_angstrom: float
+
+
+def short_range_order(
+    rdf: RadialDistribution, *, counts: Mapping[str, int], volume_angstrom3: float
+) -> list[ShortRangeOrder]:
+    """Short-range order of every ordered pair of elements.
+
+    Parameters
+    ----------
+    rdf
+        Radial distribution functions of a run.
+    counts
+        Number of atoms of each element.
+    volume_angstrom3
+        Mean volume of the cell.
+    """
+    r_min = first_minimum_angstrom(rdf.r_angstrom, rdf.curve(TOTAL))
+    curves = dict(zip(rdf.pairs, rdf.g, strict=True))
+    elements = sorted(counts)
+    shell = {
+        (a, b): _neighbours(curves, (a, b), counts=counts, r_angstrom=rdf.r_angstrom, r_min=r_min) / volume_angstrom3
+        for a in elements
+        for b in elements
+    }
+    rows = []
+    for (a, b), coordination in shell.items():
+        around = sum(shell[a, other] for other in elements)
+        share = counts[b] / sum(counts.values())
+        ordered = len(elements) > 1 and around > 0
+        curve = curves.get(_unordered(a, b))
+        position, height = (np.nan, np.nan) if curve is None else first_peak(rdf.r_angstrom, curve)
+        rows.append(
+            ShortRangeOrder(
+                pair=f"{a}-{b}",
+                warren_cowley=1 - coordination / (share * around) if ordered else np.nan,
+                coordination=coordination,
+                first_peak_angstrom=position,
+                first_peak_height=height,
+                r_min_angstrom=r_min,
+            )
+        )
+    return rows
+
+
+def first_peak(r_angstrom: Floats, g: Floats) -> tuple[float, float]:
+    """Position (Angstrom) and height of the first peak that rises above 1; NaN when there is none.
+
+    Parameters
+    ----------
+    r_angstrom
+        (n_bins,), Angstrom, centres of even bins.
+    g
+        (n_bins,), dimensionless.
+    """
+    start, stop = _first_region_above_one(r_angstrom, g)
+    if start == stop:
+        return np.nan, np.nan
+    top = start + int(np.argmax(g[start:stop]))
+    window = slice(max(0, top - 2), top + 3)
+    width = r_angstrom[1] - r_angstrom[0]
+    offset = (r_angstrom[window] - r_angstrom[top]) / width
+    if len(offset) == 5:
+        curvature, slope, level = np.polyfit(offset, g[window], 2)
+        if curvature < 0 and abs(shift := -slope / (2 * curvature)) <= 1:
+            return float(r_angstrom[top] + shift * width), float(level + slope * shift / 2)
+    return float(r_angstrom[top]), float(g[top])
+
+
+def first_minimum_angstrom(r_angstrom: Floats, g: Floats) -> float:
+    """Lowest point between the first peak and the next rise above 1; NaN when the curve ends before it.
+
+    Parameters
+    ----------
+    r_angstrom
+        (n_bins,), Angstrom, centres of even bins.
+    g
+        (n_bins,), dimensionless.
+    """
+    start, stop = _first_region_above_one(r_angstrom, g)
+    if start == stop or stop == len(g):
+        return np.nan
+    smooth = _smooth(r_angstrom, g)[stop:]
+    rises = np.flatnonzero(smooth > 1)
+    lowest = int(np.argmin(smooth[: rises[0]] if len(rises) else smooth))
+    # A curve that still falls where it ends has not shown its minimum.
+    return float(r_angstrom[stop + lowest]) if stop + lowest < len(g) - 1 else np.nan
+
+
+def _neighbours(
+    curves: Mapping[str, Floats],
+    pair: tuple[str, str],
+    *,
+    counts: Mapping[str, int],
+    r_angstrom: Floats,
+    r_min: float,
+) -> float:
+    """Neighbours of the second element around one atom of the first up to r_min, times the volume."""
+    curve = curves.get(_unordered(*pair))
+    if curve is None:
+        return 0.0  # a single atom has no like neighbour
+    if np.isnan(r_min):
+        return np.nan
+    width = r_angstrom[1] - r_angstrom[0]
+    shells = shell_volumes_angstrom3(width * len(r_angstrom), len(r_angstrom))
+    inside = r_angstrom <= r_min
+    partners = counts[pair[1]] - (pair[0] == pair[1])
+    return float(partners * (curve * shells)[inside].sum())
+
+
+def _first_region_above_one(r_angstrom: Floats, g: Floats) -> tuple[int, int]:
+    """First and past-the-last bin of the first region where the smoothed curve exceeds 1; equal when there is none."""
+    above = _smooth(r_angstrom, g) > 1
+    if not above.any():
+        return 0, 0
+    start = int(np.argmax(above))
+    below = np.flatnonzero(~above[start:])
+    return start, start + int(below[0]) if len(below) else len(g)
+
+
+def _smooth(r_angstrom: Floats, g: Floats) -> Floats:
+    width = r_angstrom[1] - r_angstrom[0]
+    smooth: Floats = gaussian_filter1d(g, _SMOOTHING_ANGSTROM / width, mode="nearest")
+    return smooth
+
+
+def _unordered(a: str, b: str) -> str:
+    return "-".join(sorted((a, b)))

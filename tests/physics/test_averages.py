@@ -1,0 +1,136 @@
+"""Thermodynamics, block errors, pooled errors and agreement against hand formulas."""
+
+import numpy as np
+import pytest
+
+from operators.physics.agreement import judged, l1_percent, rms_percent, verdict
+from operators.physics.blocks import blocks, mean_and_error, standard_error
+from operators.physics.rmse import LabelErrors, label_errors
+from operators.physics.thermodynamics import pressures_gpa, thermodynamics
+from schemas.frames import Floats, Trajectory
+from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_AMU_ANGSTROM2_PER_FS2, GPA_PER_EV_PER_ANGSTROM3
+
+
+def run_of(numbers: list[int], edge: float, **columns: Floats) -> Trajectory:
+    n_frames = len(next(iter(columns.values())))
+    nothing = np.full(n_frames, np.nan)
+    defaults = {
+        "time_fs": np.arange(n_frames, dtype=float),
+        "cell_angstrom": np.tile(np.eye(3) * edge, (n_frames, 1, 1)),
+        "positions_angstrom": np.zeros((n_frames, len(numbers), 3)),
+        "energy_ev": nothing,
+        "virial_ev": np.full((n_frames, 3, 3), np.nan),
+        "temperature_k": nothing,
+    }
+    return Trajectory(run_id="a", atomic_numbers=np.array(numbers, dtype=np.int8), **(defaults | columns))
+
+
+def test_kinetic_pressure_is_the_one_that_vasp_prints() -> None:
+    # Reference run si128-nvt-v642, first step: 299.94 K in 1893.63 A^3, `kinetic pressure` 2.78 kB.
+    run = run_of([14] * 128, 1893.63 ** (1 / 3), temperature_k=np.array([299.94]), virial_ev=np.zeros((1, 3, 3)))
+    assert pressures_gpa(run)[0] == pytest.approx(0.278, abs=5e-4)
+
+
+def test_a_static_run_has_the_pressure_of_its_virial_only() -> None:
+    virial = np.diag([1.0, 2.0, 3.0])[None]
+    run = run_of([13] * 4, 4.05, virial_ev=virial, time_fs=np.array([np.nan]), energy_ev=np.array([-15.0]))
+    found = thermodynamics(run)
+    assert found.pressure_gpa == pytest.approx(2.0 / 4.05**3 * GPA_PER_EV_PER_ANGSTROM3)
+    assert found.density_g_per_cm3 == pytest.approx(2.6975, abs=1e-3)
+    assert found.energy_ev_per_atom == -3.75
+    assert np.isnan([found.temperature_k, found.pressure_error_gpa]).all()
+
+
+def test_temperature_from_velocities_ignores_drift() -> None:
+    rng = np.random.default_rng(1)
+    sigma = np.sqrt(BOLTZMANN_EV_PER_K * 1000 / 26.981538 / EV_PER_AMU_ANGSTROM2_PER_FS2)
+    velocities = rng.normal(0, sigma, (20, 500, 3)) + 0.01
+    found = thermodynamics(run_of([13] * 500, 20.0, velocities_angstrom_per_fs=velocities))
+    assert found.temperature_k == pytest.approx(1000, rel=0.02)
+    assert np.isnan(found.pressure_gpa)
+
+
+def test_blocks_cover_a_run_and_their_error_is_that_of_the_mean() -> None:
+    parts = blocks(23)
+    assert [len(range(23)[part]) for part in parts] == [2, 3, 2, 2, 3, 2, 2, 2, 3, 2]
+    assert np.concatenate([np.arange(23)[part] for part in parts]).tolist() == list(range(23))
+    assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
+    assert np.isnan(standard_error(np.array([1.0])))
+
+
+def test_block_error_of_a_correlated_series_is_larger_than_the_naive_one() -> None:
+    rng = np.random.default_rng(2)
+    series = np.convolve(rng.normal(size=4100), np.ones(50) / 50, mode="valid")
+    mean, error = mean_and_error(np.append(series, np.nan))
+    assert error > 3 * series.std() / np.sqrt(len(series))
+    assert abs(mean) < 4 * error
+
+
+def test_pooled_errors_follow_the_hand_formulas() -> None:
+    rng = np.random.default_rng(3)
+    parts = []
+    for n_frames, n_atoms in ((3, 4), (5, 10)):
+        shapes = ((n_frames,), (n_frames, n_atoms, 3), (n_frames, 3, 3))
+        parts.append(tuple(tuple(rng.normal(size=shape) for shape in shapes) for _ in range(2)))
+    merged = LabelErrors.merged(label_errors(predicted, reference) for predicted, reference in parts)
+    per_atom = [(p[0] - r[0]) / p[1].shape[1] for p, r in parts]
+    virials = [(p[2] - r[2]).ravel() / p[1].shape[1] for p, r in parts]
+    forces = np.concatenate([(p[1] - r[1]).ravel() for p, r in parts])
+    assert merged.n_frames == 8
+    assert merged.energy_ev_per_atom.rmse == pytest.approx(np.sqrt(np.mean(np.concatenate(per_atom) ** 2)))
+    assert merged.force_ev_per_angstrom.rmse == pytest.approx(np.sqrt(np.mean(forces**2)))
+    assert merged.force_ev_per_angstrom.bias == pytest.approx(np.mean(forces))
+    assert merged.virial_ev_per_atom.rmse == pytest.approx(np.sqrt(np.mean(np.concatenate(virials) ** 2)))
+
+
+def test_pooled_errors_are_those_of_deepmd() -> None:
+    metrics = pytest.importorskip("deepmd.utils.eval_metrics")
+    weights = pytest.importorskip("deepmd.utils.weight_avg")
+    rng = np.random.default_rng(4)
+    ours, theirs = [], []
+    for n_frames, n_atoms in ((3, 4), (5, 10)):
+        names = {"energy": (n_frames,), "force": (n_frames, n_atoms, 3), "virial": (n_frames, 3, 3)}
+        predicted, reference = ({name: rng.normal(size=shape) for name, shape in names.items()} for _ in range(2))
+        ours.append(label_errors(tuple(predicted.values()), tuple(reference.values())))
+        found = dict.fromkeys([f"find_{name}" for name in names], 1.0)
+        stat = metrics.compute_energy_type_metrics(predicted, reference | found, n_atoms, has_pbc=True)
+        theirs.append(stat.as_weighted_average_errors(metrics.DP_TEST_WEIGHTED_METRIC_KEYS))
+    expected, merged = weights.weighted_average(theirs), LabelErrors.merged(ours)
+    assert merged.energy_ev_per_atom.rmse == pytest.approx(expected["rmse_ea"], rel=1e-12)
+    assert merged.force_ev_per_angstrom.rmse == pytest.approx(expected["rmse_f"], rel=1e-12)
+    assert merged.virial_ev_per_atom.rmse == pytest.approx(expected["rmse_va"], rel=1e-12)
+
+
+def test_frames_without_virials_do_not_count() -> None:
+    energy, forces, virial = np.ones(2), np.ones((2, 3, 3)), np.ones((2, 3, 3))
+    none = label_errors((energy, forces, virial), (energy, forces, np.full((2, 3, 3), np.nan)))
+    assert none.virial_ev_per_atom.rmse is None
+    assert none.virial_trace_ev_per_atom.bias is None
+    both = LabelErrors.merged([none, label_errors((energy, forces, virial + 3), (energy, forces, virial))])
+    assert both.virial_ev_per_atom.rmse == both.virial_trace_ev_per_atom.bias == 1.0
+    assert both.energy_ev_per_atom.rmse == 0.0
+
+
+def test_agreement_with_the_floor_of_finite_sampling() -> None:
+    one, reference = np.array([0.0, 1.1, 0.9]), np.array([0.0, 1.0, 1.0])
+    assert l1_percent(one, reference) == pytest.approx(10.0)
+    assert rms_percent(one, reference) == pytest.approx(100 * np.sqrt(0.02 / 3))
+    found = judged(4.0, 2.0 * np.sqrt(2))
+    assert (found.floor_percent, found.z, found.verdict) == (pytest.approx(2.0), pytest.approx(2.0), "good")
+    assert judged(4.0, 0.0).verdict is None
+
+
+@pytest.mark.parametrize(
+    ("z", "word"),
+    [(0.9, "indistinguishable"), (1.5, "indistinguishable"), (3.0, "good"), (6.0, "visible"), (7, "disagrees")],
+)
+def test_verdicts(z: float, word: str) -> None:
+    assert verdict(z) == word
+
+
+def test_two_samples_of_one_melt_are_indistinguishable() -> None:
+    rng = np.random.default_rng(5)
+    halves = 1 + 0.02 * rng.normal(size=(4, 5000))
+    one, other = halves[:2].mean(axis=0), halves[2:].mean(axis=0)
+    found = judged(l1_percent(one, other), l1_percent(halves[2], halves[3]))
+    assert found.z == pytest.approx(1.0, abs=0.05)
