@@ -1,0 +1,289 @@
+"""A folder with a finished, stopped or killed LAMMPS simulation, read as a run. Running LAMMPS is `operators`' work.
+
+Three files make the run: the card `simulation.json`, the dump with positions, velocities and forces, and a table with
+energy, temperature and virial pressure at the same steps.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from lake.sources import SIMULATION_CARD
+from schemas.errors import UnreadableFile
+from schemas.frames import Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
+from schemas.simulation import SimulationCard
+from schemas.units import ANGSTROM_PER_FS_PER_ANGSTROM_PER_PS, EV_PER_ANGSTROM3_PER_BAR, GPA_PER_KBAR
+
+TRAJECTORY = "trajectory.lammpstrj"
+DUMP_COLUMNS = "id type xu yu zu vx vy vz fx fy fz"
+FRAME_BEGINS = b"ITEM: TIMESTEP"
+
+THERMO_TABLE = "thermo.csv"
+_TENSOR = ("xx", "yy", "zz", "xy", "xz", "yz")  # LAMMPS's order of a symmetric tensor
+THERMO_COLUMNS = (
+    "step",
+    "temperature_k",
+    "potential_energy_ev",
+    *(f"virial_pressure_{component}_bar" for component in _TENSOR),
+)
+
+_N_COLUMNS = len(DUMP_COLUMNS.split())
+_ROWS_PER_BATCH = 65536  # atoms times frames: 6 MB of numbers, whatever the size of the melt
+_FRAMES_PER_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    step: int
+    cell: Floats
+    """(3, 3), Angstrom."""
+    rows: Floats | None
+    """(n_atoms, n_columns), sorted by id; None when they cannot be read."""
+
+
+class LammpsReader:
+    """One simulation. Positions are unwrapped and turned as LAMMPS had them; forces and virial are turned alike.
+
+    Parameters
+    ----------
+    folder
+        Folder with the card, the dump and the table.
+
+    Raises
+    ------
+    UnreadableFile
+        If the card cannot be understood, or the dump holds no complete frame.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.card = read_card(self.folder)
+        self.outcome = ReadingOutcome()
+        self._dump = self.folder / TRAJECTORY
+        self._digest = hashlib.sha256()
+        self._n_bytes = 0
+        self.header = self._header()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """Every complete frame, in the order of the dump; memory stays flat."""
+        thermo = _Thermo(self.folder / THERMO_TABLE)
+        per_batch = max(1, min(_FRAMES_PER_BATCH, _ROWS_PER_BATCH // self.header.n_atoms))
+        with self._dump.open("rb") as file:
+            frames = self._frames(file)
+            while some := list(islice(frames, per_batch)):
+                self.outcome.n_ionic_steps += len(some)
+                yield self._batch(some, thermo)
+        self.outcome.n_ionic_steps += self.outcome.n_incomplete
+        self.outcome.complete = self.card.outcome == "finished" and self.outcome.n_incomplete == 0
+        if self.card.outcome == "unphysical":
+            self.outcome.notes.append(f"The simulation was halted as unphysical: {self.card.reason}.")
+
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the dump, after the last batch was taken."""
+        digest = self._digest.hexdigest()
+        return Fingerprint(digest, self._n_bytes, digest, self._n_bytes)
+
+    def _header(self) -> RunHeader:
+        plan = self.card.plan
+        return RunHeader(
+            source_format="lammps",
+            atomic_numbers=self._atomic_numbers(),
+            ensemble=plan.ensemble,
+            code_version=self.card.lammps_version,
+            time_step_fs=plan.sample_fs,
+            temperature_target_k=plan.temperature_k,
+            external_pressure_target_kbar=plan.pressure_gpa / GPA_PER_KBAR,
+            synthetic=self.card.synthetic,
+            origin="dnnp",
+            potential_id=self.card.potential_id,
+            protocol=plan.protocol,
+            parent_run_id=self.card.start.parent_run_id,
+            run_id=self.card.run_id,
+        )
+
+    def _atomic_numbers(self) -> NDArray[np.int8]:
+        if not self._dump.is_file():
+            raise UnreadableFile(
+                f"{self.folder}: needed the trajectory {TRAJECTORY} beside {SIMULATION_CARD}, found none.",
+                "A `performance` run has none; repeat the simulation otherwise.",
+            )
+        with self._dump.open("rb") as file:
+            frame = _next_frame(_Lines(file))
+        if frame is None or frame.rows is None:
+            raise UnreadableFile(
+                f"{self._dump} holds no complete frame of columns {DUMP_COLUMNS}.", "Repeat the simulation."
+            )
+        number_of = self.card.atomic_number_of_type
+        return np.array([number_of[int(kind)] for kind in frame.rows[:, 1]], dtype=np.int8)
+
+    def _frames(self, file: BinaryIO) -> Iterator[_Frame]:
+        lines = _Lines(file)
+        while (frame := _next_frame(lines)) is not None:
+            yield frame
+        if lines.n_bytes > lines.n_bytes_of_frames:
+            self.outcome.n_incomplete += 1
+        for rest in iter(lambda: file.read(1 << 20), b""):
+            lines.note(rest)
+        self._digest, self._n_bytes = lines.digest, lines.n_bytes
+
+    def _batch(self, frames: Sequence[_Frame], thermo: "_Thermo") -> FrameBatch:
+        n_frames, n_atoms, plan = len(frames), self.header.n_atoms, self.card.plan
+        cells = np.array([frame.cell for frame in frames])
+        rows = np.full((n_frames, n_atoms, _N_COLUMNS), np.nan)
+        for index, frame in enumerate(frames):
+            if frame.rows is not None and frame.rows.shape == rows[index].shape:
+                rows[index] = frame.rows
+        steps = np.array([frame.step for frame in frames])
+        temperature, energy, virial_pressure_bar = thermo.at(steps)
+        volume = np.abs(np.linalg.det(cells))
+        return FrameBatch(
+            ionic_step=((steps - plan.n_equilibration_steps) // plan.steps_per_frame + 1).astype(np.int32),
+            segment=np.zeros(n_frames, dtype=np.int32),
+            cell_angstrom=cells,
+            positions_angstrom=rows[:, :, 2:5],
+            velocities_angstrom_per_fs=rows[:, :, 5:8] * ANGSTROM_PER_FS_PER_ANGSTROM_PER_PS,
+            forces_ev_per_angstrom=rows[:, :, 8:11],
+            energy_ev=energy,
+            energy_sigma0_ev=np.full(n_frames, np.nan),
+            energy_without_entropy_ev=np.full(n_frames, np.nan),
+            virial_ev=virial_pressure_bar * (volume * EV_PER_ANGSTROM3_PER_BAR)[:, None, None],
+            temperature_k=temperature,
+            scf_steps=np.full(n_frames, -1, dtype=np.int32),
+            scf_verdict=np.full(n_frames, "unknown"),
+            label_source=np.full(n_frames, "none"),
+            faults=tuple(_faults(table, value) for table, value in zip(rows, energy, strict=True)),
+        )
+
+
+def read_card(folder: Path) -> SimulationCard:
+    """The card of a simulation.
+
+    Raises
+    ------
+    UnreadableFile
+        If there is none, or it is not one of ours.
+    """
+    path = folder / SIMULATION_CARD
+    try:
+        return SimulationCard.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UnreadableFile(
+            f"{path} is not the card of a simulation: {str(error).splitlines()[0]}.", "Repeat the simulation."
+        ) from error
+
+
+class _Lines:
+    """Lines of the dump, hashed as they pass; a line that has no newline yet is none."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.n_bytes = 0
+        self.n_bytes_of_frames = 0
+
+    def take(self, n_lines: int) -> list[bytes]:
+        """The next lines; fewer at the end."""
+        lines = list(islice(self._file, n_lines))
+        self.note(b"".join(lines))
+        return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
+
+    def note(self, data: bytes) -> None:
+        self.digest.update(data)
+        self.n_bytes += len(data)
+
+
+def _next_frame(lines: _Lines) -> _Frame | None:
+    """The next frame; None at the end, at a frame that was cut, or where the dump is no dump of ours."""
+    head = lines.take(9)
+    if len(head) < 9 or not head[0].startswith(FRAME_BEGINS):
+        return None
+    if head[8].split()[2:] != DUMP_COLUMNS.encode().split():
+        return None
+    try:
+        step, n_atoms, cell = int(head[1]), int(head[3]), _cell(head[5:8])
+    except ValueError:
+        return None
+    table = lines.take(n_atoms)
+    if len(table) < n_atoms:
+        return None
+    lines.n_bytes_of_frames = lines.n_bytes
+    return _Frame(step, cell, _rows(table))
+
+
+def _rows(table: Sequence[bytes]) -> Floats | None:
+    try:
+        values = np.fromstring(b"".join(table).decode("ascii"), sep=" ")
+    except ValueError:
+        return None
+    if values.size != len(table) * _N_COLUMNS:
+        return None
+    rows: Floats = values.reshape(-1, _N_COLUMNS)
+    return rows[np.argsort(rows[:, 0], kind="stable")]
+
+
+def _cell(bounds: Sequence[bytes]) -> Floats:
+    """(3, 3), Angstrom. LAMMPS writes the bounding box of a tilted cell (manual, `Howto triclinic`)."""
+    values = np.array([line.split() for line in bounds], dtype=np.float64)
+    low, high = values[:, 0], values[:, 1]
+    if values.shape[1] == 2:
+        return np.diag(high - low)
+    xy, xz, yz = values[:, 2]
+    length = high - low
+    length[0] -= max(0.0, xy, xz, xy + xz) - min(0.0, xy, xz, xy + xz)
+    length[1] -= max(0.0, yz) - min(0.0, yz)
+    return np.array([[length[0], 0.0, 0.0], [xy, length[1], 0.0], [xz, yz, length[2]]])
+
+
+class _Thermo:
+    """The table beside the dump. A restart writes some steps again: the later row counts."""
+
+    def __init__(self, path: Path) -> None:
+        rows = thermo_rows(path)
+        self._values = rows
+        self._row_of = {int(step): row for row, step in enumerate(rows[:, 0])}
+
+    def at(self, steps: NDArray[np.integer]) -> tuple[Floats, Floats, Floats]:
+        """Temperature (n_frames,), K; potential energy (n_frames,), eV; virial pressure (n_frames, 3, 3), bar."""
+        out = np.full((len(steps), len(THERMO_COLUMNS)), np.nan)
+        for index, step in enumerate(steps):
+            if (row := self._row_of.get(int(step))) is not None:
+                out[index] = self._values[row]
+        xx, yy, zz, xy, xz, yz = out[:, 3:].T
+        tensor = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]).transpose(2, 0, 1)
+        return out[:, 1], out[:, 2], tensor
+
+
+def thermo_rows(path: Path) -> Floats:
+    """Complete rows of the table, in the order they were written: (n_rows, 9), columns `THERMO_COLUMNS`.
+
+    The title may stand between them: LAMMPS writes it again when it appends.
+    """
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    rows = [line.split(",") for line in lines if line[:1].isdigit()]
+    whole = [row for row in rows if len(row) == len(THERMO_COLUMNS)]
+    return np.array(whole, dtype=np.float64).reshape(-1, len(THERMO_COLUMNS))
+
+
+def _faults(rows: Floats, energy: float) -> tuple[str, ...]:
+    found = {
+        "positions_not_finite": not np.isfinite(rows[:, 2:5]).all(),
+        "forces_not_finite": not np.isfinite(rows[:, 8:11]).all(),
+        "energy_missing": bool(np.isnan(energy)),
+    }
+    return tuple(fault for fault, is_there in found.items() if is_there)

@@ -1,0 +1,94 @@
+"""What a LAMMPS log tells of a simulation: version, speed, why it was halted. The trajectory is read in `lake`."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.units import NS_PER_DAY_PER_FS_PER_S
+
+_VERSION = re.compile(r"LAMMPS \((.+)\)")
+_LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps with \d+ atoms")
+_HALT = re.compile(r"Fix halt condition for fix-id (\S+) met on step (\d+) with value (\S+)")
+_THERMO_LINE = re.compile(r"\s+(\d+)\s+[-+.\deE]+\s")
+
+# Errors that LAMMPS ends with when the atoms, not the input, are at fault.
+_COLLAPSES = {
+    re.compile(r"Lost atoms.*"): "atoms were lost",
+    re.compile(r"Non-numeric .*"): "a position, pressure or box became not a number",
+    re.compile(r"Out of range atoms.*"): "atoms flew out of the box",
+    re.compile(
+        r"(Neighbor list overflow|Too many neighbor bins|Too many atom sorting bins).*"
+    ): "atoms collapsed or flew apart",
+    re.compile(r"Simulation box .*|.*[Bb]ox bounds.*"): "the box collapsed or blew up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The last run of a simulation."""
+
+    ns_per_day: float
+    n_steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why and where a simulation was stopped."""
+
+    reason: str
+    step: int | None
+    """None when LAMMPS does not tell."""
+
+
+def lammps_version(lines: Sequence[str]) -> str | None:
+    """`22 Jul 2025 - Update 2`."""
+    return next((match[1] for line in lines if (match := _VERSION.match(line))), None)
+
+
+def last_timing(lines: Sequence[str], *, time_step_fs: float) -> Timing | None:
+    """Speed of the last run that did a step; None when none came to its end.
+
+    LAMMPS prints the same figure with three decimals, too few for slow potentials.
+    """
+    loops = [(float(match[1]), int(match[2])) for line in lines if (match := _LOOP.match(line))]
+    seconds, n_steps = next(((s, n) for s, n in reversed(loops) if n > 0 and s > 0), (0.0, 0))
+    if n_steps == 0:
+        return None
+    return Timing(n_steps * time_step_fs / seconds * NS_PER_DAY_PER_FS_PER_S, n_steps)
+
+
+def halt_by_guard(lines: Sequence[str], reasons: Mapping[str, str]) -> Halt | None:
+    """The guard that stopped a run, if one did.
+
+    Parameters
+    ----------
+    lines
+        Lines of the log.
+    reasons
+        What each guard's name means.
+    """
+    for line in reversed(lines):
+        if (match := _HALT.search(line)) and match[1] in reasons:
+            return Halt(f"{reasons[match[1]]} at step {match[2]} (value {float(match[3]):.4g})", int(match[2]))
+    return None
+
+
+def halt_by_collapse(last_lines: Sequence[str]) -> Halt | None:
+    """Why LAMMPS gave up, when atoms that flew apart or fell together are why."""
+    for line in last_lines:
+        for pattern, reason in _COLLAPSES.items():
+            if "ERROR" in line and (match := pattern.search(line)):
+                return Halt(f"{reason} (LAMMPS: {match[0].split(' (src')[0]})", None)
+    return None
+
+
+def thermo_step(line: str) -> int | None:
+    """The step of a line of the thermo table; None for any other line."""
+    match = _THERMO_LINE.match(line)
+    return int(match[1]) if match else None
+
+
+def log_lines(path: Path) -> list[str]:
+    """Lines of a log, over all its sessions; none before the first."""
+    return path.read_text(errors="replace").splitlines() if path.is_file() else []
