@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 
 from lake.delta import Lake
-from lake.readers.containers import Fingerprint
 from schemas.expectations import GATE_VERSION
+from schemas.frames import Fingerprint
 from schemas.ids import N_DIGITS
 
 READER_VERSION = 100 * 1 + GATE_VERSION

@@ -1,5 +1,6 @@
 """Which runs a path holds: a file, a run directory or a tree of them. Reading them belongs in `readers`."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +36,12 @@ def run_sources(source: str | Path) -> list[RunSource]:
     MeltlakeError
         If there is nothing at that path, or no VASP output below it.
     """
-    path = Path(source)
+    path = Path(os.path.normpath(Path(source).absolute()))  # without `..`, and links stay as the person named them
     if path.is_file():
-        return [RunSource((path.absolute(),))]
+        return [RunSource((path,))]
     if not path.is_dir():
         raise MeltlakeError(f"{source}: needed a VASP output file or a folder, found nothing.", "Check the path.")
-    found = list(_below(path.absolute()))
+    found = list(_below(path))
     if not found:
         raise MeltlakeError(
             f"{source}: needed OUTCAR* or vasprun.xml* files, found none below this folder.",

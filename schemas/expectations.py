@@ -38,9 +38,15 @@ SHORTEST_BOND_FRACTION = 0.65
 
 LARGEST_TRAINABLE_FORCE_EV_PER_ANGSTROM = 50.0
 
+LARGEST_TRAINABLE_VIRIAL_EV_PER_ATOM = 50.0
+"""About 5 Mbar in a metallic melt."""
+
+READ_WHOLE = "read_whole"
+"""The rule that reading faults break; a frame's row names the faults themselves instead."""
+
 RULES: tuple[Rule, ...] = (
     Rule(
-        name="read_whole",
+        name=READ_WHOLE,
         column="n_faults",
         severity="reject",
         maximum=0,
@@ -93,6 +99,14 @@ RULES: tuple[Rule, ...] = (
         maximum=LARGEST_TRAINABLE_FORCE_EV_PER_ANGSTROM,
         unit="eV/angstrom",
         reason="a force this large belongs to a run that exploded",
+    ),
+    Rule(
+        name="virial_bounded",
+        column="max_virial_ev_per_atom",
+        severity="reject",
+        maximum=LARGEST_TRAINABLE_VIRIAL_EV_PER_ATOM,
+        unit="eV/atom",
+        reason="a stress this large is a damaged number, not a pressure that a melt bears",
     ),
     Rule(
         name="frame_not_repeated",

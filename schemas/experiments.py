@@ -51,7 +51,9 @@ class Measurement:
     note: str | None = None
 
 
-def _assael(composition: str, line: tuple[float, float, float], last_k: float, percent: float, citation: str) -> Measurement:
+def _assael(
+    composition: str, line: tuple[float, float, float], last_k: float, percent: float, citation: str
+) -> Measurement:
     temperature_k, value, slope_per_k = line
     return Measurement(
         composition=composition,
@@ -68,7 +70,9 @@ def _assael(composition: str, line: tuple[float, float, float], last_k: float, p
     )
 
 
-def _brillo(composition: str, liquidus_k: float, value: float, slope_per_k: float, note: str | None = None) -> Measurement:
+def _brillo(
+    composition: str, liquidus_k: float, value: float, slope_per_k: float, note: str | None = None
+) -> Measurement:
     return Measurement(
         composition=composition,
         quantity="density_g_per_cm3",
@@ -97,7 +101,9 @@ def _brillo_egry(composition: str, temperature_k: float, value: float, confidenc
     )
 
 
-def _viscosities(composition: str, a: tuple[float, float], temperatures_k: tuple[float, ...], percent: float) -> tuple[Measurement, ...]:
+def _viscosities(
+    composition: str, a: tuple[float, float], temperatures_k: tuple[float, ...], percent: float
+) -> tuple[Measurement, ...]:
     citations = {"Al100": _ASSAEL_AL, "Cu100": _ASSAEL_CU, "Ni100": _ASSAEL_NI}
     values = [10 ** (-a[0] + a[1] / temperature_k) for temperature_k in temperatures_k]
     return tuple(

@@ -1,4 +1,4 @@
-"""Why a frame that was read must not be trained on: reason codes and what they mean. Acceptance rules are expectations."""
+"""Why a frame that was read must not be trained on: codes and what they mean. Acceptance rules are expectations."""
 
 FAULTS: dict[str, str] = {
     "positions_not_finite": "the table of positions holds a value that is not a number (NaN, asterisks, damaged text)",
@@ -8,7 +8,7 @@ FAULTS: dict[str, str] = {
     "cell_not_finite": "a lattice vector holds a value that is not a number",
     "energy_missing": "the step has positions and forces but no free energy",
     "energy_not_finite": "the free energy is not a number",
-    "energy_and_forces_zero": "the energy and all forces are exactly zero: an untrained force field, or a step never computed",
+    "energy_and_forces_zero": "energy and all forces are exactly zero: an untrained force field, or never computed",
     "energy_ambiguous": "with PSTRESS the file does not tell the free energy from the enthalpy",
     "stress_not_finite": "the stress holds a value that is not a number",
     "no_electronic_steps": "no electronic step was done: the numbers are not an ab initio result",

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from types import TracebackType
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +164,18 @@ class ReadingOutcome:
     """Sentences about the file that a person should know."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Identity of a file that was read to its end."""
+
+    raw_sha256: str
+    """Of the file's own bytes."""
+    raw_bytes: int
+    content_sha256: str
+    """Of the decompressed bytes; equal to `raw_sha256` for a plain file."""
+    content_bytes: int
+
+
 class RunReader(Protocol):
     """One opened run: a header, its frames in file order, and, after the last batch, the outcome.
 
@@ -174,7 +187,17 @@ class RunReader(Protocol):
     header: RunHeader
     outcome: ReadingOutcome
 
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
     def batches(self) -> Iterator[FrameBatch]: ...
+
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the file; reads whatever is left of it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from schemas.composition import canonical_composition
 from schemas.errors import MeltlakeError
@@ -26,9 +26,9 @@ class TrainingSetRequest(BaseModel):
     chemical_system: str | None = None
     runs: tuple[str, ...] = ()
     split: SplitRule = "blocks"
-    seed: int = Field(default=1, ge=0)
-    test_fraction: float = Field(default=0.25, gt=0, lt=1)
-    lake_version: int | None = Field(default=None, ge=0)
+    seed: int = 1
+    test_fraction: float = 0.25
+    lake_version: int | None = None
 
     @field_validator("compositions", "hold_out")
     @classmethod
@@ -42,6 +42,16 @@ class TrainingSetRequest(BaseModel):
                 f"{', '.join(both)} cannot be trained on and held out at the same time.",
                 "Name each composition in one of --compositions and --hold-out.",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _numbers_make_sense(self) -> Self:
+        if not 0 < self.test_fraction < 1:
+            raise MeltlakeError(
+                f"The test fraction must be between 0 and 1, found {self.test_fraction:g}.", "A quarter is usual: 0.25."
+            )
+        if self.seed < 0 or (self.lake_version or 0) < 0:
+            raise MeltlakeError("Seeds and lake versions are not negative.", "Give 0 or more.")
         return self
 
     @property

@@ -130,8 +130,8 @@ order by map_system, synthetic, composition
 
 TABLE_1 = View(
     "table_1",
-    "Table 1: what the paper prints for each recipe beside ours, the median over seeds of the RMSE pooled over the test "
-    "split, per training set and number of steps. The speed is that of the largest timed simulation.",
+    "Table 1: what the paper prints for each recipe beside ours, the median over seeds of the RMSE pooled over the "
+    "test split, per training set and number of steps. The speed is that of the largest timed simulation.",
     """
 with trained as (
     select potentials.recipe, potentials.training_set_id, potentials.n_steps,
@@ -335,8 +335,8 @@ _OF_POTENTIALS = ("learning_curves", "rmse", "parity")
 
 LINEAGE = View(
     "lineage",
-    "From the rows of an observable back to raw files: the run or potential they belong to, the training set, and every "
-    "run behind it with its file and checksum.",
+    "From the rows of an observable back to raw files: the run or potential they belong to, the training set, and "
+    "every run behind it with its file and checksum.",
     f"""
 with of_runs as (
     {" union ".join(f"select '{table}' as observable, run_id from {table}" for table in _OF_RUNS)}
@@ -350,7 +350,8 @@ roots as (
     select observable, null, potential_id from of_potentials
 ),
 taught as (
-    select distinct training_set_id, run_id from training_set_frames
+    select training_set_id, run_id, if(bool_and(split = 'held_out'), 'held_out', 'trained_on') as role
+    from training_set_frames group by training_set_id, run_id
 ),
 sources as (
     select observable, run_id, potential_id, 'measured_on' as role, run_id as source_run_id
@@ -361,7 +362,7 @@ sources as (
     union all
     select distinct 'agreement', run_id, potential_id, 'compared_with', aimd_run_id from agreement
     union all
-    select observable, roots.run_id, roots.potential_id, 'trained_on', taught.run_id
+    select observable, roots.run_id, roots.potential_id, taught.role, taught.run_id
     from roots
     join potentials on potentials.potential_id = roots.potential_id
     join taught on taught.training_set_id = potentials.training_set_id

@@ -1,0 +1,161 @@
+"""Frames collected one by one and handed out as batches of arrays. Where their text stands does not belong here."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decimal_rows, decode_columns
+from schemas.frames import FrameBatch, LabelSource, ScfVerdict
+from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
+
+FRAMES_PER_BATCH = 128
+_TABLE_BYTES_PER_BATCH = 8 * 1024 * 1024  # keeps memory flat for runs of many thousand atoms
+
+NAN = float("nan")
+NO_TENSOR: tuple[float, ...] = (NAN,) * 9
+
+
+@dataclass(slots=True, kw_only=True)
+class FrameRecord:
+    """Everything of a frame but its tables of positions and forces."""
+
+    ionic_step: int
+    segment: int
+    cell_angstrom: tuple[float, ...]
+    """Nine numbers, rows a, b, c."""
+    energy_ev: float
+    energy_sigma0_ev: float = NAN
+    energy_without_entropy_ev: float = NAN
+    stress_kbar: tuple[float, ...] = NO_TENSOR
+    """Nine numbers, VASP's sign: positive when compressed."""
+    temperature_k: float = NAN
+    scf_steps: int = -1
+    scf_verdict: ScfVerdict = "unknown"
+    label_source: LabelSource = "dft"
+    faults: list[str] = field(default_factory=list)
+
+
+class TableStore:
+    """The text of one table per frame, decoded together. A frame that cannot be decoded becomes NaN."""
+
+    def __init__(self, n_rows: int, n_fields: int) -> None:
+        self.n_rows = n_rows
+        self.n_fields = n_fields
+        self.layout: RowLayout | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self._text = bytearray(b" " * PADDING)
+        self._regular: list[int] = []
+        self._irregular: dict[int, list[bytes]] = {}
+        self._n_frames = 0
+
+    @property
+    def n_bytes(self) -> int:
+        return len(self._text)
+
+    def takes(self, n_bytes: int) -> bool:
+        """Whether a table of that size can be laid out like the others."""
+        return self.layout is not None and n_bytes == self.n_rows * self.layout.width
+
+    def add(self, rows: bytes | bytearray | memoryview) -> None:
+        """Rows of the current layout's width, one per atom."""
+        self._regular.append(self._n_frames)
+        self._n_frames += 1
+        self._text += rows
+
+    def add_lines(self, lines: list[bytes]) -> None:
+        """Rows of any other shape or number, without their newlines."""
+        self._irregular[self._n_frames] = lines
+        self._n_frames += 1
+
+    def decode(self) -> NDArray[np.float64]:
+        """All collected tables: (n_frames, n_rows, n_fields); the store is empty afterwards."""
+        self._text += b" " * PADDING
+        regular = self._decode_regular()
+        values = regular
+        if self._irregular:
+            values = np.full((self._n_frames, self.n_rows, self.n_fields), np.nan)
+            values[self._regular] = regular
+            for index, lines in self._irregular.items():
+                if len(lines) == self.n_rows:
+                    values[index] = decimal_rows(lines, self.n_fields, self.layout)
+        self._clear()
+        return values
+
+    def _decode_regular(self) -> NDArray[np.float64]:
+        shape = (len(self._regular), self.n_rows, self.n_fields)
+        if self.layout is None or not self._regular:
+            return np.empty(shape)
+        try:
+            return decode_columns(self._text, self.layout, shape[0] * self.n_rows).reshape(shape)
+        except NotPlainDecimals:
+            return np.stack([self._decode_one(index, self.layout) for index in range(shape[0])])
+
+    def _decode_one(self, index: int, layout: RowLayout) -> NDArray[np.float64]:
+        n_bytes = self.n_rows * layout.width
+        first = PADDING + index * n_bytes
+        text = self._text[first - PADDING : first + n_bytes + PADDING]
+        try:
+            return decode_columns(text, layout, self.n_rows)
+        except NotPlainDecimals:
+            rows = bytes(text[PADDING:-PADDING])
+            lines = [rows[at : at + layout.width - 1] for at in range(0, n_bytes, layout.width)]
+            return decimal_rows(lines, self.n_fields, layout)
+
+
+def batch_is_full(records: list[FrameRecord], *stores: TableStore) -> bool:
+    return len(records) >= FRAMES_PER_BATCH or sum(store.n_bytes for store in stores) >= _TABLE_BYTES_PER_BATCH
+
+
+def cells_of(records: list[FrameRecord]) -> NDArray[np.float64]:
+    """Cells: (n_frames, 3, 3), A."""
+    return np.array([record.cell_angstrom for record in records]).reshape(-1, 3, 3)
+
+
+def batch_of(records: list[FrameRecord], positions: NDArray[np.float64], forces: NDArray[np.float64]) -> FrameBatch:
+    """One batch; what is not finite is flagged here.
+
+    Parameters
+    ----------
+    positions
+        (n_frames, n_atoms, 3), A, Cartesian.
+    forces
+        (n_frames, n_atoms, 3), eV/A.
+    """
+    cells = cells_of(records)
+    stress = np.array([record.stress_kbar for record in records]).reshape(-1, 3, 3)
+    volume = np.abs((cells[:, 0] * np.cross(cells[:, 1], cells[:, 2])).sum(axis=1))
+    energy = np.array([record.energy_ev for record in records])
+    _flag(records, ~np.isfinite(_spoiled(positions)), "positions_not_finite")
+    _flag(records, ~np.isfinite(_spoiled(forces)), "forces_not_finite")
+    _flag(records, (energy == 0.0) & ~forces.any(axis=(1, 2)), "energy_and_forces_zero")
+    return FrameBatch(
+        ionic_step=np.array([record.ionic_step for record in records], dtype=np.int32),
+        segment=np.array([record.segment for record in records], dtype=np.int32),
+        cell_angstrom=cells,
+        positions_angstrom=positions,
+        forces_ev_per_angstrom=forces,
+        energy_ev=energy,
+        energy_sigma0_ev=np.array([record.energy_sigma0_ev for record in records]),
+        energy_without_entropy_ev=np.array([record.energy_without_entropy_ev for record in records]),
+        virial_ev=stress * (volume * EV_PER_ANGSTROM3_PER_KBAR)[:, None, None],
+        temperature_k=np.array([record.temperature_k for record in records]),
+        scf_steps=np.array([record.scf_steps for record in records], dtype=np.int32),
+        scf_verdict=np.array([record.scf_verdict for record in records], dtype=np.str_),
+        label_source=np.array([record.label_source for record in records], dtype=np.str_),
+        faults=tuple(tuple(dict.fromkeys(record.faults)) for record in records),
+    )
+
+
+def _spoiled(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One number per frame that is finite if all its vectors are; the vectors of the other frames become NaN."""
+    sums: NDArray[np.float64] = vectors.sum(axis=(1, 2))
+    vectors[~np.isfinite(sums)] = np.nan
+    return sums
+
+
+def _flag(records: list[FrameRecord], wrong: NDArray[np.bool_], fault: str) -> None:
+    for index in np.flatnonzero(wrong):
+        records[index].faults.append(fault)

@@ -1,0 +1,238 @@
+"""Reads an OUTCAR once, front to back, step by step. What a step holds is in `outcar_collector` and `outcar_frames`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lake.readers.containers import SourceStream, open_source
+from lake.readers.outcar_collector import FrameCollector, StepCounter
+from lake.readers.outcar_frames import TABLE, energies_between
+from lake.readers.outcar_header import TYPES_LINE, VERSION_LINE, read_head
+from lake.readers.vasp_settings import fixed_cell_ensemble
+from lake.readers.window import CHUNK_BYTES, TextWindow
+from schemas.errors import UnreadableFile
+from schemas.frames import Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+
+_ITERATION = b"- Iteration "
+_COUNTERS = re.compile(rb"-+ Iteration[ ]*(\d+|\*+)\([ ]*(\d+|\*+)\)")
+_COUNTERS_LINE_BYTES = 120
+_LONGEST_DASHES = 30  # versions print 39 to 41 dashes before "Iteration"; a long token is found several times faster
+_FOOTER = b"General timing and accounting"
+_NEW_RUN = b"\n" + VERSION_LINE
+_RUN_AGAIN = "Run VASP again, or leave this file out."
+_BYTES_WITHOUT_COUNTER = 8 * 1024 * 1024  # a run driven by a force field alone prints no ionic counter
+
+
+class OutcarReader:
+    """Frames of an OUTCAR, plain or compressed, complete or cut.
+
+    A step is the text from one `Iteration n(` to the next: pairing inside it is right for every order of blocks
+    (VASP 5.2.2 and older print the energy before the forces). `header.ensemble` may become known only with the
+    last batch, since ISIF = 3 alone does not tell whether the cell moves.
+    """
+
+    header: RunHeader
+    outcome: ReadingOutcome
+
+    def __init__(self, source: SourceStream | str | Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.source = open_source(source) if isinstance(source, str | Path) else source
+        self.outcome = ReadingOutcome()
+        self._window = TextWindow(self.source, chunk_bytes)
+        self._token = _ITERATION
+        self._region = 0  # where the text of the current step begins
+        self._search = 0  # where to look for the next counter
+        self._counter = StepCounter()
+        self._iteration_repeated = False
+        end_of_head = self._end_of_head()
+        head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
+        self.header = head.settings.header("outcar", head.atomic_numbers)
+        self._frames = FrameCollector(head)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.source.close()
+
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the whole file, also of what stands after the last frame."""
+        return self.source.finish()
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """All frames in file order.
+
+        Raises
+        ------
+        UnreadableFile
+            If the file holds no complete frame, or the text of several runs at once.
+        """
+        counter = self._counter
+        while (line := self._next_counter()) is not None:
+            at, step, iteration = line
+            if step == counter.step and iteration > counter.iteration:
+                counter.iteration = iteration
+                self._region = at  # the electronic loop goes on: the text before is not needed
+            else:
+                if step <= counter.highest:
+                    self._split_at_new_runs(at)
+                self._close_step(at, at_end=False)
+                self._begin_step(at, step, iteration)
+                yield from self._frames.full_batches()
+            self._search = at + 1
+        self._split_at_new_runs(len(self._window))
+        self._close_step(len(self._window), at_end=True)
+        self._frames.close_batch()
+        yield from self._frames.full_batches()
+        self._finish()
+
+    def _end_of_head(self) -> int:
+        """Where the first ionic step begins; a force field's prediction may come before its counter."""
+        start, window = 0, self._window
+        while True:
+            hits = [hit for token in (_ITERATION, TABLE) if (hit := window.text.find(token, start)) >= 0]
+            if hits:
+                return min(hits)
+            start = max(start, len(window) - len(TABLE))
+            if not window.grow():
+                return len(window)
+
+    def _next_counter(self) -> tuple[int, int, int] | None:
+        """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""
+        window = self._window
+        while True:
+            hit = window.find_between(self._token, self._search, len(window))
+            if hit is not None and (len(window) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
+                found = _COUNTERS.match(window.text, hit)
+                if found is not None:
+                    self._learn_token(hit)
+                    return (hit, *self._numbers(found))
+                self._search = hit + 1
+                continue
+            if hit is None:
+                self._search = max(self._search, len(window) - len(self._token) + 1)
+                if window.exhausted:
+                    return None
+            self._forget_the_past()
+            window.grow()
+
+    def _forget_the_past(self) -> None:
+        if len(self._window) - self._region > _BYTES_WITHOUT_COUNTER:
+            text = self._window.text
+            last_table = self._window.find_last_between(TABLE, self._region, len(text))
+            self._split_at_new_runs(self._region if last_table is None else last_table)
+            self._region = self._frames.collect(text, self._region, len(text), self._counter, more_follows=True)
+            self._search = max(self._search, self._region)
+        self._window.drop(self._region)
+        self._search -= self._region
+        self._region = 0
+
+    def _learn_token(self, hit: int) -> None:
+        if self._token is _ITERATION:
+            line_start = self._window.text.rfind(b"\n", 0, hit) + 1
+            self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
+
+    def _numbers(self, found: re.Match[bytes]) -> tuple[int, int]:
+        counter = self._counter
+        iteration = int(found[2]) if found[2].isdigit() else counter.iteration + 1
+        if found[1].isdigit():
+            return int(found[1]), iteration
+        # Four columns are too narrow from step 10,000 on: asterisks count on from the last number.
+        return counter.step + (iteration <= counter.iteration), iteration
+
+    def _begin_step(self, at: int, step: int, iteration: int) -> None:
+        counter = self._counter
+        if step < counter.step:
+            raise self._mixed_runs(f"the ionic counter falls from {counter.step} to {step}")
+        self._iteration_repeated = step == counter.step
+        if self._iteration_repeated and counter.n_frames:
+            raise self._mixed_runs(f"ionic step {step} is there twice")
+        if not self._iteration_repeated and step > counter.highest:
+            self.outcome.n_ionic_steps += 1
+        counter.step, counter.iteration, counter.n_frames = step, iteration, 0
+        counter.highest = max(counter.highest, step)
+        self._region = at
+
+    def _mixed_runs(self, sign: str) -> UnreadableFile:
+        return UnreadableFile(
+            f"{self.source.name}: {sign} within one run, so two VASP processes wrote into this file at once.",
+            "No block of it can be trusted: run VASP again in a directory of its own.",
+        )
+
+    def _split_at_new_runs(self, end: int) -> None:
+        """Close the run at hand where the head of another one, appended to the same file, stands before `end`."""
+        while self._counter.highest:
+            new_run = self._window.find_between(_NEW_RUN, self._region + 1, end)
+            if new_run is None or self._window.find_between(TYPES_LINE, new_run, end) is None:
+                return
+            self._close_step(new_run, at_end=True)
+            self._begin_segment(new_run, end)
+
+    def _begin_segment(self, start: int, end: int) -> None:
+        known, counter = self._frames.head, self._counter
+        head = read_head(bytes(self._window.text[start:end]), self.source.name)
+        if head.atomic_numbers.tolist() != known.atomic_numbers.tolist():
+            raise UnreadableFile(
+                f"{self.source.name}: runs of different atoms were joined into one file "
+                f"({len(known.atomic_numbers)} atoms, then {len(head.atomic_numbers)}).",
+                "Split the file before the second line that begins with ' vasp.' and ingest the parts.",
+            )
+        if head.settings != known.settings:
+            self.outcome.notes.append(f"Run {counter.segment + 2} in this file was done with other settings.")
+        self._frames.head = head
+        self._counter.segment += 1
+        counter.step = counter.iteration = counter.highest = counter.n_frames = 0
+        self._region = start
+
+    def _close_step(self, end: int, *, at_end: bool) -> None:
+        text, counter, start = self._window.text, self._counter, self._region
+        highest_before = counter.highest
+        self._region = self._frames.collect(text, start, end, counter, more_follows=False)
+        self.outcome.n_ionic_steps += counter.highest - highest_before
+        if self._iteration_repeated and counter.n_frames > 1:
+            raise self._mixed_runs(f"ionic step {counter.step} is there twice")
+        if counter.step == 0 or counter.n_frames:
+            return
+        # Up to VASP 5.2.2 the forces follow the energy: at the end of a cut file they may just be missing.
+        must_be_energy_only = not at_end or self._frames.head.settings.nwrite == 0
+        if must_be_energy_only and energies_between(text, start, end, machine_learned=False) is not None:
+            self.outcome.n_energy_only += 1
+        else:
+            self.outcome.n_incomplete += 1
+
+    def _finish(self) -> None:
+        """Say how the reading ended; refuse a file without frames."""
+        outcome, frames, name = self.outcome, self._frames, self.source.name
+        footer = self._window.find_between(_FOOTER, self._region, len(self._window))
+        outcome.complete = footer is not None and self.source.damage is None
+        if not frames.n_frames:
+            raise self._no_frames()
+        if self.source.damage is not None:
+            outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
+        if outcome.n_energy_only:
+            outcome.notes.append(
+                f"{outcome.n_energy_only} steps have an energy but no positions or forces (NWRITE = 0); "
+                "the vasprun.xml of the run has them all."
+            )
+        if frames.n_ml_frames:
+            outcome.notes.append(f"{frames.n_ml_frames} frames come from a machine-learned force field.")
+        if self.header.isif == 1:
+            outcome.notes.append("Of the stress only the trace is valid (ISIF = 1), so no virial was taken.")
+        if self.header.ensemble == "unknown" and self.header.time_step_fs is not None:
+            moved = frames.cell_moved
+            self.header = replace(self.header, ensemble="npt" if moved else fixed_cell_ensemble(frames.head.settings))
+        if self._counter.segment:
+            outcome.notes.append(f"{name} holds {self._counter.segment + 1} runs, one after the other.")
+
+    def _no_frames(self) -> UnreadableFile:
+        if self._counter.step == 0:
+            reason = "VASP stopped before the first electronic step"
+        elif self.outcome.n_energy_only:
+            reason = f"{self.outcome.n_energy_only} steps have an energy but none has positions and forces (NWRITE = 0)"
+        else:
+            reason = "VASP was killed before the first ionic step finished"
+        return UnreadableFile(f"{self.source.name}: {reason}, so the file holds no frame.", _RUN_AGAIN)

@@ -1,0 +1,175 @@
+"""Turns the text of an OUTCAR's ionic steps into frames, and frames into batches. Counters and files are not here."""
+
+from dataclasses import dataclass
+from math import isnan
+
+from lake.readers import outcar_frames as blocks
+from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of
+from lake.readers.outcar_header import OutcarHead
+from lake.readers.vasp_settings import scf_verdict
+from schemas.frames import FrameBatch
+
+_TRACE_ONLY_ISIF = 1
+
+
+@dataclass(slots=True)
+class StepCounter:
+    """Where in the file's own count a piece of text belongs."""
+
+    segment: int = 0
+    step: int = 0
+    """Ionic step of the last counter line; 0 before the first."""
+    iteration: int = 0
+    """Electronic iteration of the last counter line."""
+    n_frames: int = 0
+    """Ab initio frames found since that ionic step began."""
+    highest: int = 0
+    """The highest ionic step so far, counting those of a machine-learned force field."""
+
+
+class FrameCollector:
+    """Collects the frames of one OUTCAR until a batch is full."""
+
+    def __init__(self, head: OutcarHead) -> None:
+        self.head = head
+        self.n_frames = 0
+        self.n_ml_frames = 0
+        self.cell_moved = False
+        self._n_atoms = len(head.atomic_numbers)
+        self._records: list[FrameRecord] = []
+        self._store = TableStore(self._n_atoms, blocks.N_COLUMNS)
+        self._cell_text = b""
+        self._cell = NO_TENSOR
+        self._batches: list[FrameBatch] = []
+
+    def full_batches(self) -> list[FrameBatch]:
+        """The batches that are complete, once."""
+        if batch_is_full(self._records, self._store):
+            self.close_batch()
+        batches, self._batches = self._batches, []
+        return batches
+
+    def close_batch(self) -> None:
+        """Make a batch of the frames at hand."""
+        if self._records:
+            tables = self._store.decode()
+            self._batches.append(batch_of(self._records, tables[:, :, :3], tables[:, :, 3:]))
+            self._records = []
+
+    def collect(self, text: bytearray, start: int, end: int, counter: StepCounter, *, more_follows: bool) -> int:
+        """Take the frames in `[start, end)`; returns where the text that was not used up begins.
+
+        With `more_follows` the step's text goes on behind `end`, so the last table is left for the next call.
+        """
+        titles = _positions_of(text, blocks.TABLE, start, end)
+        n_ab_initio = sum(not blocks.is_machine_learned(text, title) for title in titles)
+        lower = start
+        for index, title in enumerate(titles[:-1] if more_follows else titles):
+            upper = titles[index + 1] if index + 1 < len(titles) else end
+            lower = self._take(text, (lower, title, upper), counter, alone=n_ab_initio + counter.n_frames <= 1)
+        return lower
+
+    def _take(self, text: bytearray, place: tuple[int, int, int], counter: StepCounter, *, alone: bool) -> int:
+        """Take the frame whose table's title is the middle of `place`; returns where its text ends."""
+        lower, title, upper = place
+        width = 0 if self._store.layout is None else self._store.layout.width
+        table = blocks.table_at(text, title, upper, n_atoms=self._n_atoms, width=width)
+        if table is None:
+            return lower
+        ml = table.machine_learned
+        energies = blocks.energies_between(text, table.end, upper, machine_learned=ml)
+        end = table.end if energies is None else energies.end
+        if energies is None and not ml:
+            energies = blocks.energies_between(text, lower, title, machine_learned=False)
+        if energies is None and upper == len(text):
+            return lower  # the file stops here, or goes on in the next piece of it
+        record = self._record(text, (lower, title), counter, energies)
+        record.temperature_k = blocks.temperature_between(text, end, upper)
+        if ml:
+            record.label_source, record.scf_steps = "vasp_mlff", 0
+            record.ionic_step = max(counter.step, counter.highest * (counter.highest > counter.step)) + 1
+            counter.highest = record.ionic_step
+            self.n_ml_frames += 1
+        else:
+            self._judge(record, text, (lower, title), counter)
+            if not alone:
+                record.faults.append("ionic_counter_missing")
+                record.scf_steps, record.scf_verdict = -1, "unknown"
+            counter.n_frames += 1
+        self._keep(record, text, table)
+        return end
+
+    def _record(
+        self, text: bytearray, before_table: tuple[int, int], counter: StepCounter, energies: blocks.Energies | None
+    ) -> FrameRecord:
+        lower, title = before_table
+        record = FrameRecord(
+            ionic_step=max(counter.step, 1) + counter.n_frames,
+            segment=counter.segment,
+            cell_angstrom=NO_TENSOR,
+            energy_ev=NAN,
+        )
+        if energies is None:
+            record.faults.append("energy_missing")
+        else:
+            record.energy_ev, record.energy_sigma0_ev = energies.free, energies.sigma0
+            record.energy_without_entropy_ev = energies.without_entropy
+            if energies.free != energies.free:
+                record.faults.append("energy_not_finite")
+        lattice = blocks.lattice_before(text, lower, title)
+        if lattice is None:
+            record.faults.append("cell_missing")
+        else:
+            record.cell_angstrom = self._cell_of(lattice.rows)
+            if isnan(sum(record.cell_angstrom)):
+                record.faults.append("cell_not_finite")
+        stress = blocks.stress_before(text, lower, title if lattice is None else lattice.at)
+        if stress is not None and self.head.settings.isif != _TRACE_ONLY_ISIF:
+            record.stress_kbar = stress
+            if isnan(sum(stress)):
+                record.stress_kbar = NO_TENSOR
+                record.faults.append("stress_not_finite")
+        return record
+
+    def _judge(self, record: FrameRecord, text: bytearray, scf_text: tuple[int, int], counter: StepCounter) -> None:
+        """Whether the electronic loop of the step converged; its last iteration is at the beginning of the text."""
+        settings, start, end = self.head.settings, *scf_text
+        at_nelm = settings.nelm is not None and counter.iteration >= settings.nelm
+        record.scf_steps = counter.iteration or -1
+        record.scf_verdict = scf_verdict(
+            scf_steps=counter.iteration,
+            nelm=settings.nelm,
+            ediff=settings.ediff,
+            last_change_ev=blocks.last_energy_change(text, start, end) if at_nelm else None,
+            told=blocks.scf_end_told(text, start, end),
+        )
+
+    def _cell_of(self, rows: bytes) -> tuple[float, ...]:
+        if rows != self._cell_text:
+            self.cell_moved = self.cell_moved or bool(self._cell_text)
+            self._cell_text, self._cell = rows, blocks.cell_of(rows)
+        return self._cell
+
+    def _keep(self, record: FrameRecord, text: bytearray, table: blocks.Table) -> None:
+        store, n_bytes = self._store, table.end - table.first_row
+        if not store.takes(n_bytes) and (layout := blocks.layout_of(text, table, self._n_atoms)) is not None:
+            self.close_batch()  # tables of one batch are decoded together, so they must be laid out alike
+            store.layout = layout
+        if store.takes(n_bytes):
+            store.add(memoryview(text)[table.first_row : table.end])
+        else:
+            lines = bytes(text[table.first_row : table.end]).splitlines()
+            store.add_lines(lines)
+            if len(lines) != self._n_atoms:
+                record.faults.append("row_count_wrong")
+        self._records.append(record)
+        self.n_frames += 1
+
+
+def _positions_of(text: bytearray, token: bytes, start: int, end: int) -> list[int]:
+    positions = []
+    at = text.find(token, start, end)
+    while at >= 0:
+        positions.append(at)
+        at = text.find(token, at + len(token), end)
+    return positions

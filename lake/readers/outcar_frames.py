@@ -1,0 +1,152 @@
+"""The blocks of one ionic step of an OUTCAR, found in text that is wholly in memory. Counters are not here."""
+
+import re
+from dataclasses import dataclass
+
+from lake.readers.batches import NAN
+from lake.readers.columns import RowLayout, decimal, glued_decimals
+
+TABLE = b"POSITION                                       TOTAL-FORCE (eV/Angst)"
+MACHINE_LEARNED = b" (ML)"
+N_COLUMNS = 6
+
+_SPARE_COLUMNS_OF_VDW = 3  # "FORCE-w/o vdW" repeats the forces without the dispersion correction
+_DASHES = b" ----"
+_LATTICE = b"direct lattice vectors"
+_STRESS = b"  in kB  "
+_THERMOSTAT = b"EKIN_LAT="
+_SCF_END = b"---- aborting loop "
+_CELL_ROW = re.compile(rb"[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n")
+# The SCF lines read "free energy    TOTEN"; only the ionic one has two blanks after "free".
+_ENERGY = {False: b"free  energy   TOTEN  =", True: b"free  energy ML TOTEN  ="}
+_ENERGY_VALUE = re.compile(rb"[ ]*(\S+)[ ]+eV")
+_OTHER_ENERGIES = re.compile(
+    rb"[^\n]*\s+(?:ML )?energy  without entropy=[ ]*(\S+)[^\n]*energy\(sigma->0\) =[ ]*(\S+)\s"
+)
+_TEMPERATURE = re.compile(rb"[^\n]*\(temperature[ ]*([^\s)]+)[ ]*K\)")
+_ENERGY_CHANGE = re.compile(rb"total energy-change \(2\. order\) :[ ]*(\S+?)[ ]*\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where a table of positions and forces stands."""
+
+    title: int
+    first_row: int
+    end: int
+    """Behind its last row."""
+    machine_learned: bool
+    n_spare: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Where lattice vectors stand, and their three rows of three columns."""
+
+    at: int
+    rows: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Energies:
+    """The three energies of a step, eV, and where their text ends."""
+
+    free: float
+    without_entropy: float
+    sigma0: float
+    end: int
+
+
+def table_at(text: bytearray, title: int, end: int, *, n_atoms: int, width: int) -> Table | None:
+    """The table whose title is at `title`; None when the text stops inside it.
+
+    `width` is the length of a sound row if it is known: then the closing dashes are where they must be, and
+    nothing is searched.
+    """
+    line_end = text.find(b"\n", title, end)
+    first_row = text.find(b"\n", line_end + 1, end) + 1 if line_end >= 0 else 0
+    if first_row == 0:
+        return None
+    after_title = bytes(text[title + len(TABLE) : line_end])
+    close = first_row + n_atoms * width
+    if not (width and text.startswith(_DASHES, close) and close < end):
+        close = text.find(b"\n" + _DASHES, first_row - 1, end) + 1
+        if close == 0:
+            return None
+    if text.find(b"\n", close, end) < 0:
+        return None
+    n_spare = _SPARE_COLUMNS_OF_VDW if after_title.startswith(b",") else 0
+    return Table(title, first_row, close, after_title.startswith(MACHINE_LEARNED), n_spare)
+
+
+def layout_of(text: bytearray, table: Table, n_atoms: int) -> RowLayout | None:
+    """The layout of a table whose rows are all as long as its first sound one."""
+    for line in bytes(text[table.first_row : table.end]).splitlines(keepends=True):
+        layout = RowLayout.learn(line, N_COLUMNS, spare=table.n_spare)
+        if layout is not None:
+            return layout if table.end - table.first_row == n_atoms * layout.width else None
+    return None
+
+
+def is_machine_learned(text: bytearray, title: int) -> bool:
+    return text.startswith(MACHINE_LEARNED, title + len(TABLE))
+
+
+def lattice_before(text: bytearray, start: int, end: int) -> Lattice | None:
+    """The last lattice vectors in `[start, end)`."""
+    at = text.rfind(_LATTICE, start, end)
+    rows = _CELL_ROW.match(text, at, end) if at >= 0 else None
+    return None if rows is None else Lattice(at, b"".join(rows.groups()))
+
+
+def cell_of(rows: bytes) -> tuple[float, ...]:
+    """Nine numbers, A, from three rows of 3 + 3 columns (13 wide behind three blanks, so they may touch)."""
+    return tuple(decimal(rows[at + first : at + first + 13]) for at in (0, 42, 84) for first in (3, 16, 29))
+
+
+def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | None:
+    """Nine numbers, kbar, from the last stress line in `[start, end)`; None when there is no such line.
+
+    VASP's order is XX YY ZZ XY YZ ZX. Numbers that cannot be read are NaN.
+    """
+    at = text.rfind(_STRESS, start, end)
+    line_end = text.find(b"\n", at, end)
+    if at < 0 or line_end < 0:
+        return None
+    xx, yy, zz, xy, yz, zx = glued_decimals(bytes(text[at + len(_STRESS) : line_end]), 6)
+    return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
+
+
+def energies_between(text: bytearray, start: int, end: int, *, machine_learned: bool) -> Energies | None:
+    """The ionic step's energies if they were written in `[start, end)`."""
+    token = _ENERGY[machine_learned]
+    at = text.find(token, start, end)
+    free = _ENERGY_VALUE.match(text, at + len(token), end) if at >= 0 else None
+    if free is None:
+        return None
+    others = _OTHER_ENERGIES.match(text, free.end(), end)
+    if others is None:
+        return Energies(decimal(free[1]), NAN, NAN, free.end())
+    return Energies(decimal(free[1]), decimal(others[1]), decimal(others[2]), others.end())
+
+
+def temperature_between(text: bytearray, start: int, end: int) -> float:
+    """Temperature of the ions, K; NaN when the step has no thermostat block or asterisks in it."""
+    at = text.find(_THERMOSTAT, start, end)
+    found = _TEMPERATURE.match(text, at, end) if at >= 0 else None
+    return NAN if found is None else decimal(found[1])
+
+
+def scf_end_told(text: bytearray, start: int, end: int) -> str:
+    """What VASP says about the end of the electronic loop: `reached`, `not reached` or nothing."""
+    at = text.find(_SCF_END, start, end)
+    line = bytes(text[at : at + 80]) if at >= 0 else b""
+    if b"not reached" in line:
+        return "not reached"
+    return "reached" if b"EDIFF is reached" in line else ""
+
+
+def last_energy_change(text: bytearray, start: int, end: int) -> float | None:
+    """The change of the energy in the electronic iteration that begins at `start`, eV."""
+    found = _ENERGY_CHANGE.search(text, start, end)
+    return None if found is None else decimal(found[1])

@@ -1,0 +1,135 @@
+"""Reads a vasprun.xml once, front to back, step by step. What a step holds is in `vasprun_collector`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lake.readers.containers import SourceStream, open_source
+from lake.readers.vasprun_collector import StepText, XmlFrameCollector
+from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE
+from lake.readers.vasprun_header import read_head
+from lake.readers.window import CHUNK_BYTES, TextWindow
+from schemas.errors import UnreadableFile
+from schemas.frames import Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+
+_CALCULATION_END = b"</calculation>"
+_END = b"</modeling>"
+_NEW_RUN = b"<modeling>"
+_LONGEST_TOKEN = 16
+
+
+class VasprunReader:
+    """Frames of a vasprun.xml, plain or compressed, complete or cut.
+
+    A frame begins with an unnamed `<structure>` and ends with the `<energy>` after it. Its closing
+    `</calculation>` is not required: in the last step megabytes of eigenvalues may stand before it.
+    """
+
+    header: RunHeader
+    outcome: ReadingOutcome
+
+    def __init__(self, source: SourceStream | str | Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.source = open_source(source) if isinstance(source, str | Path) else source
+        self.outcome = ReadingOutcome()
+        self._window = TextWindow(self.source, chunk_bytes)
+        self._n_calculations = 0
+        self._ended = False
+        end_of_head = self._end_of_head()
+        head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
+        self._ended = self._window.find_between(_END, 0, end_of_head) is not None
+        self._window.drop(end_of_head)
+        self.header = head.settings.header("vasprun", head.atomic_numbers)
+        self._frames = XmlFrameCollector(head)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.source.close()
+
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the whole file, also of what stands after the last frame."""
+        return self.source.finish()
+
+    def batches(self) -> Iterator[FrameBatch]:
+        """All frames in file order.
+
+        Raises
+        ------
+        UnreadableFile
+            If the file holds no complete frame, or several runs.
+        """
+        while (step := self._next_step()) is not None:
+            self._n_calculations += step.calculation is not None
+            ionic_step = self._n_calculations + self._frames.n_ml_frames + (step.calculation is None)
+            end = self._frames.collect(self._window.text, step, ionic_step)
+            self._window.drop(end)
+            yield from self._frames.full_batches()
+        self._frames.close_batch()
+        yield from self._frames.full_batches()
+        self._finish()
+
+    def _end_of_head(self) -> int:
+        start, window = 0, self._window
+        while True:
+            hits = [hit for token in (CALCULATION, STRUCTURE) if (hit := window.text.find(token, start)) >= 0]
+            if hits:
+                return min(hits)
+            start = max(start, len(window) - _LONGEST_TOKEN)
+            if not window.grow():
+                return len(window)
+
+    def _next_step(self) -> StepText | None:
+        """The next step, as far as it is in the file; None when no other begins."""
+        window = self._window
+        while (structure := window.find_between(STRUCTURE, 0, len(window))) is None:
+            # Eigenvalues and densities of states may be many times larger than all frames: forget them as they pass.
+            begun = window.find_last_between(CALCULATION, 0, len(window))
+            self._forget(max(len(window) - _LONGEST_TOKEN, 0) if begun is None else begun)
+            if not window.grow():
+                self._forget(len(window))
+                return None
+        calculation = window.find_last_between(CALCULATION, 0, structure)
+        closed = None if calculation is None else window.find_between(_CALCULATION_END, calculation, structure)
+        inside = calculation is not None and closed is None
+        before = structure if calculation is None or not inside else calculation
+        self._forget(before)
+        structure -= before
+        energy_end = window.find(ENERGY_END, structure)
+        end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
+        return StepText(0 if inside else None, structure, end)
+
+    def _forget(self, position: int) -> None:
+        """Drop text that belongs to no frame, having looked at what it says."""
+        window = self._window
+        self._n_calculations += window.text.count(CALCULATION, 0, position)
+        self._ended = self._ended or window.find_between(_END, 0, position) is not None
+        if window.find_between(_NEW_RUN, 0, position) is not None:
+            raise UnreadableFile(
+                f"{self.source.name}: several vasprun.xml were joined into one file.",
+                "Split the file before each line that begins with '<?xml' and ingest the parts.",
+            )
+        window.drop(position)
+
+    def _finish(self) -> None:
+        """Say how the reading ended; refuse a file without frames."""
+        outcome, frames = self.outcome, self._frames
+        outcome.complete = self._ended and self.source.damage is None
+        outcome.n_energy_only = frames.n_energy_only
+        outcome.n_ionic_steps = self._n_calculations + frames.n_ml_frames
+        outcome.n_incomplete = self._n_calculations + frames.n_ml_frames - frames.n_frames - frames.n_energy_only
+        if not frames.n_frames:
+            what = "ionic step finished" if self._n_calculations else "electronic step"
+            raise UnreadableFile(
+                f"{self.source.name}: VASP was killed before the first {what}, so the file holds no frame.",
+                "Run VASP again, or leave this file out.",
+            )
+        if self.source.damage is not None:
+            outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
+        if frames.n_ml_frames:
+            outcome.notes.append(f"{frames.n_ml_frames} frames come from a machine-learned force field.")
+        if self.header.isif == 1:
+            outcome.notes.append("Of the stress only the trace is valid (ISIF = 1), so no virial was taken.")

@@ -1,0 +1,182 @@
+"""Turns the text of a vasprun.xml's ionic steps into frames, and frames into batches. Files do not belong here."""
+
+from dataclasses import dataclass
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.readers import vasprun_frames as blocks
+from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of, cells_of
+from lake.readers.vasp_settings import scf_verdict
+from lake.readers.vasprun_header import VasprunHead
+from schemas.frames import FrameBatch
+from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
+
+_TRACE_ONLY_ISIF = 1
+_SAME_ENERGY_EV = 1.0e-4
+
+
+@dataclass(frozen=True, slots=True)
+class StepText:
+    """Where the text of one ionic step stands."""
+
+    calculation: int | None
+    """None for a step of VASP's force field, which stands outside `<calculation>`."""
+    structure: int
+    end: int
+    """Behind the first `</energy>` after the structure, or the end of the file."""
+
+
+class XmlFrameCollector:
+    """Collects the frames of one vasprun.xml until a batch is full."""
+
+    def __init__(self, head: VasprunHead) -> None:
+        self.n_frames = 0
+        self.n_ml_frames = 0
+        self.n_energy_only = 0
+        self._head = head
+        self._n_atoms = len(head.atomic_numbers)
+        self._records: list[FrameRecord] = []
+        self._positions = TableStore(self._n_atoms, blocks.N_COLUMNS)
+        self._forces = TableStore(self._n_atoms, blocks.N_COLUMNS)
+        self._batches: list[FrameBatch] = []
+
+    def full_batches(self) -> list[FrameBatch]:
+        """The batches that are complete, once."""
+        if batch_is_full(self._records, self._positions, self._forces):
+            self.close_batch()
+        batches, self._batches = self._batches, []
+        return batches
+
+    def close_batch(self) -> None:
+        """Make a batch of the frames at hand."""
+        if self._records:
+            fractional, forces = self._positions.decode(), self._forces.decode()
+            self._batches.append(batch_of(self._records, cartesian(fractional, cells_of(self._records)), forces))
+            self._records = []
+
+    def collect(self, text: bytearray, step: StepText, ionic_step: int) -> int:
+        """Take the frame if it is whole; returns where the text that was not used up begins."""
+        cell = blocks.table_named(text, b"basis", step.structure, step.end)
+        positions = self._table(text, b"positions", step.structure if cell is None else cell.end, step.end)
+        after = positions.end if positions is not None else step.structure
+        forces = self._table(text, b"forces", after, step.end)
+        after = forces.end if forces is not None else after
+        stress = blocks.table_named(text, b"stress", after, step.end)
+        after = stress.end if stress is not None else after
+        # The electronic iterations of the next step end with </energy> too: a step that lost its own is not whole.
+        lost = text.find(blocks.CALCULATION, after, step.end)
+        if lost >= 0 or not text.startswith(blocks.ENERGY_END, step.end - len(blocks.ENERGY_END)):
+            return lost if lost >= 0 else step.end
+        if positions is None or forces is None:
+            self.n_energy_only += 1
+            return step.end
+        record = self._record(text, step, after, ionic_step)
+        record.cell_angstrom = NO_TENSOR if cell is None else blocks.nine_numbers(text, cell)
+        if isnan(sum(record.cell_angstrom)):
+            record.faults.append("cell_missing" if cell is None else "cell_not_finite")
+        if stress is not None and self._head.settings.isif != _TRACE_ONLY_ISIF:
+            record.stress_kbar = blocks.nine_numbers(text, stress)
+            if isnan(sum(record.stress_kbar)):
+                record.faults.append("stress_not_finite")
+        self._choose_energy(record, text, step)
+        self._keep(record, text, positions, forces)
+        return step.end
+
+    def _table(self, text: bytearray, name: bytes, start: int, end: int) -> blocks.Table | None:
+        store = self._positions if name == b"positions" else self._forces
+        n_bytes = 0 if store.layout is None else self._n_atoms * store.layout.width
+        return blocks.table_named(text, name, start, end, n_bytes)
+
+    def _record(self, text: bytearray, step: StepText, energy_from: int, ionic_step: int) -> FrameRecord:
+        energies = blocks.energies_of(text, energy_from, step.end)
+        free, second, third = (energies.get(key, NAN) for key in ("e_fr_energy", "e_wo_entrp", "e_0_energy"))
+        shifted = self._head.has_shifted_labels
+        record = FrameRecord(
+            ionic_step=ionic_step,
+            segment=0,
+            cell_angstrom=NO_TENSOR,
+            energy_ev=free,
+            energy_sigma0_ev=second if shifted else third,
+            energy_without_entropy_ev=free - third if shifted else second,
+            temperature_k=self._temperature_k(energies.get("kinetic", NAN)),
+        )
+        if isnan(free):
+            record.faults.append("energy_not_finite" if "e_fr_energy" in energies else "energy_missing")
+        return record
+
+    def _temperature_k(self, kinetic_ev: float) -> float:
+        n_degrees = self._head.n_degrees_of_freedom
+        return 2 * kinetic_ev / (n_degrees * BOLTZMANN_EV_PER_K) if n_degrees else NAN
+
+    def _choose_energy(self, record: FrameRecord, text: bytearray, step: StepText) -> None:
+        """Count the electronic steps, judge them, and undo what a pressure does to the ionic energy."""
+        settings = self._head.settings
+        if step.calculation is None:
+            record.label_source, record.scf_steps = "vasp_mlff", 0
+            self.n_ml_frames += 1
+            return
+        record.scf_steps = text.count(blocks.SCF_STEP, step.calculation, step.structure)
+        if record.scf_steps == 0:
+            record.label_source = "vasp_mlff" if self._head.machine_learned else "none"
+            record.faults.append("no_electronic_steps")
+            return
+        at_nelm = settings.nelm is not None and record.scf_steps >= settings.nelm
+        last = blocks.scf_energies(text, step.calculation, step.structure, 2) if at_nelm or settings.pstress else []
+        free = [energies.get("e_fr_energy", NAN) for energies in last]
+        record.scf_verdict = scf_verdict(
+            scf_steps=record.scf_steps,
+            nelm=settings.nelm,
+            ediff=settings.ediff,
+            last_change_ev=free[0] - free[1] if len(free) == 2 else None,
+            told="reached",
+        )
+        if settings.pstress:
+            self._undo_enthalpy(record, last[0])
+
+    def _undo_enthalpy(self, record: FrameRecord, last: dict[str, float]) -> None:
+        """With PSTRESS the ionic energy may be the enthalpy; the last electronic step has the energy, without vdW."""
+        cell = np.array(record.cell_angstrom).reshape(3, 3)
+        volume = abs(float(cell[0] @ np.cross(cell[1], cell[2])))
+        pressure_volume = (self._head.settings.pstress or 0.0) * volume * EV_PER_ANGSTROM3_PER_KBAR
+        free = last.get("e_fr_energy", NAN)
+        difference = record.energy_ev - free
+        if min(abs(difference), abs(difference - pressure_volume)) <= _SAME_ENERGY_EV:
+            record.energy_ev = free
+            record.energy_sigma0_ev = last.get("e_0_energy", NAN)
+            record.energy_without_entropy_ev = last.get("e_wo_entrp", NAN)
+        else:
+            record.energy_ev = record.energy_sigma0_ev = record.energy_without_entropy_ev = NAN
+            record.faults.append("energy_ambiguous")
+
+    def _keep(self, record: FrameRecord, text: bytearray, positions: blocks.Table, forces: blocks.Table) -> None:
+        tables = ((self._positions, positions), (self._forces, forces))
+        for store, table in tables:
+            if not store.takes(table.end - table.first_row):
+                layout = blocks.layout_of(text, table, self._n_atoms)
+                if layout is not None:
+                    self.close_batch()  # tables of one batch are decoded together, so they must be laid out alike
+                    store.layout = layout
+        for store, table in tables:
+            if store.takes(table.end - table.first_row):
+                store.add(memoryview(text)[table.first_row : table.end])
+                continue
+            rows = blocks.vectors_of(text, table)
+            store.add_lines(rows)
+            if len(rows) != self._n_atoms:
+                record.faults.append("row_count_wrong")
+        self._records.append(record)
+        self.n_frames += 1
+
+
+def cartesian(fractional: NDArray[np.float64], cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cartesian positions, A: (n_frames, n_atoms, 3), from fractional ones and cells (n_frames, 3, 3), A.
+
+    Written out instead of a matrix product, so that no BLAS decides the order of the sum.
+    """
+    a, b, c = cells[:, None, 0], cells[:, None, 1], cells[:, None, 2]
+    positions: NDArray[np.float64] = fractional[:, :, 0:1] * a
+    positions += fractional[:, :, 1:2] * b
+    positions += fractional[:, :, 2:3] * c
+    return positions

@@ -1,0 +1,83 @@
+"""The blocks of one ionic step of a vasprun.xml, found in text that is wholly in memory. Files do not belong here."""
+
+import re
+from dataclasses import dataclass
+
+from lake.readers.batches import NAN
+from lake.readers.columns import RowLayout, decimal
+
+CALCULATION = b"<calculation>"
+STRUCTURE = b"<structure>"  # the first and last structure of the file carry a name and are not frames
+SCF_STEP = b"<scstep>"
+ENERGY_END = b"</energy>"
+N_COLUMNS = 3
+
+_TABLE_END = b"</varray>"
+_VECTOR = re.compile(rb"<v>([^<]*)</v>")
+_NUMBER = re.compile(rb'<i name="([^"]+)">[ ]*([^\s<]+)[ ]*</i>')
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the rows of a `<varray>` stand."""
+
+    first_row: int
+    end: int
+    """Behind its last row."""
+
+
+def table_named(text: bytearray, name: bytes, start: int, end: int, n_bytes: int = 0) -> Table | None:
+    """The rows of the `<varray>` of that name in `[start, end)`; None when it is absent or cut.
+
+    `n_bytes` is the size of a sound table if it is known: then the closing tag is where it must be, and nothing is
+    searched.
+    """
+    title = text.find(b'<varray name="' + name + b'"', start, end)
+    first_row = text.find(b"\n", title, end) + 1 if title >= 0 else 0
+    if first_row == 0:
+        return None
+    close = first_row + n_bytes
+    if not (n_bytes and close < end and text[close : close + 20].lstrip(b" ").startswith(_TABLE_END)):
+        tag = text.find(_TABLE_END, first_row, end)
+        close = text.rfind(b"\n", first_row - 1, tag) + 1
+        if tag < 0 or close == 0:
+            return None
+    return Table(first_row, close)
+
+
+def layout_of(text: bytearray, table: Table, n_atoms: int) -> RowLayout | None:
+    """The layout of a table whose rows are all as long as its first sound one."""
+    for line in bytes(text[table.first_row : table.end]).splitlines(keepends=True):
+        layout = RowLayout.learn(line, N_COLUMNS)
+        if layout is not None:
+            return layout if table.end - table.first_row == n_atoms * layout.width else None
+    return None
+
+
+def vectors_of(text: bytearray, table: Table) -> list[bytes]:
+    """The numbers of each row as text, whatever the layout."""
+    return _VECTOR.findall(text, table.first_row, table.end)
+
+
+def nine_numbers(text: bytearray, table: Table) -> tuple[float, ...]:
+    """Three rows of three numbers; NaN where one is not a number."""
+    rows = vectors_of(text, table)
+    words = [word for row in rows for word in row.split()]
+    if len(rows) != 3 or len(words) != 9:
+        return (NAN,) * 9
+    return tuple(decimal(word) for word in words)
+
+
+def energies_of(text: bytearray, start: int, end: int) -> dict[str, float]:
+    """The named numbers of the last `<energy>` in `[start, end)`, eV."""
+    at = text.rfind(b"<energy>", start, end)
+    return {} if at < 0 else {key.decode("latin-1"): decimal(value) for key, value in _NUMBER.findall(text, at, end)}
+
+
+def scf_energies(text: bytearray, start: int, end: int, n_last: int) -> list[dict[str, float]]:
+    """The energies of the last electronic iterations in `[start, end)`, the last one first."""
+    energies: list[dict[str, float]] = []
+    while len(energies) < n_last and (at := text.rfind(SCF_STEP, start, end)) >= 0:
+        energies.append(energies_of(text, at, end))
+        end = at
+    return energies

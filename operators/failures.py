@@ -1,0 +1,27 @@
+"""What failed last time and why, until it succeeds: rows of `task_failures`."""
+
+from datetime import UTC, datetime
+
+from lake.delta import Lake
+from schemas.errors import MeltlakeError
+from schemas.ids import content_id
+
+
+def record_failure(lake: Lake, verb: str, subject: str, error: MeltlakeError) -> None:
+    """Remember that a verb failed on a subject; a later failure of the same replaces it."""
+    row = {
+        "verb": verb,
+        "subject": subject,
+        "cause": error.problem,
+        "remedy": error.remedy,
+        "last_lines": list(getattr(error, "last_lines", ())),
+        "failed_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+    lake.replace("task_failures", content_id([verb, subject]), [row])
+
+
+def forget_failure(lake: Lake, verb: str, subject: str) -> None:
+    """The verb succeeded on that subject: nothing is left to mend."""
+    key = content_id([verb, subject])
+    if lake.rows("task_failures", key=key, columns=["key"]).num_rows:
+        lake.replace("task_failures", key, [])

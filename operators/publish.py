@@ -1,0 +1,17 @@
+"""Publish: the DuckDB warehouse, rebuilt from the lake and swapped in. SQL and file handling are `lake.warehouse`'s."""
+
+from lake import warehouse
+from lake.delta import Lake
+from lake.experiments import write_experiments, write_recipes
+from operators.log import log
+from schemas.settings import Settings
+
+
+def publish(settings: Settings) -> dict[str, object]:
+    """Rebuild the warehouse; `tables` gives the rows of each."""
+    lake = Lake(settings.lake)
+    write_experiments(lake)
+    write_recipes(lake)
+    n_rows = warehouse.publish(settings)
+    log.info("publish", warehouse=settings.warehouse, lake_version=lake.version())
+    return {"lake_version": lake.version(), "tables": n_rows, "warehouse": settings.warehouse}

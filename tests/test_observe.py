@@ -1,0 +1,274 @@
+"""Observables of runs and potentials: what is stored, what is left out and why, and that repeating is free."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lake.deep_potential import DeepPotential
+from lake.deepmd_npy import DeepmdSystemWriter, LabelledFrames
+from lake.delta import Lake
+from operators.evaluation import sample
+from operators.observe import observe_potential, observe_run
+from schemas.composition import composition, element_counts
+from schemas.errors import MeltlakeError
+from schemas.frames import Floats
+from schemas.settings import Settings
+from schemas.tables import FRAMES
+
+EDGE = 12.15
+AddRun = Callable[..., str]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(lake=str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def add_run(settings: Settings) -> AddRun:
+    """Puts a run into the lake: atoms that swing about the sites of a crystal, each in its own phase."""
+    lake = Lake(settings.lake)
+
+    def add(run_id: str, *, n_frames: int = 60, step_fs: float | None = 2.0, seed: int = 0, **columns: object) -> str:
+        n_al = int(str(columns.pop("n_al", 60)))
+        edge = float(str(columns.pop("edge", EDGE)))
+        sites = np.array(list(product(range(3), repeat=3))) if edge > 6 else np.zeros((1, 3), dtype=int)
+        basis = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+        positions = (sites[:, None] + basis).reshape(-1, 3) * (edge / (3 if edge > 6 else 1))
+        numbers = np.array([13 if i < n_al else 28 for i in range(len(positions))], dtype=np.int8)
+        rng = np.random.default_rng(seed)
+        phases = rng.uniform(0, 2 * np.pi, positions.shape)
+        rates = rng.uniform(0.02, 0.06, positions.shape)
+        rows = [
+            {
+                "frame": frame,
+                "time_fs": None if step_fs is None else frame * step_fs,
+                "n_atoms": len(numbers),
+                "atomic_numbers": numbers.tolist(),
+                "cell_angstrom": (np.eye(3) * edge).ravel().tolist(),
+                "positions_angstrom": np.mod(positions + 0.2 * np.cos(phases + rates * frame * (step_fs or 1.0)), edge)
+                .ravel()
+                .tolist(),
+                "energy_ev": -4.0 * len(numbers) + float(rng.normal()),
+                "virial_ev": (np.eye(3) * rng.normal(5, 1)).ravel().tolist(),
+                "temperature_k": None if step_fs is None else float(rng.normal(1600, 50)),
+            }
+            for frame in range(n_frames)
+        ]
+        label = composition(element_counts(numbers))
+        run = {"origin": "aimd", "composition": label, "n_frames": n_frames, "temperature_target_k": 1600.0}
+        lake.replace("runs", run_id, [run | columns])
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=FRAMES.file_schema)
+            lake.replace_batches("frames", {"composition": label, "run_id": run_id}, table.to_batches())
+        return label
+
+    return add
+
+
+def test_a_run_has_rows_in_every_table_of_its_observables(settings: Settings, add_run: AddRun) -> None:
+    add_run("aimd1")
+    answer = observe_run(settings, "aimd1")
+    n_bins, n_lags = 121, 15
+    assert answer["rows"] == {
+        "thermodynamics": 1, "rdf": 4 * n_bins, "short_range_order": 4, "vacf": 2 * n_lags, "agreement": 0,
+    }  # fmt: skip
+    assert answer["skipped"] == []
+    row = Lake(settings.lake).rows("thermodynamics", key="aimd1").to_pylist()[0]
+    assert row["n_frames"] == 60
+    assert row["temperature_k"] == pytest.approx(1600, abs=30)
+    assert row["pressure_error_gpa"] > 0
+    shells = Lake(settings.lake).rows("short_range_order", key="aimd1").to_pylist()
+    assert sum(row["coordination"] for row in shells if row["pair"].startswith("Al-")) == pytest.approx(12, abs=0.5)
+
+
+def test_observing_again_writes_nothing_new(settings: Settings, add_run: AddRun) -> None:
+    add_run("aimd1")
+    first = observe_run(settings, "aimd1")
+    versions = {table: Lake(settings.lake).version(table) for table in ("rdf", "vacf", "thermodynamics")}
+    assert observe_run(settings, "aimd1") == first
+    assert {table: Lake(settings.lake).version(table) for table in versions} == versions
+
+
+@pytest.mark.parametrize("protocol", ["twin", "nvt"])
+def test_a_simulation_is_compared_with_the_run_it_started_from(
+    settings: Settings, add_run: AddRun, protocol: str
+) -> None:
+    add_run("aimd1", n_frames=120)
+    simulation = {"origin": "dnnp", "protocol": protocol, "parent_run_id": "aimd1", "potential_id": "pot1"}
+    label = add_run("dnnp1", n_frames=60, step_fs=4.0, seed=1, **simulation)
+    assert observe_run(settings, "dnnp1")["skipped"] == []
+    rows = Lake(settings.lake).rows("agreement", key="dnnp1").to_pylist()
+    assert {row["observable"] for row in rows} == {
+        "rdf Al-Al", "rdf Al-Ni", "rdf Ni-Ni", "rdf all", "vacf Al", "vacf Ni",
+    }  # fmt: skip
+    for row in rows:
+        assert (row["aimd_run_id"], row["potential_id"], row["composition"]) == ("aimd1", "pot1", label)
+        assert row["z"] == pytest.approx(row["l1_percent"] / row["floor_percent"])
+        assert row["verdict"] is not None
+
+
+def test_a_run_agrees_with_itself(settings: Settings, add_run: AddRun) -> None:
+    add_run("aimd1")
+    add_run("dnnp1", origin="dnnp", protocol="twin", parent_run_id="aimd1", potential_id="pot1")
+    observe_run(settings, "dnnp1")
+    rows = Lake(settings.lake).rows("agreement", key="dnnp1").to_pylist()
+    assert len(rows) == 6
+    assert all((row["l1_percent"], row["verdict"]) == (0.0, "indistinguishable") for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ({"n_al": 30}, "needed one composition"),
+        ({"temperature_target_k": 1200.0}, "needed one temperature"),
+        ({"parent_run_id": "gone"}, "table runs has no gone"),
+        ({"step_fs": 3.0}, "needed a common sampling"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    settings: Settings, add_run: AddRun, columns: dict[str, object], reason: str
+) -> None:
+    add_run("aimd1")
+    simulation = {"origin": "dnnp", "protocol": "twin", "parent_run_id": "aimd1", "potential_id": "pot1"}
+    add_run("dnnp1", seed=1, **(simulation | columns))
+    answer = observe_run(settings, "dnnp1")
+    assert any(reason in sentence for sentence in answer["skipped"]), answer["skipped"]
+    assert answer["rows"]["thermodynamics"] == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "n_bins", "reasons"),
+    [
+        ({"n_frames": 1, "step_fs": None}, 121, ["needed frames on a time axis"]),
+        ({"n_frames": 3}, 121, ["at 4 frames or more"]),
+        ({"n_frames": 8, "step_fs": 10.0}, 121, ["needed velocities or a frame every 5 fs"]),
+        ({"n_frames": 1, "step_fs": None, "edge": 3.9}, 0, ["needed a cell of 4 angstrom", "on a time axis"]),
+        ({"n_frames": 0}, 0, ["has no frames"]),
+    ],
+)
+def test_short_static_and_small_runs_are_observed_as_far_as_they_go(
+    settings: Settings, add_run: AddRun, columns: dict[str, object], n_bins: int, reasons: list[str]
+) -> None:
+    add_run("aimd1", n_al=200, **columns)
+    answer = observe_run(settings, "aimd1")
+    assert answer["rows"]["rdf"] == 2 * n_bins
+    assert answer["rows"]["vacf"] == 0
+    for sentence, reason in zip(answer["skipped"], reasons, strict=True):
+        assert reason in sentence
+
+
+def test_errors_of_a_single_frame_are_null_not_nan(settings: Settings, add_run: AddRun) -> None:
+    add_run("aimd1", n_frames=1, step_fs=None)
+    observe_run(settings, "aimd1")
+    assert Lake(settings.lake).rows("rdf", key="aimd1")["g_error"].null_count == 4 * 121
+    row = Lake(settings.lake).rows("thermodynamics", key="aimd1").to_pylist()[0]
+    assert row["temperature_k"] is None
+    assert row["density_error_g_per_cm3"] is None
+
+
+def test_unknown_runs_and_potentials_are_refused(settings: Settings) -> None:
+    with pytest.raises(MeltlakeError, match="table runs has no nowhere"):
+        observe_run(settings, "nowhere")
+    with pytest.raises(MeltlakeError, match="table potentials has no nowhere"):
+        observe_potential(settings, "nowhere")
+    with pytest.raises(MeltlakeError, match=r"no potential at .*gone\.pb"):
+        DeepPotential("gone.pb")
+
+
+def test_a_potential_is_not_evaluated_twice(settings: Settings) -> None:
+    lake = Lake(settings.lake)
+    lake.replace("potentials", "pot1", [{"potential_id": "pot1", "training_set_id": "gone", "path": "gone.pb"}])
+    lake.replace("rmse", "pot1", [{"potential_id": "pot1", "composition": "all", "split": "test", "n_frames": 3}])
+    answer = observe_potential(settings, "pot1")
+    assert answer == {"potential_id": "pot1", "rows": {"rmse": 1, "parity": 0}, "changed": False}
+
+
+def test_a_sample_is_the_same_every_time_and_keeps_pairs_together() -> None:
+    reference = np.arange(9000.0).reshape(100, 30, 3)
+    reference[0] = np.nan
+    one, other = sample(reference, -reference, most=2000), sample(reference, -reference, most=2000)
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(one[0], -one[1])
+    assert len(one[0]) == len(np.unique(one[0])) == 2000
+    assert set(one[0].astype(int) % 3) == {0, 1, 2}
+
+
+@pytest.mark.slow
+def test_errors_of_a_potential_are_those_of_dp_test(settings: Settings, tmp_path: Path) -> None:
+    model = _barely_trained(tmp_path)
+    lake = Lake(settings.lake)
+    lake.replace("training_sets", "set1", [{"training_set_id": "set1", "path": str(tmp_path / "set1")}])
+    lake.replace("potentials", "pot1", [{"potential_id": "pot1", "training_set_id": "set1", "path": str(model)}])
+    assert observe_potential(settings, "pot1")["rows"] == {"rmse": 4, "parity": 2 * (4 + 4 * 24 * 3) + 4 * 9}
+    rows = {(row["composition"], row["split"]): row for row in lake.rows("rmse", key="pot1").to_pylist()}
+    assert rows["all", "test"]["rmse_virial_mev_per_atom"] is None
+    printed = _dp("test", "-m", model, "-s", tmp_path / "set1" / "train", "-n", "0", cwd=tmp_path)
+    for label, column in (
+        ("Energy RMSE/Natoms", "rmse_energy_mev_per_atom"),
+        ("Force  RMSE", "rmse_force_mev_per_angstrom"),
+        ("Virial RMSE/Natoms", "rmse_virial_mev_per_atom"),
+    ):
+        value = float(re.findall(rf"{label}\s*:\s*(\S+)", printed)[-1])
+        assert rows["all", "train"][column] == pytest.approx(1000 * value, rel=1e-6)
+    potential = DeepPotential(model)
+    with pytest.raises(MeltlakeError, match="needed elements among Al, Ni, found Cu"):
+        potential.predict(np.array([29]), np.zeros((1, 1, 3)), cells=np.eye(3)[None] * 9)
+
+
+def _barely_trained(folder: Path) -> Path:
+    """A training set of random frames, and a potential after two steps on it."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        writer = DeepmdSystemWriter(
+            folder / "set1" / split / "Al12Ni12.run1", atomic_numbers=np.repeat(np.array([13, 28], dtype=np.int8), 12),
+            type_map=["Al", "Ni"], n_frames=4, with_virial=split == "train",
+        )  # fmt: skip
+        with writer:
+            writer.append(_random_frames(rng, with_virial=split == "train"))
+    net = {"neuron": [4, 8], "seed": 1}
+    recipe = {
+        "model": {
+            "type_map": ["Al", "Ni"],
+            "descriptor": {"type": "se_e2_a", "sel": [40, 40], "rcut": 4.0, "rcut_smth": 3.0, "axis_neuron": 2} | net,
+            "fitting_net": net,
+        },
+        "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-4, "decay_steps": 1},
+        "loss": {"type": "ener"},
+        "training": {"training_data": {"systems": [str(folder / "set1" / "train" / "Al12Ni12.run1")]},
+                     "numb_steps": 2, "seed": 1},
+    }  # fmt: skip
+    (folder / "input.json").write_text(json.dumps(recipe))
+    _dp("train", "input.json", "--skip-neighbor-stat", cwd=folder)
+    _dp("freeze", "-o", "frozen.pb", cwd=folder)
+    return folder / "frozen.pb"
+
+
+def _random_frames(rng: np.random.Generator, *, with_virial: bool) -> LabelledFrames:
+    positions: Floats = rng.uniform(0, 8.5, (4, 24, 3))
+    return LabelledFrames(
+        cell_angstrom=np.tile(np.eye(3) * 8.5, (4, 1, 1)),
+        positions_angstrom=positions,
+        forces_ev_per_angstrom=rng.normal(size=(4, 24, 3)),
+        energy_ev=rng.normal(-90, 1, 4),
+        virial_ev=rng.normal(size=(4, 3, 3)) if with_virial else None,
+    )
+
+
+def _dp(*words: object, cwd: Path) -> str:
+    one = {"OMP_NUM_THREADS": "1", "DP_INTRA_OP_PARALLELISM_THREADS": "1", "DP_INTER_OP_PARALLELISM_THREADS": "1"}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dp"), *map(str, words)],
+        cwd=cwd, env=one | {"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout + done.stderr
