@@ -1,0 +1,130 @@
+"""DeePMD's input file from a recipe and a training set. The one place where DeePMD's own spellings are written."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.errors import MeltlakeError
+from schemas.recipes import Recipe
+
+BACKEND = "tensorflow"
+CHECKPOINT = "model.ckpt"
+LEARNING_CURVE = "lcurve.out"
+
+FEWEST_DECAYS = 40
+"""A recipe's `decay_steps` shrinks so that the learning rate decays at least this often in a shortened training; the
+paper's 400000 steps keep their 5000."""
+POINTS_IN_CURVE = 25
+LARGEST_DISPLAY_STEP = 1000
+CHECKPOINTS = 20
+LARGEST_CHECKPOINT_STEP = 1000
+"""Bounds what a kill can cost, whatever the length of the training."""
+
+_TEST_BATCHES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """What DeePMD must know about a training set."""
+
+    type_map: tuple[str, ...]
+    sel: tuple[int, ...]
+    """Neighbour slots per element."""
+    train: tuple[str, ...]
+    """The deepmd_systems to train on, as paths seen from the folder that `dp` runs in."""
+    test: tuple[str, ...]
+    has_virials: bool
+    """Whether any deepmd_system to train on has virials."""
+
+
+def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, Any]:
+    """The complete input of `dp train`: seed s for the descriptor, s + 1 for the fitting net, s + 2 for the batches."""
+    validation = {"systems": list(data.test), "batch_size": recipe.batch_size, "numb_btch": _TEST_BATCHES}
+    return {
+        "model": {
+            "type_map": list(data.type_map),
+            "descriptor": {
+                "type": "se_e2_a",
+                "sel": list(data.sel),
+                "rcut_smth": recipe.r_smooth_angstrom,
+                "rcut": recipe.r_cut_angstrom,
+                "neuron": list(recipe.embedding_net),
+                "axis_neuron": recipe.axis_neuron,
+                "resnet_dt": False,
+                "type_one_side": False,
+                "activation_function": "tanh",
+                "precision": "float64",
+                "seed": seed,
+            },
+            "fitting_net": {
+                "neuron": list(recipe.fitting_net),
+                "resnet_dt": True,
+                "activation_function": "tanh",
+                "precision": "float64",
+                "seed": seed + 1,
+            },
+        },
+        "learning_rate": {
+            "type": "exp",
+            "start_lr": recipe.start_learning_rate,
+            "stop_lr": recipe.stop_learning_rate,
+            "decay_steps": decay_steps(recipe),
+        },
+        "loss": _loss(recipe, has_virials=data.has_virials),
+        "training": {
+            "training_data": {
+                "systems": list(data.train),
+                "batch_size": recipe.batch_size,
+                "auto_prob": "prob_sys_size",
+            },
+            **({"validation_data": validation} if data.test else {}),
+            "numb_steps": recipe.n_steps,
+            "seed": seed + 2,
+            "disp_file": LEARNING_CURVE,
+            "disp_freq": _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP),
+            "save_freq": _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP),
+            "save_ckpt": CHECKPOINT,
+        },
+    }
+
+
+def checked_by_deepmd(written: dict[str, Any]) -> dict[str, Any]:
+    """The input completed by DeePMD's own rules.
+
+    Raises
+    ------
+    MeltlakeError
+        If DeePMD does not accept it.
+    """
+    from dargs.dargs import ArgumentError  # type: ignore[import-not-found,unused-ignore]
+    from deepmd.utils.argcheck import normalize
+
+    try:
+        completed: dict[str, Any] = normalize(copy.deepcopy(written))
+    except ArgumentError as error:
+        raise MeltlakeError(f"DeePMD refuses the input made of this recipe: {error}.", "Change the recipe.") from error
+    return completed
+
+
+def decay_steps(recipe: Recipe) -> int:
+    """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
+    return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
+
+
+def _loss(recipe: Recipe, *, has_virials: bool) -> dict[str, Any]:
+    weights = recipe.loss_prefactors
+    # Without a single label a prefactor would only add NaN columns to the learning curve.
+    start_virial, limit_virial = (weights.start_virial, weights.limit_virial) if has_virials else (0.0, 0.0)
+    return {
+        "type": "ener",
+        "start_pref_e": weights.start_energy,
+        "limit_pref_e": weights.limit_energy,
+        "start_pref_f": weights.start_force,
+        "limit_pref_f": weights.limit_force,
+        "start_pref_v": start_virial,
+        "limit_pref_v": limit_virial,
+    }
+
+
+def _share(n_steps: int, parts: int, largest: int) -> int:
+    return max(1, min(largest, n_steps // parts))

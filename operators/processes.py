@@ -1,0 +1,203 @@
+"""Programs that run beside us: `dp` and `lmp`. What they are asked to do belongs in the verbs.
+
+A program runs as a process group of its own behind `lifeline`, so that stopping us in any way stops all of it.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+from operators import lifeline
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, MeltlakeError, StoppedBySignal
+
+N_LAST_LINES = 20
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "DP_INTRA_OP_PARALLELISM_THREADS": "1",
+    "DP_INTER_OP_PARALLELISM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+"""Two threads were slower than one for these small matrices; the caller's environment wins."""
+
+# What the two programs and the kernel print, first match wins.
+_CAUSES = (
+    ("out of memory", re.compile(r"out of memory|OOM when allocating|MemoryError|bad_alloc|CUDA_ERROR_OUT_OF_MEMORY")),
+    ("not a number", re.compile(r"\bnan\b.*\bloss\b|\bloss\b.*\bnan\b|Non-numeric", re.IGNORECASE)),
+)
+# Its library complains on every machine without a GPU; it is never the reason.
+_NOISE = re.compile(r"implib-gen|libcudart|absl::InitializeLog|port\.cc")
+
+
+class ProgramFailed(MeltlakeError):
+    """A program ended by itself with an error.
+
+    Attributes
+    ----------
+    cause
+        `out of memory`, `not a number`, `killed` or `bad input`.
+    last_lines
+        The last lines that it printed.
+    """
+
+    def __init__(self, problem: str, remedy: str, *, cause: str, last_lines: Sequence[str]) -> None:
+        super().__init__(problem, remedy)
+        self.cause = cause
+        self.last_lines = tuple(last_lines)
+        self.exit_code = EXIT_TRY_AGAIN if cause in ("out of memory", "killed") else EXIT_BAD_INPUT
+
+
+def program(name: str) -> str:
+    """Path of a program that was installed with the Python that runs us.
+
+    Raises
+    ------
+    MeltlakeError
+        If it is not there.
+    """
+    path = Path(sys.executable).with_name(name)
+    if not path.exists():
+        raise MeltlakeError(
+            f"The program {name} is not installed beside {sys.executable}.",
+            "Install meltlake with the extra `runner`.",
+        )
+    return str(path)
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path,
+    log_path: Path,
+    on_line: Callable[[str], None] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run a program to its end; its output is appended to a log file while it runs.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    cwd
+        Folder to run in.
+    log_path
+        File that standard output and standard error are appended to.
+    on_line
+        Called with every line as it comes, without its line end.
+    environment
+        Variables to set on top of ours.
+
+    Raises
+    ------
+    StoppedBySignal
+        If SIGTERM came; the whole process group has ended by then.
+    ProgramFailed
+        If the program ended with an error.
+    """
+    last_lines: deque[str] = deque(maxlen=N_LAST_LINES)
+    # -I and -S: lifeline needs nothing but the standard library, and starts in a few milliseconds.
+    guarded = [sys.executable, "-I", "-S", lifeline.__file__, *command]
+    process = subprocess.Popen(
+        guarded,
+        cwd=cwd,
+        env={**ONE_THREAD, **os.environ, **(environment or {})},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    with _stopped_by_sigterm(process) as stopped:
+        try:
+            with log_path.open("a", encoding="utf-8") as log_file:
+                for line in _lines(process):
+                    log_file.write(f"{line}\n")
+                    log_file.flush()
+                    if line.strip() and not _NOISE.search(line):
+                        last_lines.append(line)
+                    if on_line is not None:
+                        on_line(line)
+            code = process.wait()
+        finally:
+            _end(process)
+    if stopped.is_set():
+        raise StoppedBySignal(
+            f"{_spoken(command)} was stopped by SIGTERM.",
+            "Run the same command again: it goes on where it stopped.",
+        )
+    if code != 0:
+        raise _failure(command, code, last_lines, log_path)
+
+
+def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
+    output = process.stdout
+    if output is None:
+        raise RuntimeError("the process was started without a pipe")
+    for line in output:
+        yield line.rstrip("\n")
+
+
+@contextmanager
+def _stopped_by_sigterm(process: subprocess.Popen[str]) -> Iterator[threading.Event]:
+    """Pass SIGTERM on to the group while the block runs; the event tells whether it came."""
+    stopped = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+        process.terminate()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Leave nothing of the group behind, however the block above was left."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(lifeline.GRACE_S + 1)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
+
+
+def _failure(command: Sequence[str], code: int, last_lines: Sequence[str], log_path: Path) -> ProgramFailed:
+    text = "\n".join(last_lines)
+    cause = next((name for name, pattern in _CAUSES if pattern.search(text)), None)
+    if cause is None:
+        cause = "killed" if code in (137, -signal.SIGKILL) else "bad input"
+    remedies = {
+        "out of memory": "Run it where there is more memory, or choose a smaller recipe or batch size.",
+        "not a number": "Lower the learning rate, and look for bad frames in the training set.",
+        "killed": "If memory ran out, give it more; then run the same command again.",
+        "bad input": f"Read the end of {log_path}.",
+    }
+    said = f": {last_lines[-1].strip()}" if last_lines else "."
+    return ProgramFailed(
+        f"{_spoken(command)} ended with code {code} ({cause}){said}",
+        remedies[cause],
+        cause=cause,
+        last_lines=last_lines,
+    )
+
+
+def _spoken(command: Sequence[str]) -> str:
+    return " ".join([Path(command[0]).name, *command[1:4]])

@@ -1,0 +1,222 @@
+"""Which runs and frames make a training set: comparable energies, accepted DFT frames, a split. It writes no files."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.delta import Lake
+from lake.frames import vectors
+from operators.physics.split import Splits, block_split, random_split, smallest_gap
+from schemas.errors import MeltlakeError
+from schemas.frames import Floats
+from schemas.training import TrainingSetRequest
+
+RunRow = Mapping[str, object]
+
+_COLUMNS = ("time_fs", "atomic_numbers", "accepted", "label_source", "energy_ev", "virial_ev", "cell_angstrom")
+_MOST_GROUPS_SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenRun:
+    """One run's part of a training set."""
+
+    run_id: str
+    composition: str
+    formula: str
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,)."""
+    split: Splits
+    """(n_frames of the run,): `train`, `test`, `held_out`, `gap`, or empty where a frame may not be used."""
+    min_gap_fs: float | None
+    """None without a time axis or without both kinds of frames."""
+    with_virial: bool
+    """Whether every chosen frame has a virial."""
+    labels_sha256: str
+    """Over cells, energies and virials of the chosen frames."""
+
+    def n_frames(self, split: str) -> int:
+        """How many frames are in that part of the split."""
+        return int(np.sum(self.split == split))
+
+
+def chosen_runs(lake: Lake, request: TrainingSetRequest, *, version: int) -> tuple[list[RunRow], list[ChosenRun]]:
+    """Rows of the runs to use, and what is taken of each; both sorted by run id.
+
+    Raises
+    ------
+    MeltlakeError
+        If nothing can be trained on, a wish cannot be met, or energies would not be comparable.
+    """
+    rows = _candidates(lake, request)
+    _require_one_level_of_theory(rows)
+    runs = [run for row in rows if (run := _chosen_run(lake, row, request, version=version)) is not None]
+    present = {run.composition for run in runs}
+    if missing := sorted((set(request.compositions) | set(request.hold_out)) - present):
+        raise MeltlakeError(
+            f"No accepted DFT frame of {', '.join(missing)} at lake version {version}.",
+            "`meltlake status` tells why frames were rejected; or leave these compositions out.",
+        )
+    if sum(run.n_frames("train") for run in runs) == 0:
+        raise MeltlakeError(
+            f"No frame to train on at lake version {version}.",
+            "Ingest AIMD runs, hold out fewer compositions, or look at `meltlake status` for rejected frames.",
+        )
+    _require_trained_elements(runs)
+    used = {run.run_id for run in runs}
+    return [row for row in rows if row["run_id"] in used], runs
+
+
+def _candidates(lake: Lake, request: TrainingSetRequest) -> list[RunRow]:
+    rows = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd"]
+    if not rows:
+        raise MeltlakeError("The lake has no AIMD run.", "Ingest one: `meltlake ingest SOURCE`.")
+    known = {"composition": {row["composition"] for row in rows}, "run": {row["run_id"] for row in rows}}
+    for kind, wanted in (("composition", {*request.compositions, *request.hold_out}), ("run", {*request.runs})):
+        if unknown := sorted(wanted - known[kind]):
+            raise MeltlakeError(
+                f"The lake has no AIMD run of {kind} {', '.join(unknown)}.",
+                f"It has: {', '.join(sorted(known[kind]))}.",
+            )
+    return sorted((row for row in rows if _is_wanted(row, request)), key=lambda row: str(row["run_id"]))
+
+
+def _is_wanted(row: Mapping[str, object], request: TrainingSetRequest) -> bool:
+    composition, elements = row["composition"], set(str(row["chemical_system"]).split("-"))
+    return (
+        bool(row["n_accepted"])
+        and (not request.compositions or composition in {*request.compositions, *request.hold_out})
+        and (request.elements is None or elements <= request.elements)
+        and (not request.runs or row["run_id"] in request.runs)
+    )
+
+
+def _chosen_run(lake: Lake, row: RunRow, request: TrainingSetRequest, *, version: int) -> ChosenRun | None:
+    run_id, held_out = str(row["run_id"]), row["composition"] in request.hold_out
+    batches = list(lake.frame_batches(run_id, _COLUMNS, version=version))
+    if not batches:
+        return None
+    numbers = np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8)
+    usable = np.concatenate([_usable(batch.column("accepted"), batch.column("label_source")) for batch in batches])
+    if not usable.any():
+        return None
+    energy, time_fs = (
+        np.concatenate([batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for batch in batches])
+        for name in ("energy_ev", "time_fs")
+    )
+    cell, virial = (
+        np.concatenate([vectors(batch.column(name), 3) for batch in batches])[usable]
+        for name in ("cell_angstrom", "virial_ev")
+    )
+    split = np.full(len(usable), "", dtype="<U8")
+    split[usable] = "held_out" if held_out else _split(time_fs[usable], request, run_id=run_id)
+    with_virial = not np.isnan(virial).any()
+    has_time = not np.isnan(time_fs).any()
+    return ChosenRun(
+        run_id=run_id,
+        composition=str(row["composition"]),
+        formula=str(row["formula"]),
+        atomic_numbers=numbers,
+        split=split,
+        min_gap_fs=smallest_gap(time_fs, split) if has_time else None,
+        with_virial=with_virial,
+        labels_sha256=_labels_sha256(energy[usable], cell, *([virial] if with_virial else [])),
+    )
+
+
+def _usable(accepted: object, label_source: object) -> NDArray[np.bool_]:
+    flags = accepted.to_numpy(zero_copy_only=False).astype(np.bool_)  # type: ignore[attr-defined]
+    sources = np.asarray(label_source.to_pylist())  # type: ignore[attr-defined]
+    usable: NDArray[np.bool_] = flags & (sources == "dft")
+    return usable
+
+
+def _split(time_fs: Floats, request: TrainingSetRequest, *, run_id: str) -> Splits:
+    if request.split == "random":
+        # The run's name in the seed keeps its split as it is when other runs come to the lake.
+        seed = (request.seed, int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8]))
+        return random_split(len(time_fs), test_fraction=request.test_fraction, seed=seed)
+    if np.isnan(time_fs).any():
+        # A relaxation has an order and no time: keep one frame between training and test.
+        return block_split(np.arange(len(time_fs), dtype=np.float64), test_fraction=request.test_fraction, gap=1.0)
+    return block_split(time_fs, test_fraction=request.test_fraction)
+
+
+def _labels_sha256(*arrays: Floats) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def _require_trained_elements(runs: Sequence[ChosenRun]) -> None:
+    trained = {int(number) for run in runs if run.n_frames("train") for number in run.atomic_numbers}
+    for run in runs:
+        if not {int(number) for number in run.atomic_numbers} <= trained:
+            raise MeltlakeError(
+                f"{run.composition} is held out and has an element that no training frame has.",
+                "Train on another composition with that element, or leave this one out.",
+            )
+
+
+def _require_one_level_of_theory(rows: Sequence[RunRow]) -> None:
+    groups = comparable_groups(rows)
+    if len(groups) <= 1:
+        return
+    labels = [{str(row["composition"]) for row in group} for group in groups]
+    told = "; ".join(
+        f"{_level_of_theory(group[0])} ({', '.join(sorted(label))})"
+        for group, label in list(zip(groups, labels, strict=True))[:_MOST_GROUPS_SHOWN]
+    )
+    more = f"; and {len(groups) - _MOST_GROUPS_SHOWN} more" if len(groups) > _MOST_GROUPS_SHOWN else ""
+    largest = max(range(len(groups)), key=lambda i: sum(int(str(row["n_accepted"])) for row in groups[i]))
+    elsewhere = set().union(*(label for i, label in enumerate(labels) if i != largest))
+    choice = (
+        f"--runs {' '.join(str(row['run_id']) for row in groups[largest])}"
+        if labels[largest] & elsewhere
+        else f"--compositions {' '.join(sorted(labels[largest]))}"
+    )
+    raise MeltlakeError(
+        f"These runs have {len(groups)} levels of theory, so their energies cannot be compared: {told}{more}.",
+        f"Choose one of them, for example `{choice}`.",
+    )
+
+
+def comparable_groups(rows: Sequence[RunRow]) -> list[list[RunRow]]:
+    """Runs whose energies may be compared: one label, one POTCAR title per element, all synthetic or none.
+
+    A run joins the first group that it does not contradict, so that unary runs of different elements meet.
+    """
+    groups: list[list[RunRow]] = []
+    for row in sorted(rows, key=lambda row: (str(row["composition"]), str(row["run_id"]))):
+        for group in groups:
+            if all(_agree(row, other) for other in group):
+                group.append(row)
+                break
+        else:
+            groups.append([row])
+    return groups
+
+
+def _agree(one: RunRow, other: RunRow) -> bool:
+    if one["level_of_theory"] != other["level_of_theory"] or one["synthetic"] != other["synthetic"]:
+        return False
+    titles, others = _titles_by_element(one), _titles_by_element(other)
+    return all(titles[element] == others[element] for element in titles.keys() & others.keys())
+
+
+def _titles_by_element(row: RunRow) -> dict[str, str]:
+    """`PAW_PBE Ni_pv 06Sep2000` belongs to Ni; a title that is one word only stands for itself."""
+    titles = cast("Sequence[str] | None", row["potcar_titles"]) or ()
+    words = [(title.split(), title) for title in titles]
+    return {(parts[1] if len(parts) > 1 else title).split("_")[0]: title for parts, title in words}
+
+
+def _level_of_theory(row: RunRow) -> str:
+    kind = "synthetic, " if row["synthetic"] else ""
+    titles = ", ".join(sorted(_titles_by_element(row).values()))
+    return f"{kind}{row['level_of_theory']}" + (f", {titles}" if titles else "")

@@ -1,0 +1,217 @@
+"""The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.deepmd_npy import deepmd_systems, read_deepmd_system
+from lake.delta import Lake
+from lake.locks import exclusive
+from operators.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
+from operators.deepmd_training import (
+    forget_model,
+    freeze_and_compress,
+    learning_curve_text,
+    prepare,
+    train_to_the_end,
+)
+from operators.freezing import COMPRESSED
+from operators.hardware import hardware
+from operators.learning_curve import learning_curve
+from operators.log import log
+from operators.materialize import SPLITS, is_whole
+from operators.physics.neighbours import max_neighbours, sel
+from schemas.errors import MeltlakeError
+from schemas.ids import content_id
+from schemas.recipes import RECIPES, Recipe
+from schemas.settings import Settings
+
+_CARD = "potential.json"
+_FRAMES_AT_ONCE = 256
+
+
+def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
+    """Train a recipe on a training set, or find the potential that came of it before.
+
+    Safe to kill at any moment: the next call goes on from the last checkpoint.
+
+    Raises
+    ------
+    MeltlakeError
+        If the training set is not there, or the training cannot be done.
+    TryAgainLater
+        If another process is training the same potential, or memory ran out.
+    StoppedBySignal
+        If SIGTERM came.
+    """
+    _require_sound(recipe, seed)
+    lake = Lake(settings.lake)
+    potential_id = _potential_id(recipe, training_set_id, seed)
+    folder = (settings.artifacts / "potentials" / potential_id).absolute()
+    with exclusive(folder.with_name(f".{potential_id}.lock"), doing=f"training potential {potential_id}"):
+        rows = lake.rows("potentials", key=potential_id).to_pylist()
+        if rows and _is_intact(folder, rows[0]):
+            log.info("train", potential_id=potential_id, found=True)
+            return _answer(rows[0], folder, changed=False)
+        training_set = _training_set(lake, settings, training_set_id)
+        row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
+        # A shortened training does not change what the recipe of that name is.
+        lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
+        curve = learning_curve(learning_curve_text(folder))
+        lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
+        (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
+        lake.replace("potentials", potential_id, [row])
+    log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
+    return _answer(row, folder, changed=True)
+
+
+def _require_sound(recipe: Recipe, seed: int) -> None:
+    if recipe.n_steps < 1 or seed < 0:
+        raise MeltlakeError(
+            f"Needed at least one step and a seed of 0 or more, found {recipe.n_steps} and {seed}.", "Change them."
+        )
+    known = RECIPES.get(recipe.name, recipe)
+    if recipe.model_copy(update={"n_steps": known.n_steps}) != known:
+        raise MeltlakeError(
+            f"Recipe {recipe.name} differs from the one of that name in more than n_steps.", "Give it another name."
+        )
+
+
+def _potential_id(recipe: Recipe, training_set_id: str, seed: int) -> str:
+    content = recipe.model_dump(mode="json", exclude={"paper"})
+    return content_id({"recipe": content, "training_set_id": training_set_id, "seed": seed, "backend": BACKEND})
+
+
+def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[str, object]:
+    rows = lake.rows("training_sets", key=training_set_id).to_pylist()
+    if not rows:
+        known = ", ".join(lake.keys("training_sets")) or "none"
+        raise MeltlakeError(
+            f"There is no training set {training_set_id!r}.", f"Make one with `meltlake materialize`; it has: {known}."
+        )
+    folder = (settings.artifacts / "training_sets" / training_set_id).absolute()
+    if not is_whole(folder):
+        raise MeltlakeError(
+            f"The files of training set {training_set_id} in {folder} are not whole.",
+            "Run `meltlake materialize` with the same options again: it rebuilds them.",
+        )
+    return {**rows[0], "path": folder}
+
+
+def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int) -> dict[str, object]:
+    """The row of the potential, but for its name."""
+    path = Path(str(training_set["path"]))
+    data, most = _training_data(path, folder, recipe)
+    written = deepmd_input(recipe, data, seed=seed)
+    checked_by_deepmd(written)
+    if not data.has_virials and recipe.loss_prefactors.start_virial:
+        log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
+    prepare(folder, written)
+    progress = train_to_the_end(folder, n_steps=recipe.n_steps)
+    systems = [folder for split in SPLITS for folder in deepmd_systems(path / split)]
+    model = freeze_and_compress(folder, systems, step=recipe.n_steps)
+    return {
+        "recipe": recipe.name,
+        "training_set_id": training_set["training_set_id"],
+        "seed": seed,
+        "backend": BACKEND,
+        "n_steps": recipe.n_steps,
+        "compressed": model.name == COMPRESSED,
+        "deepmd_version": version("deepmd-kit"),
+        "hardware": hardware(),
+        "wall_seconds": progress.wall_seconds,
+        "n_restarts": progress.n_restarts,
+        "sel": list(data.sel),
+        "max_neighbours": most,
+        "type_map": list(data.type_map),
+        "path": str(model),
+        "sha256": _sha256(model),
+        "created_at": datetime.now(UTC).replace(tzinfo=None),
+    }
+
+
+def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
+    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`.
+
+    Every frame counts, those of the test and held-out parts too: slots are room, not labels, and a potential whose
+    slots overflow on a held-out composition would be judged for the wrong reason.
+    """
+    systems = {split: deepmd_systems(path / split) for split in SPLITS}
+    type_map = read_deepmd_system(systems["train"][0]).type_map
+    most = np.zeros(len(type_map), dtype=np.int64)
+    for system in (system for split in SPLITS for system in systems[split]):
+        most = np.maximum(most, _max_neighbours_of(system, recipe.r_cut_angstrom))
+    names = {split: tuple(os.path.relpath(system, folder) for system in systems[split]) for split in SPLITS}
+    data = TrainingData(
+        type_map=type_map,
+        sel=tuple(sel(most.tolist())),
+        train=names["train"],
+        test=names["test"],
+        has_virials=any(read_deepmd_system(system).frames.virial_ev is not None for system in systems["train"]),
+    )
+    return data, most.tolist()
+
+
+def _max_neighbours_of(system: Path, r_cut_angstrom: float) -> NDArray[np.int64]:
+    read = read_deepmd_system(system)
+    most = np.zeros(len(read.type_map), dtype=np.int64)
+    for first in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
+        part = slice(first, first + _FRAMES_AT_ONCE)
+        counted = max_neighbours(
+            read.frames.positions_angstrom[part],
+            read.frames.cell_angstrom[part],
+            read.types,
+            r_cut_angstrom=r_cut_angstrom,
+            n_types=len(read.type_map),
+        )
+        most = np.maximum(most, counted)
+    return most
+
+
+def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:
+    model = folder / Path(str(row["path"])).name
+    if model.exists() and _sha256(model) == row["sha256"]:
+        return True
+    log.info("train", potential_id=folder.name, model_file="missing or changed: made again from its checkpoint")
+    forget_model(folder)
+    return False
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[str, object]:
+    names = ("potential_id", "recipe", "training_set_id", "seed", "n_steps", "compressed", "wall_seconds", "n_restarts")
+    model = folder / Path(str(row["path"])).name
+    return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
+
+
+def _recipe_row(recipe: Recipe) -> dict[str, object]:
+    weights, paper = recipe.loss_prefactors, recipe.paper
+    printed = {} if paper is None else {f"paper_{name}": value for name, value in paper.model_dump().items()}
+    return {
+        "recipe": recipe.name,
+        "embedding_net": list(recipe.embedding_net),
+        "axis_neuron": recipe.axis_neuron,
+        "fitting_net": list(recipe.fitting_net),
+        "r_smooth_angstrom": recipe.r_smooth_angstrom,
+        "r_cut_angstrom": recipe.r_cut_angstrom,
+        "start_pref_energy": weights.start_energy,
+        "limit_pref_energy": weights.limit_energy,
+        "start_pref_force": weights.start_force,
+        "limit_pref_force": weights.limit_force,
+        "start_pref_virial": weights.start_virial,
+        "limit_pref_virial": weights.limit_virial,
+        "n_steps": recipe.n_steps,
+        "batch_size": recipe.batch_size,
+        **printed,
+    }
