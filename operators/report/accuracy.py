@@ -1,0 +1,145 @@
+"""Sections on how well potentials predict DFT, at home and away: parity and transferability (Fig. 3 of the paper)."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from operators.report.figures import ROLE_COLOURS, Axis, Series, curves, parity
+from operators.report.page import Ask, Fold, Grid, Group, Panel, Row, Section, number, plain
+from operators.report.potentials import RMSE, by_potential, named
+
+_QUANTITIES = {"energy": "energy (eV/atom)", "force": "force (eV/Å)", "virial": "virial (eV/atom)"}
+_BIAS = ("bias_energy_mev_per_atom", "bias_force_mev_per_angstrom", "bias_virial_mev_per_atom")
+
+
+def parity_section(group: Group, ask: Ask) -> Section:
+    """DNNP against DFT: energy, force and virial (Fig. 3)."""
+    sql = f"""select potential_id, quantity, split, dft, dnnp
+from parity_plot
+where {group.where}
+order by potential_id, quantity, split, dft, dnnp"""
+    points = {key: list(found) for key, found in groupby(ask(sql), key=itemgetter("potential_id"))}
+    folds: list[Fold] = []
+    for rows in _errors(group, ask):
+        first = rows[0]
+        name = f"{group.anchor}-parity-{len(folds)}"
+        folds.append(
+            Fold(
+                f"{named(first)}, {number(first['n_steps'])} steps: potential {first['potential_id']}",
+                _parity_panels(name, points.get(first["potential_id"], []), synthetic=group.synthetic),
+                [_error_grid(rows)],
+                opened=not folds,
+            )
+        )
+    return Section(
+        anchor=f"{group.anchor}-parity",
+        title="Parity with DFT",
+        caption="Predictions of the potential against DFT for sampled frames: compositions trained on in blue "
+        "(light blue: their test split), held-out compositions in red. The line is perfect agreement. RMSE are pooled; "
+        "the bias is the mean of potential minus DFT. The potential with the smallest force RMSE comes first.",
+        sql=sql,
+        command="meltlake observe --potential POTENTIAL",
+        folds=folds,
+        synthetic=group.synthetic,
+    )
+
+
+def _errors(group: Group, ask: Ask) -> list[list[Row]]:
+    rows = ask(f"""select rmse.*, recipe, seed, n_steps
+from rmse
+join trained_potentials using (potential_id)
+where {group.where}
+order by potential_id, rmse.composition = 'all' desc, rmse.composition, split""")
+    per_potential = [list(found) for _, found in groupby(rows, key=itemgetter("potential_id"))]
+    return sorted(per_potential, key=_force_error)
+
+
+def _force_error(rows: Sequence[Row]) -> float:
+    pooled = [
+        row["rmse_force_mev_per_angstrom"] for row in rows if row["composition"] == "all" and row["split"] == "test"
+    ]
+    return pooled[0] if pooled and pooled[0] is not None else float("inf")
+
+
+def _error_grid(rows: Sequence[Row]) -> Grid:
+    head = (
+        "composition", "split", "frames", "RMSE E (meV/atom)", "RMSE F (meV/Å)", "RMSE V (meV/atom)",
+        "bias E (meV/atom)", "bias F (meV/Å)", "bias V (meV/atom)",
+    )  # fmt: skip
+    cells = [
+        (
+            "all together" if row["composition"] == "all" else row["composition"],
+            row["split"].replace("_", "-"),
+            number(row["n_frames"]),
+            *(number(row[name]) for name in (*RMSE, *_BIAS)),
+        )
+        for row in rows
+    ]
+    return Grid(head, cells, "Errors by composition and split", n_text=2, folded=True)
+
+
+def _parity_panels(name: str, rows: Sequence[Row], *, synthetic: bool) -> list[Panel]:
+    panels = []
+    for quantity, label in _QUANTITIES.items():
+        clouds, n_points = [], 0
+        for split in ("train", "test", "held_out"):
+            found = [row for row in rows if row["quantity"] == quantity and row["split"] == split]
+            n_points += len(found)
+            if found:
+                x, y = [row["dft"] for row in found], [row["dnnp"] for row in found]
+                clouds.append(Series(split.replace("_", "-"), x, y, ROLE_COLOURS[split], "points"))
+        if clouds:
+            svg = parity(f"{name}-{quantity}", clouds, label, synthetic=synthetic)
+            panels.append(Panel(quantity.capitalize(), svg, f"{n_points:,} sampled points"))
+    return panels
+
+
+def transferability_section(group: Group, ask: Ask) -> Section:
+    """How errors grow with the distance to what was trained on."""
+    sql = f"""select * from transferability
+where {group.where} and split in ('test', 'held_out')
+order by recipe, seed, potential_id, distance_at_percent, composition, split"""
+    rows = ask(sql)
+    far = [row for row in rows if row["distance_at_percent"]]
+    series = [
+        Series(
+            named(found[0]),
+            [row["distance_at_percent"] for row in found],
+            [row[RMSE[1]] for row in found],
+            colour,
+            "points",
+        )
+        for colour, found in by_potential(rows)
+    ]
+    axes = (Axis("distance to training (at.%)"), Axis("force RMSE (meV/Å)"))
+    svg = curves(f"{group.anchor}-transfer", series, *axes, synthetic=group.synthetic) if far else None  # fmt: skip
+    grid = Grid(
+        ("composition", "split", "nearest trained", "recipe", "distance (at.%)", "frames", "RMSE E (meV/atom)",
+         "RMSE F (meV/Å)", "RMSE V (meV/atom)", "largest z"),
+        [
+            (
+                row["composition"],
+                row["split"].replace("_", "-"),
+                plain(row["nearest_composition"]),
+                named(row),
+                number(row["distance_at_percent"]),
+                number(row["n_frames"]),
+                *(number(row[name]) for name in RMSE),
+                number(row["largest_z"]),
+            )
+            for row in far
+        ],
+        n_text=4,
+    )  # fmt: skip
+    return Section(
+        anchor=f"{group.anchor}-transfer",
+        title="Transferability",
+        caption="Error on each composition against its distance to the nearest composition that the potential was "
+        "trained on: half-L1, the share of atoms to swap. Distance 0 is the test split. The paper's own example, "
+        "Al50Cu25Ni25, is 10 at.% away; 20 at.% is the largest distance inside its ten-point grid.",
+        sql=sql,
+        command="meltlake materialize --hold-out COMPOSITION",
+        panels=[Panel("Force error against distance", svg)] if svg else [],
+        grids=[grid] if far else [],
+        synthetic=group.synthetic,
+    )

@@ -1,0 +1,181 @@
+"""Sections that lay curves of simulations over those of AIMD (Figs. 4, 5, 6 and 8 of the paper)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import cycle, groupby
+from operator import itemgetter
+
+from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
+from operators.report.page import Ask, Cell, Fold, Grid, Group, Panel, Row, Section, column, number, simulation, verdict
+
+
+def rdf_section(group: Group, ask: Ask) -> Section:
+    """Partial radial distribution functions (Figs. 5, 6 and 8)."""
+    return _comparison(
+        group,
+        ask,
+        view="rdf_comparison",
+        label="pair",
+        abscissa="r_angstrom",
+        value="g",
+        title="Radial distribution functions",
+        axes=(Axis("r (Å)"), Axis("g(r)")),
+        caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines; bands are "
+        "standard errors from blocks.",
+    )
+
+
+def vacf_section(group: Group, ask: Ask) -> Section:
+    """Velocity autocorrelation functions (Figs. 4 and 8)."""
+    return _comparison(
+        group,
+        ask,
+        view="vacf_comparison",
+        label="element",
+        abscissa="lag_fs",
+        value="vacf",
+        title="Velocity autocorrelation",
+        axes=(Axis("lag (fs)"), Axis("VACF / VACF(0)")),
+        caption="Normalised velocity autocorrelation of each element: AIMD as a solid blue line, simulations as dashed "
+        "lines; bands are standard errors from blocks.",
+    )
+
+
+def _comparison(
+    group: Group,
+    ask: Ask,
+    *,
+    view: str,
+    label: str,
+    abscissa: str,
+    value: str,
+    title: str,
+    axes: tuple[Axis, Axis],
+    caption: str,
+) -> Section:
+    kind = view.removesuffix("_comparison")
+    sql = f"""select composition, aimd_run_id, dnnp_run_id, potential_id, recipe, protocol,
+       coalesce(aimd_temperature_k, dnnp_temperature_k) as temperature_k,
+       {label} as label, {abscissa} as x, {value}_aimd as aimd, {value}_error_aimd as aimd_error,
+       {value}_dnnp as dnnp, {value}_error_dnnp as dnnp_error
+from {view}
+where {group.where}
+order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
+    verdicts = _verdicts(group, ask, kind)
+    folds: list[Fold] = []
+    for (composition, _), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):
+        rows = list(of_run)
+        anchor = f"{group.anchor}-{kind}-{len(folds)}"
+        panels = [
+            Panel(
+                "all pairs" if name == "all" else name,
+                curves(f"{anchor}-{name}", _series(of_label := list(found)), *axes, synthetic=group.synthetic),
+                _judged(verdicts, of_label, f"{kind} {name}"),
+            )
+            for name, found in groupby(rows, key=itemgetter("label"))
+        ]
+        folds.append(Fold(f"{composition}: {_sources(rows)}", panels, _verdict_grid(rows, verdicts)))
+    # Open the richest comparison: most curves with a verdict, or just most curves.
+    shown = max(folds, key=lambda fold: (len(fold.grids), len(fold.panels)), default=None)
+    return Section(
+        anchor=f"{group.anchor}-{kind}",
+        title=title,
+        caption=f"{caption} The verdict under a panel compares the difference of the curves with its noise floor, "
+        "measured between halves of the AIMD run: z up to 1.5 is indistinguishable, up to 3 good, up to 6 visible.",
+        sql=sql,
+        command="meltlake observe --run RUN_ID",
+        folds=[replace(fold, opened=fold is shown) for fold in folds],
+        synthetic=group.synthetic,
+    )
+
+
+def _sources(rows: Sequence[Row]) -> str:
+    simulated = len({row["dnnp_run_id"] for row in rows if row["dnnp"] is not None})
+    simulations = f"{simulated} simulation{'' if simulated == 1 else 's'}"
+    temperature_k = rows[0]["temperature_k"]
+    at = "" if temperature_k is None else f" at {temperature_k:.0f} K"
+    if rows[0]["aimd_run_id"] is None:
+        return f"{simulations}{at} without an AIMD run"
+    beside = f" and {simulations}" if simulated else ", not simulated yet"
+    return f"AIMD run {rows[0]['aimd_run_id']}{at}{beside}"
+
+
+def _verdicts(group: Group, ask: Ask, kind: str) -> dict[tuple[str, str, str], Row]:
+    rows = ask(f"""select agreement.* from agreement join runs using (run_id)
+where starts_with(observable, '{kind} ') and {group.where}""")
+    return {(row["aimd_run_id"], row["run_id"], row["observable"]): row for row in rows}
+
+
+def _series(rows: Sequence[Row]) -> list[Series]:
+    by_simulation = [list(found) for _, found in groupby(rows, key=itemgetter("dnnp_run_id"))]
+    series = []
+    if (first := by_simulation[0])[0]["aimd_run_id"]:
+        series.append(Series("AIMD", column(first, "x"), column(first, "aimd"), error=column(first, "aimd_error")))
+    observed = [points for points in by_simulation if any(row["dnnp"] is not None for row in points)]
+    for points, colour in zip(observed, cycle(POTENTIAL_COLOURS), strict=False):
+        values, error = column(points, "dnnp"), column(points, "dnnp_error")
+        series.append(Series(simulation(points[0]), column(points, "x"), values, colour, "dashed", error))
+    return series
+
+
+def _judged(verdicts: dict[tuple[str, str, str], Row], rows: Sequence[Row], observable: str) -> Cell:
+    runs = dict.fromkeys((row["aimd_run_id"], row["dnnp_run_id"]) for row in rows)
+    found = [verdicts[key] for run in runs if (key := (*run, observable)) in verdicts]
+    if len(found) > 1:
+        worst = max(found, key=itemgetter("z"))
+        return f"{worst['verdict']} at worst; see the table"
+    return verdict(found[0]) if found else ""
+
+
+def _verdict_grid(rows: Sequence[Row], verdicts: dict[tuple[str, str, str], Row]) -> list[Grid]:
+    simulations = {row["dnnp_run_id"]: simulation(row) for row in rows if row["dnnp_run_id"]}
+    aimd_run_id = rows[0]["aimd_run_id"]
+    judged = [
+        (
+            simulations[run_id],
+            run_id,
+            row["observable"],
+            row["verdict"],
+            *(number(row[name]) for name in ("l1_percent", "floor_percent", "z")),
+        )
+        for (reference, run_id, _), row in sorted(verdicts.items())
+        if reference == aimd_run_id and run_id in simulations
+    ]
+    head = ("simulation", "run", "observable", "verdict", "difference (%)", "noise floor (%)", "z")
+    return [Grid(head, judged, n_text=4)] if judged else []
+
+
+def order_section(group: Group, ask: Ask) -> Section:
+    """First peaks, coordination and chemical order: the numbers behind the radial distribution functions."""
+    sql = f"""select short_range_order.*, runs.origin, runs.protocol, runs.potential_id, recipe
+from short_range_order
+join runs using (run_id)
+left join potentials on potentials.potential_id = runs.potential_id
+where {group.where}
+order by short_range_order.composition, origin, run_id, pair"""
+    rows = ask(sql)
+    head = (
+        "composition", "source", "run", "centre-neighbour", "first peak (Å)", "height of g", "neighbours",
+        "within (Å)", "Warren-Cowley",
+    )  # fmt: skip
+    cells = [
+        (
+            row["composition"],
+            "AIMD" if row["origin"] == "aimd" else simulation(row),
+            row["run_id"],
+            row["pair"],
+            *(number(row[name]) for name in ("first_peak_angstrom", "first_peak_height", "coordination")),
+            *(number(row[name]) for name in ("r_min_angstrom", "warren_cowley")),
+        )
+        for row in rows
+    ]
+    return Section(
+        anchor=f"{group.anchor}-order",
+        title="Short-range order",
+        caption="Position and height of the first peak of each g(r), neighbours within the first minimum of the total "
+        "g(r), and the Warren-Cowley parameter: 0 at random, negative where the pair attracts.",
+        sql=sql,
+        command="meltlake observe --run RUN_ID",
+        grids=[Grid(head, cells, f"Numbers of {len(rows)} pairs", n_text=4, folded=True)] if rows else [],
+        synthetic=group.synthetic,
+    )

@@ -1,0 +1,53 @@
+"""The section that shows which compositions there are and what each is for (Fig. 1 of the paper)."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from operators.report.figures import Place, frame_bars, ternary_map
+from operators.report.page import Ask, Grid, Group, Panel, Row, Section, number, plain
+
+
+def map_section(group: Group, ask: Ask) -> Section:
+    """Which compositions there are, with how many frames, and what each is for (Fig. 1 of the paper)."""
+    sql = f"""select composition, n_runs, n_frames, n_accepted, split_role, training_set_id, ternary_x, ternary_y
+from composition_map
+where map_system = '{group.chemical_system}' and {"synthetic" if group.synthetic else "not synthetic"}
+order by composition"""
+    rows = ask(sql)
+    grid = Grid(
+        ("composition (at.%)", "role", "training set", "runs", "frames stored", "frames accepted"),
+        [
+            (
+                row["composition"],
+                row["split_role"].replace("_", "-"),
+                plain(row["training_set_id"]),
+                *(number(row[name]) for name in ("n_runs", "n_frames", "n_accepted")),
+            )
+            for row in rows
+        ],
+        n_text=3,
+    )
+    return Section(
+        anchor=f"{group.anchor}-map",
+        title="Compositions",
+        caption="AIMD frames stored for each composition. Blue: trained on in the newest training set that has it; "
+        "red: held out, never trained on; grey: in no training set yet.",
+        sql=sql,
+        command="meltlake ingest SOURCE",
+        panels=[Panel("Frames by composition", _map_figure(group, rows))] if rows else [],
+        grids=[grid] if rows else [],
+        synthetic=group.synthetic,
+    )
+
+
+def _map_figure(group: Group, rows: Sequence[Row]) -> Markup:
+    name = f"{group.anchor}-map"
+    if len(group.elements) == 3:
+        places = [
+            Place(row["composition"], row["ternary_x"], row["ternary_y"], row["split_role"], row["n_frames"])
+            for row in rows
+        ]
+        return ternary_map(name, group.elements, places, synthetic=group.synthetic)
+    counts = {row["composition"]: (row["n_frames"], row["split_role"]) for row in rows}
+    return frame_bars(name, counts, synthetic=group.synthetic)

@@ -1,0 +1,117 @@
+"""The section that compares densities with experiment and lists the averages of every run (Fig. 7 of the paper)."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from operators.report.figures import BLUE, GREY, RED, Axis, Series, curves
+from operators.report.page import (
+    NOTHING,
+    Ask,
+    Grid,
+    Group,
+    Panel,
+    Row,
+    Section,
+    column,
+    number,
+    plain,
+    simulation,
+    with_error,
+)
+
+
+def density_section(group: Group, ask: Ask) -> Section:
+    """Density and the other averages of every run, beside experiment (Fig. 7)."""
+    sql = f"""select view.*, n_frames, temperature_error_k, energy_ev_per_atom, energy_error_ev_per_atom
+from density_vs_experiment view join thermodynamics using (run_id)
+where {group.where}
+order by view.composition, view.origin, view.temperature_k, run_id"""
+    rows = ask(sql)
+    return Section(
+        anchor=f"{group.anchor}-density",
+        title="Density and thermodynamics",
+        caption="Averages of every run with standard errors from blocks. A density is a prediction only at constant "
+        "pressure; otherwise it was imposed and the pressure is the prediction. Measurements appear only inside their "
+        "range of validity, with the uncertainty that their authors state.",
+        sql=sql,
+        command="meltlake simulate POTENTIAL --protocol npt --composition COMPOSITION",
+        panels=_density_panels(group, rows, ask),
+        grids=[_thermodynamics(rows), *_citations(rows)] if rows else [],
+        synthetic=group.synthetic,
+    )
+
+
+def _thermodynamics(rows: Sequence[Row]) -> Grid:
+    head = (
+        "composition", "source", "run", "density is", "frames", "T (K)", "pressure (GPa)", "energy (eV/atom)",
+        "density (g/cm³)", "AIMD (g/cm³)", "from AIMD (%)", "experiment (g/cm³)", "from experiment (%)",
+    )  # fmt: skip
+    cells = [
+        (
+            row["composition"],
+            "AIMD" if row["origin"] == "aimd" else simulation(row),
+            row["run_id"],
+            row["density_is"],
+            number(row["n_frames"]),
+            with_error(row["temperature_k"], row["temperature_error_k"], 1),
+            with_error(row["pressure_gpa"], row["pressure_error_gpa"], 3),
+            with_error(row["energy_ev_per_atom"], row["energy_error_ev_per_atom"], 4),
+            with_error(row["density_g_per_cm3"], row["density_error_g_per_cm3"], 3),
+            with_error(row["aimd_density_g_per_cm3"], None, 3),
+            _percent(row["deviation_from_aimd_percent"]),
+            with_error(row["experiment_density_g_per_cm3"], row["experiment_uncertainty_g_per_cm3"], 3),
+            _percent(row["deviation_from_experiment_percent"]),
+        )
+        for row in rows
+    ]
+    return Grid(head, cells, n_text=4)
+
+
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:+.2f}"
+
+
+def _citations(rows: Sequence[Row]) -> list[Grid]:
+    cited = sorted(
+        {(row["composition"], row["citation"], plain(row["experiment_note"])) for row in rows if row["citation"]}
+    )
+    return [Grid(("composition", "measured by", "note"), cited, "Measurements", n_text=3, folded=True)] if cited else []
+
+
+def _density_panels(group: Group, rows: Sequence[Row], ask: Ask) -> list[Panel]:
+    lines = ask(
+        """select * from experiments where quantity = 'density_g_per_cm3' and preferred and slope_per_k is not null"""
+    )
+    measured = {line["element_or_alloy"]: line for line in lines}
+    panels = []
+    for composition, found in groupby(rows, key=itemgetter("composition")):
+        if composition in measured:
+            series = [_measured_line(measured[composition]), *_density_points(list(found))]
+            name = f"{group.anchor}-density-{composition}"
+            svg = curves(name, series, Axis("T (K)"), Axis("density (g/cm³)"), synthetic=group.synthetic)
+            panels.append(Panel(f"{composition}: density against temperature", svg))
+    return panels
+
+
+def _measured_line(line: Row) -> Series:
+    ends = [line["temperature_min_k"], line["temperature_max_k"]]
+    densities = [line["value"] + line["slope_per_k"] * (end - line["temperature_k"]) for end in ends]
+    return Series("experiment", ends, densities, GREY, "solid", [line["uncertainty"]] * 2)
+
+
+def _is_telling(row: Row) -> bool:
+    # A simulation at the volume of its AIMD run repeats that run's density.
+    return bool(row["origin"] == "aimd" or row["density_is"] == "predicted")
+
+
+def _density_points(rows: Sequence[Row]) -> list[Series]:
+    kinds: tuple[tuple[str, str, str], ...] = (("AIMD", "aimd", BLUE), ("DNNP", "dnnp", RED))
+    series = []
+    for label, origin, colour in kinds:
+        of_origin = [row for row in rows if row["origin"] == origin and _is_telling(row)]
+        if of_origin:
+            x, y = column(of_origin, "temperature_k"), column(of_origin, "density_g_per_cm3")
+            error = column(of_origin, "density_error_g_per_cm3")
+            series.append(Series(label, x, y, colour, "stars" if origin == "dnnp" else "points", error))
+    return series

@@ -1,0 +1,113 @@
+"""Sections about the lake itself: its runs, the frames that the gate rejected, and what failed."""
+
+from operators.report.page import Ask, Cell, Grid, Section, data_kind, number, plain
+
+_MOST_EVENTS_SHOWN = 500
+
+
+def runs_section(ask: Ask) -> Section:
+    """Every run with what was stored of it."""
+    sql = """select run_id, origin, composition, formula, synthetic, source_format, ensemble, protocol,
+       temperature_target_k, time_step_fs, n_atoms, n_frames, n_accepted, n_rejected, complete,
+       level_of_theory, source_uri
+from runs
+order by synthetic, chemical_system, composition, origin, run_id"""
+    rows = ask(sql)
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row["run_id"],
+            data_kind(row["synthetic"]),
+            row["origin"].upper(),
+            row["composition"],
+            plain(row["source_format"]),
+            f"{plain(row['ensemble'])} {row['protocol'] or ''}".strip(),
+            "whole" if row["complete"] else "ends early",
+            number(row["temperature_target_k"], 4),
+            number(row["time_step_fs"]),
+            *(number(row[name]) for name in ("n_atoms", "n_frames", "n_accepted", "n_rejected")),
+        )
+        for row in rows
+    ]
+    head = (
+        "run", "data", "origin", "composition", "format", "ensemble", "file", "T set (K)", "time step (fs)", "atoms",
+        "frames", "accepted", "rejected",
+    )  # fmt: skip
+    return Section(
+        anchor="runs",
+        title="Runs",
+        caption="Every run in the lake. Each frame that was read is stored; rejected ones keep their place on the time "
+        "axis but are never trained on.",
+        sql=sql,
+        command="meltlake ingest SOURCE",
+        grids=[Grid(head, cells, n_text=7)] if cells else [],
+        synthetic=any(row["synthetic"] for row in rows),
+    )
+
+
+def rejections_section(ask: Ask) -> Section:
+    """Which frames the gate rejected or flagged, and why."""
+    sql = f"""select run_id, composition, synthetic, severity, expectation, n_unexpected, n_frames, observed,
+       expectation_results.reason, error
+from expectation_results join runs using (run_id)
+where success is distinct from true
+order by severity desc, n_unexpected desc, composition, run_id, expectation
+limit {_MOST_EVENTS_SHOWN}"""
+    rows = ask(sql)
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row["run_id"],
+            data_kind(row["synthetic"]),
+            row["composition"],
+            row["severity"],
+            row["expectation"].replace("_", " "),
+            plain(row["error"] or row["reason"]),
+            plain(row["observed"]),
+            number(row["n_unexpected"]),
+            number(row["n_frames"]),
+        )
+        for row in rows
+    ]
+    head = (
+        "run",
+        "data",
+        "composition",
+        "severity",
+        "rule",
+        "why",
+        "worst value",
+        "frames that failed",
+        "frames of the run",
+    )
+    return Section(
+        anchor="rejections",
+        title="Rejected and flagged frames",
+        caption="Rules of the gate that frames did not meet. A rejected frame stays out of every training set; a flag "
+        "only asks for a look.",
+        sql=sql,
+        command="",
+        when_empty="Every frame met every rule.",
+        grids=[Grid(head, cells, n_text=7)] if cells else [],
+        synthetic=any(row["synthetic"] for row in rows),
+    )
+
+
+def failures_section(ask: Ask) -> Section:
+    """What failed when it was last tried, with the remedy."""
+    sql = f"""select verb, subject, cause, remedy, failed_at
+from task_failures
+order by failed_at desc, key
+limit {_MOST_EVENTS_SHOWN}"""
+    rows = ask(sql)
+    cells = [
+        (*(plain(row[name]) for name in ("verb", "subject", "cause", "remedy")), f"{row['failed_at']:%Y-%m-%d %H:%M}")
+        for row in rows
+    ]
+    return Section(
+        anchor="failures",
+        title="Failures",
+        caption="Sources and steps that failed when they were last tried, with what to do.",
+        sql=sql,
+        command="",
+        when_empty="Nothing failed when it was last tried.",
+        grids=[Grid(("step", "of", "cause", "remedy", "when (UTC)"), cells, n_text=5)] if cells else [],
+    )

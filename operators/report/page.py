@@ -1,0 +1,182 @@
+"""What the page is made of: panels, tables, sections, groups; how a number is written; and the HTML they become."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+Row = dict[str, Any]
+Ask = Callable[[str], list[Row]]
+"""Answers a query over the warehouse."""
+
+Cell = str | Markup
+NOTHING = "–"
+SYNTHETIC = Markup('<span class="badge">synthetic</span>')
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One figure: a title that says what it shows, the drawing, and a line below it."""
+
+    title: str
+    svg: Markup
+    below: Cell = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One table; the first `n_text` columns are text, the others numbers."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    n_text: int = 1
+    folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Panels and tables that belong together and open on demand."""
+
+    title: str
+    panels: Sequence[Panel] = ()
+    grids: Sequence[Grid] = ()
+    opened: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One question: what it shows, the numbers, the SQL behind them; or the command that would fill it."""
+
+    anchor: str
+    title: str
+    caption: str
+    sql: str
+    command: str
+    when_empty: str = "Nothing here yet."
+    panels: Sequence[Panel] = ()
+    grids: Sequence[Grid] = ()
+    folds: Sequence[Fold] = ()
+    synthetic: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.panels or self.grids or self.folds)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One chemical system with all it contains; synthetic and real data never share one."""
+
+    chemical_system: str
+    synthetic: bool
+
+    @property
+    def elements(self) -> list[str]:
+        return self.chemical_system.split("-")
+
+    @property
+    def anchor(self) -> str:
+        return f"{self.chemical_system}{'-synthetic' if self.synthetic else ''}"
+
+    @property
+    def where(self) -> str:
+        """Condition on the columns `chemical_system` and `synthetic`."""
+        listed = ", ".join(f"'{element}'" for element in self.elements)
+        is_synthetic = "synthetic" if self.synthetic else "not synthetic"
+        return f"{is_synthetic} and list_has_all([{listed}], string_split(chemical_system, '-'))"
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A group, what a reader should take away from it, and its sections."""
+
+    group: Group
+    takeaways: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole report."""
+
+    lake_version: int
+    generated_at: datetime
+    headline: str
+    chapters: Sequence[Chapter]
+    sections: Sequence[Section]
+    has_synthetic: bool = False
+    ingested_only: Sequence[Group] = field(default_factory=tuple)
+
+
+def html(page: Page) -> str:
+    """The page as one self-contained document."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(page=page, synthetic=SYNTHETIC)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with that many significant digits; a dash where there is none."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, int):
+        return f"{value:,}"
+    rounded = float(f"{value:.{digits}g}")
+    if rounded and not 1e-4 <= abs(rounded) < 1e7:
+        return f"{rounded:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - _exponent(rounded))
+    return f"{rounded:,.{decimals}f}"
+
+
+def with_error(value: float | None, error: float | None, decimals: int) -> str:
+    """A number and its standard error, both with the same decimals."""
+    if value is None:
+        return NOTHING
+    return f"{value:.{decimals}f}" + ("" if error is None else f" ± {error:.{decimals}f}")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 run`, `2,400 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def plain(value: object) -> str:
+    """A text cell; a dash where there is none."""
+    return NOTHING if value is None or value == "" else str(value)
+
+
+def data_kind(synthetic: bool | None) -> Cell:  # noqa: FBT001  # a column's value
+    """The badge of synthetic rows."""
+    return SYNTHETIC if synthetic else "real"
+
+
+def verdict(row: Row) -> Markup:
+    """A verdict on agreement, with z and the noise floor that it was judged by."""
+    return Markup('<span class="verdict {}">{}</span> z {} (floor {} %)').format(
+        row["verdict"], row["verdict"], number(row["z"], 2), number(row["floor_percent"], 2)
+    )
+
+
+def column(rows: Sequence[Row], name: str) -> list[float]:
+    """One column to draw; not-a-number where there is none."""
+    return [float("nan") if row[name] is None else row[name] for row in rows]
+
+
+def simulation(row: Row) -> str:
+    """What a simulation is called: the recipe of its potential, and its protocol."""
+    return f"{row['recipe'] or row['potential_id']} {row['protocol'] or ''}".strip()
+
+
+def _exponent(value: float) -> int:
+    return int(f"{value:e}".split("e")[1])

@@ -1,0 +1,106 @@
+"""What a reader should know of a chemical system after twenty seconds: a few sentences with their numbers."""
+
+from operators.report.page import Ask, Group, Row, counted, number
+
+
+def takeaways(group: Group, ask: Ask) -> list[tuple[str, str]]:
+    """Sentences by topic, and last the topics that have no data yet."""
+    found = {
+        "Data": _data(group, ask),
+        "Best potential": _best_potential(group, ask),
+        "Held-out compositions": _held_out(group, ask),
+        "Curves against AIMD": _agreement(group, ask),
+        "Density against experiment": _density(group, ask),
+        "Speed": _speed(group, ask),
+    }
+    missing = ", ".join(topic[0].lower() + topic[1:] for topic, sentence in found.items() if not sentence)
+    sentences = [(topic, sentence) for topic, sentence in found.items() if sentence]
+    return [*sentences, ("Not yet", f"{missing}.")] if missing else sentences
+
+
+def _data(group: Group, ask: Ask) -> str:
+    [row] = ask(f"""select count(*) as n_runs, count(distinct composition) as n_compositions,
+       coalesce(sum(n_frames), 0)::bigint as n_frames, coalesce(sum(n_rejected), 0)::bigint as n_rejected
+from runs where origin = 'aimd' and {group.where}""")
+    rejected = f"; {row['n_rejected']:,} rejected" if row["n_rejected"] else "; none rejected"
+    return (
+        f"{row['n_frames']:,} AIMD frames of {counted(row['n_compositions'], 'composition')} "
+        f"in {counted(row['n_runs'], 'run')}{rejected}."
+    )
+
+
+def _pooled(group: Group, ask: Ask) -> list[Row]:
+    return ask(f"""select test.*, recipe, seed, n_steps,
+       held_out.rmse_force_mev_per_angstrom as held_out_force, held_out.n_frames as n_held_out
+from rmse test
+join trained_potentials on trained_potentials.potential_id = test.potential_id
+left join rmse held_out
+  on held_out.potential_id = test.potential_id and held_out.composition = 'all' and held_out.split = 'held_out'
+where {group.where} and test.composition = 'all' and test.split = 'test'
+order by test.rmse_force_mev_per_angstrom, test.potential_id""")
+
+
+def _best_potential(group: Group, ask: Ask) -> str:
+    rows = _pooled(group, ask)
+    if not rows:
+        return ""
+    best = rows[0]
+    energy, virial = number(best["rmse_energy_mev_per_atom"]), best["rmse_virial_mev_per_atom"]
+    return (
+        f"{best['recipe']} (seed {best['seed']}, {best['n_steps']:,} steps): energy {energy} "
+        f"meV/atom, force {number(best['rmse_force_mev_per_angstrom'])} meV/Å"
+        + (f", virial {number(virial)} meV/atom" if virial is not None else "")
+        + " RMSE on the test split."
+    )
+
+
+def _held_out(group: Group, ask: Ask) -> str:
+    rows = [row for row in _pooled(group, ask) if row["held_out_force"] and row["rmse_force_mev_per_angstrom"]]
+    if not rows:
+        return ""
+    best = rows[0]
+    [row] = ask(f"""select max(distance_at_percent) as distance from transferability
+where potential_id = '{best["potential_id"]}' and split = 'held_out'""")
+    ratio = best["held_out_force"] / best["rmse_force_mev_per_angstrom"]
+    return (
+        f"Force error {number(best['held_out_force'])} meV/Å on compositions never trained on, {ratio:.2f} times that "
+        f"of the test split, up to {number(row['distance'], 2)} at.% away ({best['recipe']})."
+    )
+
+
+def _agreement(group: Group, ask: Ask) -> str:
+    rows = ask(f"""select verdict, count(*) as n from agreement join runs using (run_id)
+where {group.where} group by verdict""")
+    if not rows:
+        return ""
+    counts = {row["verdict"]: row["n"] for row in rows}
+    worded = ", ".join(
+        f"{counts[name]} {name}" for name in ("indistinguishable", "good", "visible", "disagrees") if name in counts
+    )
+    return f"Of {counted(sum(counts.values()), 'curve')} judged by their noise floor: {worded}."
+
+
+def _density(group: Group, ask: Ask) -> str:
+    rows = ask(f"""select * from density_vs_experiment
+where {group.where} and density_is = 'predicted' and deviation_from_experiment_percent is not null
+order by abs(deviation_from_experiment_percent) desc, run_id limit 1""")
+    if not rows:
+        return ""
+    worst = rows[0]
+    return (
+        f"At most {worst['deviation_from_experiment_percent']:+.1f} % "
+        f"at constant pressure ({worst['composition']}, {worst['temperature_k']:.0f} K, "
+        f"{worst['recipe'] or worst['origin'].upper()})."
+    )
+
+
+def _speed(group: Group, ask: Ask) -> str:
+    rows = ask(f"""select performance.*, recipe from performance
+join runs using (run_id)
+left join potentials on potentials.potential_id = performance.potential_id
+where {group.where} and outcome = 'finished'
+order by performance.n_atoms desc, ns_per_day desc, run_id limit 1""")
+    if not rows:
+        return ""
+    row = rows[0]
+    return f"{number(row['ns_per_day'])} ns/day with {row['n_atoms']:,} atoms on {row['hardware']} ({row['recipe']})."

@@ -1,0 +1,211 @@
+"""The static report over an empty lake and over one that holds a synthetic ternary and a real element."""
+
+import re
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lake.delta import Lake
+from lake.experiments import write_experiments, write_recipes
+from lake.warehouse import publish
+from operators.report import report
+from schemas.errors import MeltlakeError
+from schemas.settings import Settings
+
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and keeps ids, links and the text below each heading."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.references, self.sections, self.figures = [], [], [], {}, 0
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.references += [found[name] for name in ("href", "src") if name in found]
+        self.ids += [found["id"]] if "id" in found else []
+        self.figures += tag == "figure"
+        if tag not in VOID:
+            self.open.append((tag, found.get("id")))
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        opened, _ = self.open.pop()
+        assert opened == tag
+
+    def handle_data(self, data):
+        for tag, anchor in self.open:
+            if tag == "section":
+                self.sections[anchor] = self.sections.get(anchor, "") + data
+
+
+def fill(lake):
+    generator = np.random.default_rng(7)
+    for run_id, composition, system, synthetic in (
+        ("toy1", "Al100", "Al", True),
+        ("toy2", "Al34Cu33Ni33", "Al-Cu-Ni", True),
+        ("toy3", "Al50Cu25Ni25", "Al-Cu-Ni", True),
+        ("sim2", "Al34Cu33Ni33", "Al-Cu-Ni", True),
+        ("real1", "Ti100", "Ti", False),
+        ("real2", "Si100", "Si", False),
+    ):
+        of = {"run_id": run_id, "composition": composition}
+        simulated = {"potential_id": "p1", "protocol": "twin", "parent_run_id": "toy2"} if run_id == "sim2" else {}
+        row = {"origin": "dnnp" if simulated else "aimd", "chemical_system": system, "synthetic": synthetic}
+        row |= {"n_frames": 20, "n_accepted": 19, "n_rejected": 1, "temperature_target_k": 983.0, "ensemble": "nvt"}
+        lake.replace("runs", run_id, [of | row | simulated])
+        if run_id == "real2":
+            continue
+        curve = [of | {"pair": "all", "r_angstrom": 0.1 * k, "g": k / 9, "g_error": 0.1} for k in range(10)]
+        lake.replace("rdf", run_id, curve)
+        lake.replace("vacf", run_id, [of | {"element": "Al", "lag_fs": 5.0 * k, "vacf": 1 - k / 9} for k in range(10)])
+        lake.replace(
+            "thermodynamics", run_id, [of | {"n_frames": 20, "temperature_k": 983.0, "density_g_per_cm3": 2.3}]
+        )
+    frames = [("toy1", "train"), ("toy2", "train"), ("toy3", "held_out")]
+    rows = [{"training_set_id": "t1", "run_id": run_id, "frame": 0, "split": split} for run_id, split in frames]
+    lake.replace("training_set_frames", "t1", rows)
+    taught = {"type_map": ["Al", "Cu", "Ni"], "compositions": ["Al100", "Al34Cu33Ni33"], "held_out": ["Al50Cu25Ni25"]}
+    lake.replace("training_sets", "t1", [{"training_set_id": "t1", "synthetic": True, **taught}])
+    trained = {"potential_id": "p1", "recipe": "DP-2", "training_set_id": "t1", "seed": 1, "n_steps": 100}
+    lake.replace("potentials", "p1", [trained])
+    splits = (("all", "test"), ("all", "held_out"), ("Al100", "test"), ("Al50Cu25Ni25", "held_out"))
+    errors = {"potential_id": "p1", "rmse_energy_mev_per_atom": 2.5, "rmse_force_mev_per_angstrom": 81.5}
+    lake.replace("rmse", "p1", [errors | {"composition": of, "split": split, "n_frames": 5} for of, split in splits])
+    points = [{"potential_id": "p1", "composition": "Al100", "split": "test", "quantity": "force"} for _ in range(900)]
+    lake.replace(
+        "parity",
+        "p1",
+        [row | {"dft": x, "dnnp": x + 0.1} for row, x in zip(points, generator.normal(size=900), strict=True)],
+    )
+    order = {"run_id": "toy2", "composition": "Al34Cu33Ni33", "pair": "Al-Ni", "warren_cowley": -0.16}
+    lake.replace("short_range_order", "toy2", [order | {"first_peak_angstrom": 2.52, "coordination": 4.2}])
+    curves = [{"potential_id": "p1", "step": step, "rmse_force_mev_per_angstrom": 900 / step} for step in (1, 10, 100)]
+    lake.replace("learning_curves", "p1", curves)
+    judged = {"aimd_run_id": "toy2", "potential_id": "p1", "composition": "Al34Cu33Ni33", "observable": "rdf all"}
+    judged |= {"run_id": "sim2", "l1_percent": 1.8, "floor_percent": 1.5, "z": 1.2, "verdict": "indistinguishable"}
+    lake.replace("agreement", "sim2", [judged])
+    timed = {"run_id": "sim2", "potential_id": "p1", "ns_per_day": 1.9, "n_atoms": 108, "hardware": "one core"}
+    lake.replace("performance", "sim2", [timed | {"outcome": "finished", "composition": "Al34Cu33Ni33"}])
+    rule = {"run_id": "toy1", "expectation": "scf_converged", "success": False, "n_unexpected": 1, "severity": "reject"}
+    lake.replace("expectation_results", "toy1", [rule | {"reason": "not the ground state", "observed": "60 steps"}])
+    failure = {"key": "k1", "verb": "ingest", "subject": "a <cut> OUTCAR", "cause": "It ends inside its header."}
+    lake.replace(
+        "task_failures", "k1", [failure | {"failed_at": datetime(2026, 1, 2, tzinfo=UTC).replace(tzinfo=None)}]
+    )
+
+
+def settings_at(home: Path) -> Settings:
+    return Settings.from_mapping({"MELTLAKE_LAKE": str(home / "lake")})
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    settings = settings_at(tmp_path_factory.mktemp("report"))
+    lake = Lake(settings.lake)
+    write_experiments(lake)
+    write_recipes(lake)
+    fill(lake)
+    publish(settings)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def text(settings):
+    return Path(str(report(settings)["index"])).read_text(encoding="utf-8")
+
+
+def test_empty_lake_gives_a_page_that_says_what_to_do(tmp_path):
+    index = Path(str(report(settings_at(tmp_path))["index"]))
+    assert index == tmp_path / "report" / "index.html"
+    assert "meltlake ingest SOURCE" in Page(index.read_text(encoding="utf-8")).sections["runs"]
+
+
+def test_page_is_valid_and_its_ids_are_unique(text):
+    page = Page(text)
+    assert page.figures >= 10
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_page_needs_nothing_from_outside(text):
+    assert all(reference.startswith(("#", "data:image/png")) for reference in Page(text).references)
+    assert not re.search(r"https?://|<script|<link|@import", text)
+
+
+def test_links_inside_the_page_lead_somewhere(text):
+    page = Page(text)
+    inner = {reference.removeprefix("#") for reference in page.references if reference.startswith("#")}
+    assert inner - set(page.ids) == set()
+
+
+def test_every_section_with_synthetic_data_wears_the_badge(text):
+    sections = Page(text).sections
+    shown = [anchor for anchor in sections if anchor.startswith("Al-Cu-Ni-synthetic")]
+    assert len(shown) == 10
+    assert all("synthetic" in sections[anchor] for anchor in shown)
+    assert not [
+        anchor for anchor in sections if anchor.startswith("Ti") and "synthetic" in sections[anchor].split("SQL")[0]
+    ]
+
+
+def test_every_figure_of_synthetic_data_says_so_inside_the_drawing(text):
+    figures = re.findall(r"<figure>.*?</figure>", text, flags=re.DOTALL)
+    is_synthetic = ["Al-Cu-Ni-synthetic" in figure for figure in figures]
+    assert [">synthetic</text>" in figure for figure in figures] == is_synthetic
+    assert set(is_synthetic) == {True, False}
+
+
+def test_chemical_systems_are_kept_apart(text):
+    sections = Page(text).sections
+    assert "Ti100" in sections["Ti-map"]
+    assert "Al100" not in sections["Ti-map"]
+    assert "Ti100" not in sections["Al-Cu-Ni-synthetic-map"]
+    assert "Ingested and not yet worked on: Si." in re.sub(r"\s+", " ", text)
+
+
+def test_table_1_shows_the_paper_beside_ours(text):
+    table = Page(text).sections["Al-Cu-Ni-synthetic-table-1"]
+    assert all(shown in table for shown in ("DP-14", "150.9", "0.007", "81.5"))
+
+
+def test_verdict_stands_beside_its_noise_floor(text):
+    assert "indistinguishable z 1.2 (floor 1.5 %)" in Page(text).sections["Al-Cu-Ni-synthetic-rdf"]
+
+
+def test_failures_and_rejections_are_told_with_their_reason(text):
+    sections = Page(text).sections
+    assert "a <cut> OUTCAR" in sections["failures"]
+    assert all(told in sections["rejections"] for told in ("not the ground state", "60 steps"))
+
+
+def test_sql_behind_a_section_is_shown(text):
+    assert "from rdf_comparison" in Page(text).sections["Ti-rdf"]
+
+
+def test_same_lake_gives_the_same_bytes_but_for_the_date(settings, text, tmp_path):
+    again = Path(str(report(settings, out=tmp_path)["index"])).read_text(encoding="utf-8")
+    differing = [line for line, other in zip(text.splitlines(), again.splitlines(), strict=True) if line != other]
+    assert all('id="date"' in line for line in differing)
+
+
+def test_nothing_unfinished_is_left_beside_the_page(tmp_path):
+    report(settings_at(tmp_path), out=tmp_path / "new" / "folder")
+    assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["index.html"]
+
+
+def test_report_refuses_a_file_as_its_folder(settings, tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(MeltlakeError, match="taken is a file"):
+        report(settings, out=tmp_path / "taken")
