@@ -13,8 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from pydantic import ValidationError
+
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_USAGE, MeltlakeError, StoppedBySignal
 from schemas.settings import Settings
 
 Arguments = argparse.Namespace
@@ -30,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except (MeltlakeError, StoppedBySignal) as error:
         sys.stderr.write(f"{error.problem}\n{error.remedy}\n")
         sys.exit(error.exit_code)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors())
+        sys.stderr.write(f"meltlake: {said}.\nSee `meltlake COMMAND --help`.\n")
+        sys.exit(EXIT_USAGE)
     except KeyboardInterrupt:
         sys.stderr.write("Stopped from the keyboard.\nRun the same command again: it goes on where it stopped.\n")
         sys.exit(130)
@@ -240,3 +246,7 @@ def _verb(
     places.add_argument("--landing", metavar="PATH", help="default: MELTLAKE_LANDING or .meltlake/landing")
     places.add_argument("--warehouse", metavar="FILE", help="default: MELTLAKE_WAREHOUSE or beside the lake")
     return parser
+
+
+if __name__ == "__main__":
+    main()

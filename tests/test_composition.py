@@ -58,7 +58,7 @@ def test_distance_is_the_share_of_atoms_to_swap():
 
 @pytest.mark.parametrize("label", ["", "Al", "al60Cu40", "Al60-Cu40", "Al60Cu20", "Xx100"])
 def test_what_is_not_a_composition_is_refused(label):
-    with pytest.raises(MeltlakeError, match="composition|element symbol"):
+    with pytest.raises(MeltlakeError, match=r"composition|element symbol"):
         parse_composition(label)
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import deltalake
-import polars
+import polars as pl
 import pytest
 
 from lake.delta import Lake
@@ -92,7 +92,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_rows_only(tmp_path):
 
 def test_polars_reads_a_table_without_us(tmp_path):
     put(str(tmp_path), "a", 4)
-    assert polars.scan_delta(str(tmp_path / "rdf")).collect().height == 4
+    assert pl.scan_delta(str(tmp_path / "rdf")).collect().height == 4
 
 
 def test_no_version_of_a_table_expires_by_itself(tmp_path):

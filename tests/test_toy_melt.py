@@ -2,8 +2,8 @@
 
 from itertools import product
 
-import ase.io  # noqa: TID253 - tests compare with it
-import dpdata  # noqa: TID253 - tests compare with it
+import ase.io
+import dpdata
 import numpy as np
 import pytest
 from pydantic import ValidationError

@@ -1,7 +1,7 @@
 """What the writers write, dpdata, ASE and our readers read back to the last printed digit."""
 
-import ase.io  # noqa: TID253 - tests compare with it
-import dpdata  # noqa: TID253 - tests compare with it
+import ase.io
+import dpdata
 import numpy as np
 import pytest
 

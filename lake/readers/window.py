@@ -39,13 +39,6 @@ class TextWindow:
         """Forget everything before `position`, which becomes position 0."""
         del self.text[:position]
 
-    def ensure(self, position: int) -> bool:
-        """Read on until the text reaches `position`; False when the stream ends before it."""
-        while len(self.text) < position:
-            if not self.grow():
-                return False
-        return True
-
     def find(self, token: bytes, start: int) -> int | None:
         """First position of `token` at or after `start`, reading on as needed."""
         while True:
@@ -66,7 +59,3 @@ class TextWindow:
         """Last position of `token` that lies wholly in `[start, end)`."""
         hit = self.text.rfind(token, start, end)
         return None if hit < 0 else hit
-
-    def line_end(self, start: int, end: int) -> int | None:
-        """Position of the newline that ends the line at `start`, if it lies before `end`."""
-        return self.find_between(b"\n", start, end)

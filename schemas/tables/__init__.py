@@ -1,0 +1,51 @@
+"""Every table of the lake: its columns, key, partitions and meaning. One description yields schema, DDL and docs.
+
+The unit of a column is its suffix; no suffix means dimensionless. Reading and writing tables belongs in `lake`.
+"""
+
+import hashlib
+
+from schemas.tables.description import TEXTS, Column, Table
+from schemas.tables.observables import (
+    AGREEMENT,
+    EXPERIMENTS,
+    PERFORMANCE,
+    RDF,
+    SHORT_RANGE_ORDER,
+    THERMODYNAMICS,
+    VACF,
+)
+from schemas.tables.runs import EXPECTATION_RESULTS, FRAMES, RUNS, TASK_FAILURES
+from schemas.tables.training import (
+    LEARNING_CURVES,
+    PARITY,
+    POTENTIALS,
+    RECIPES,
+    RMSE,
+    TRAINING_SET_FRAMES,
+    TRAINING_SETS,
+)
+
+__all__ = ["FRAMES", "SCHEMA_VERSION", "TABLES", "TEXTS", "Column", "Table", "fingerprint"]
+
+SCHEMA_VERSION = 1
+"""Rises with every change of a table; `docs/schema-history.md` says what changed."""
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        RUNS, FRAMES, EXPECTATION_RESULTS, TRAINING_SETS, TRAINING_SET_FRAMES, RECIPES, POTENTIALS,
+        LEARNING_CURVES, RMSE, PARITY, RDF, VACF, THERMODYNAMICS, SHORT_RANGE_ORDER, AGREEMENT,
+        PERFORMANCE, EXPERIMENTS, TASK_FAILURES,
+    )
+}  # fmt: skip
+
+
+def fingerprint() -> str:
+    """Hash over every table's columns, types, key and partitions; a test pins it to `SCHEMA_VERSION`."""
+    lines = [
+        f"{table.name} {table.key} {table.partitions} {column.name} {column.type}"
+        for table in TABLES.values()
+        for column in table.columns
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]

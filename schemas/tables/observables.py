@@ -1,0 +1,116 @@
+"""Observables of runs, how simulations agree with AIMD, how fast they are, and what was measured."""
+
+from schemas.tables.description import FLAG, REAL, TEXT, WHOLE, column, table
+
+RDF = table(
+    "rdf",
+    "run x pair x r",
+    "run_id",
+    column("run_id", TEXT, "the run"),
+    column("composition", TEXT, "its composition"),
+    column("pair", TEXT, "elements, sorted: Al-Ni; `all` for the total"),
+    column("r_angstrom", REAL, "centre of the bin"),
+    column("g", REAL, "partial radial distribution function"),
+    column("g_error", REAL, "standard error from blocks; null below two blocks"),
+)
+
+VACF = table(
+    "vacf",
+    "run x element x lag",
+    "run_id",
+    column("run_id", TEXT, "the run"),
+    column("composition", TEXT, "its composition"),
+    column("element", TEXT, "the element"),
+    column("lag_fs", REAL, "time lag"),
+    column("vacf", REAL, "normalised by its value at zero lag"),
+    column("vacf_error", REAL, "standard error from blocks; null below two blocks"),
+    column("estimator", TEXT, "velocities or central_differences"),
+)
+
+THERMODYNAMICS = table(
+    "thermodynamics",
+    "run",
+    "run_id",
+    column("run_id", TEXT, "the run"),
+    column("composition", TEXT, "its composition"),
+    column("n_frames", WHOLE, "frames averaged"),
+    column("temperature_k", REAL, "mean"),
+    column("temperature_error_k", REAL, "standard error from blocks; null below two blocks"),
+    column("pressure_gpa", REAL, "mean, virial and kinetic part; null without stress"),
+    column("pressure_error_gpa", REAL, "standard error from blocks"),
+    column("density_g_per_cm3", REAL, "mean"),
+    column("density_error_g_per_cm3", REAL, "standard error from blocks"),
+    column("energy_ev_per_atom", REAL, "mean free energy"),
+    column("energy_error_ev_per_atom", REAL, "standard error from blocks"),
+)
+
+SHORT_RANGE_ORDER = table(
+    "short_range_order",
+    "run x ordered pair",
+    "run_id",
+    column("run_id", TEXT, "the run"),
+    column("composition", TEXT, "its composition"),
+    column("pair", TEXT, "centre-neighbour: Al-Ni counts Ni around Al"),
+    column("warren_cowley", REAL, "0 at random, negative where the pair attracts; null for one element"),
+    column("coordination", REAL, "neighbours up to the first minimum of the total g"),
+    column("first_peak_angstrom", REAL, "position of the first peak of g"),
+    column("first_peak_height", REAL, "its height"),
+    column("r_min_angstrom", REAL, "first minimum of the total g"),
+)
+
+AGREEMENT = table(
+    "agreement",
+    "AIMD run x simulation x observable",
+    "run_id",
+    column("run_id", TEXT, "the simulation"),
+    column("aimd_run_id", TEXT, "the AIMD run it is compared with"),
+    column("potential_id", TEXT, "the potential that drove the simulation"),
+    column("composition", TEXT, "their composition"),
+    column("observable", TEXT, "rdf Al-Ni, vacf Al ..."),
+    column(
+        "l1_percent",
+        REAL,
+        "integrated absolute difference over the integral of the AIMD curve (rms for vacf)",
+    ),
+    column("floor_percent", REAL, "the same between halves of the AIMD run, over the square root of two"),
+    column("z", REAL, "l1_percent over floor_percent"),
+    column("verdict", TEXT, "indistinguishable, good, visible or disagrees"),
+)
+
+PERFORMANCE = table(
+    "performance",
+    "simulation of a potential",
+    "run_id",
+    column("run_id", TEXT, "the simulation that was timed"),
+    column("potential_id", TEXT, "the potential"),
+    column("composition", TEXT, "composition simulated"),
+    column("protocol", TEXT, "twin, nvt, npt or performance"),
+    column("ns_per_day", REAL, "simulated time per day of wall time"),
+    column("n_atoms", WHOLE, "atoms"),
+    column("hardware", TEXT, "processor or GPU"),
+    column("backend", TEXT, "tensorflow"),
+    column("precision", TEXT, "float64"),
+    column("compressed", FLAG, "the compressed model ran"),
+    column("lammps_version", TEXT, "version of LAMMPS"),
+    column("time_step_fs", REAL, "time step"),
+    column("n_steps", WHOLE, "steps timed"),
+    column("outcome", TEXT, "finished, or unphysical with the reason"),
+)
+
+EXPERIMENTS = table(
+    "experiments",
+    "reference point of a measured quantity",
+    "element_or_alloy",
+    column("element_or_alloy", TEXT, "composition measured: Al100, Cu90Ni10"),
+    column("quantity", TEXT, "density_g_per_cm3, viscosity_mpa_s ..."),
+    column("temperature_k", REAL, "temperature of the value"),
+    column("value", REAL, "in the unit that the quantity names"),
+    column("slope_per_k", REAL, "value + slope_per_k * (T - temperature_k) inside the range; null for a point"),
+    column("temperature_min_k", REAL, "start of the range of validity"),
+    column("temperature_max_k", REAL, "its end"),
+    column("uncertainty", REAL, "in the same unit, at temperature_k; null where the source states none"),
+    column("citation", TEXT, "where it was published"),
+    column("confidence", TEXT, "high, medium-high ... of the coding used here"),
+    column("preferred", FLAG, "the one to compare with, where several measured the same"),
+    column("note", TEXT, "what to know about it"),
+)

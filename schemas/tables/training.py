@@ -1,0 +1,125 @@
+"""Training sets, recipes, potentials and their errors."""
+
+from schemas.tables.description import COUNT, FLAG, REAL, TEXT, TEXTS, TIME, WHOLE, WHOLES, column, table
+
+TRAINING_SETS = table(
+    "training_sets",
+    "training set: a frozen list of frames with a split",
+    "training_set_id",
+    column("training_set_id", TEXT, "name: hash of the frames, labels and split"),
+    column("lake_version", COUNT, "version of the frames table that it is pinned to"),
+    column("split_rule", TEXT, "blocks or random"),
+    column("seed", COUNT, "seed of the split"),
+    column("test_fraction", REAL, "share of each run's frames set aside for testing"),
+    column("n_train", WHOLE, "frames to train on"),
+    column("n_test", WHOLE, "frames of the training compositions set aside"),
+    column("n_held_out", WHOLE, "frames of compositions that are never trained on"),
+    column("min_gap_fs", REAL, "smallest time between a training and a test frame of one run"),
+    column("level_of_theory", TEXT, "common to all its runs"),
+    column("type_map", TEXTS, "elements in DeePMD's type order"),
+    column("compositions", TEXTS, "compositions trained on"),
+    column("held_out", TEXTS, "compositions held out"),
+    column("synthetic", FLAG, "contains synthetic frames"),
+    column("path", TEXT, "folder with the deepmd_systems"),
+    column("created_at", TIME, "UTC"),
+)
+
+TRAINING_SET_FRAMES = table(
+    "training_set_frames",
+    "frame of a training set",
+    "training_set_id",
+    column("training_set_id", TEXT, "the training set"),
+    column("run_id", TEXT, "the run"),
+    column("frame", WHOLE, "the frame in its run"),
+    column("split", TEXT, "train, test or held_out"),
+)
+
+RECIPES = table(
+    "recipes",
+    "recipe: hyperparameters by name",
+    "recipe",
+    column("recipe", TEXT, "DP-1 .. DP-14 of Table 1, or another name"),
+    column("embedding_net", WHOLES, "neurons per layer"),
+    column("axis_neuron", WHOLE, "size of the sub-matrix of the embedding"),
+    column("fitting_net", WHOLES, "neurons per layer"),
+    column("r_smooth_angstrom", REAL, "where the cutoff function starts"),
+    column("r_cut_angstrom", REAL, "where it ends"),
+    column("start_pref_energy", REAL, "loss prefactor of the energy at the start"),
+    column("limit_pref_energy", REAL, "and at the end"),
+    column("start_pref_force", REAL, "loss prefactor of the forces at the start"),
+    column("limit_pref_force", REAL, "and at the end"),
+    column("start_pref_virial", REAL, "loss prefactor of the virial at the start"),
+    column("limit_pref_virial", REAL, "and at the end"),
+    column("n_steps", WHOLE, "training steps"),
+    column("batch_size", WHOLE, "frames per step"),
+    column("paper_rmse_energy_mev_per_atom", REAL, "as printed in Table 1; null outside it"),
+    column("paper_rmse_force_mev_per_angstrom", REAL, "as printed in Table 1; null outside it"),
+    column("paper_rmse_virial_mev_per_atom", REAL, "as printed in Table 1; null outside it"),
+    column("paper_ns_per_day", REAL, "as printed in Table 1; null outside it"),
+)
+
+POTENTIALS = table(
+    "potentials",
+    "potential: a trained, frozen recipe",
+    "potential_id",
+    column("potential_id", TEXT, "name: hash of recipe, training set, seed, steps, backend"),
+    column("recipe", TEXT, "the recipe's name"),
+    column("training_set_id", TEXT, "what it was trained on"),
+    column("seed", COUNT, "seed of descriptor, fitting and training"),
+    column("backend", TEXT, "tensorflow"),
+    column("n_steps", WHOLE, "training steps done"),
+    column("compressed", FLAG, "the compressed form is the one that is used"),
+    column("deepmd_version", TEXT, "version of deepmd-kit"),
+    column("hardware", TEXT, "where it was trained"),
+    column("wall_seconds", REAL, "time spent in training, over all its restarts"),
+    column("n_restarts", WHOLE, "times it was resumed from a checkpoint"),
+    column("sel", WHOLES, "neighbour slots per element, in type_map order"),
+    column("max_neighbours", WHOLES, "largest neighbour counts in the training set, same order"),
+    column("type_map", TEXTS, "elements in DeePMD's type order"),
+    column("path", TEXT, "the model file"),
+    column("sha256", TEXT, "of the model file"),
+    column("created_at", TIME, "UTC"),
+)
+
+LEARNING_CURVES = table(
+    "learning_curves",
+    "potential x displayed training step",
+    "potential_id",
+    column("potential_id", TEXT, "the potential"),
+    column("step", WHOLE, "training step"),
+    column("rmse_energy_mev_per_atom", REAL, "on a batch of the test split"),
+    column("rmse_force_mev_per_angstrom", REAL, "on a batch of the test split"),
+    column("rmse_virial_mev_per_atom", REAL, "on a batch of the test split; null without virials"),
+    column("rmse_energy_train_mev_per_atom", REAL, "on a training batch"),
+    column("rmse_force_train_mev_per_angstrom", REAL, "on a training batch"),
+    column("rmse_virial_train_mev_per_atom", REAL, "on a training batch; null without virials"),
+    column("learning_rate", REAL, "at that step"),
+)
+
+RMSE = table(
+    "rmse",
+    "potential x composition x split",
+    "potential_id",
+    column("potential_id", TEXT, "the potential"),
+    column("composition", TEXT, "the composition, or `all` for the pool of a split"),
+    column("split", TEXT, "train, test or held_out"),
+    column("n_frames", WHOLE, "frames evaluated"),
+    column("rmse_energy_mev_per_atom", REAL, "pooled over frames"),
+    column("rmse_force_mev_per_angstrom", REAL, "pooled over every component of every atom"),
+    column("rmse_virial_mev_per_atom", REAL, "pooled over frames and nine components; null without virials"),
+    column("bias_energy_mev_per_atom", REAL, "mean of potential minus DFT"),
+    column("bias_force_mev_per_angstrom", REAL, "mean of potential minus DFT"),
+    column("bias_virial_mev_per_atom", REAL, "mean of potential minus DFT, of a third of the trace"),
+)
+
+PARITY = table(
+    "parity",
+    "sampled prediction",
+    "potential_id",
+    column("potential_id", TEXT, "the potential"),
+    column("composition", TEXT, "the composition"),
+    column("split", TEXT, "train, test or held_out"),
+    column("quantity", TEXT, "energy (eV/atom), force (eV/A) or virial (eV/atom)"),
+    column("dft", REAL, "reference value"),
+    column("dnnp", REAL, "prediction"),
+)

@@ -1,0 +1,66 @@
+"""The whole path under the real Airflow: scheduler, triggerer, Kubernetes operator and loopback pod API."""
+
+import psutil
+import pytest
+
+from lake.delta import Lake
+from lake.warehouse import published_versions, query
+from operators.demo_progress import Progress
+from operators.scheduling.stack import EmbeddedStack
+from operators.status import stale
+from operators.toy_melt import ToyMeltRequest, generate
+from schemas.settings import Settings
+
+CAMPAIGN = 'recipes = ["DP-small"]\nhold_out = ["Al50Cu25Ni25"]\nprotocols = ["twin"]\nsteps = 40\n'
+
+
+def land(settings, name, *, composition, seed, source_format="outcar"):
+    request = ToyMeltRequest(composition=composition, n_atoms=64, n_frames=24, seed=seed, source_format=source_format)
+    generate(settings.home / "landing" / name, request)
+
+
+def follow(stack, settings):
+    Progress(stack.api, is_due=lambda: any(stale(settings))).follow()
+
+
+def observed_partitions(stack):
+    return [run["partition_key"] for run in stack.api("dags/observe/dagRuns?limit=100")["dag_runs"]]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    (home / "campaign.toml").write_text(CAMPAIGN)
+    return Settings.from_mapping({}, lake=str(home / "lake"), landing=str(home / "landing"))
+
+
+@pytest.mark.timeout(540)
+def test_what_lands_becomes_frames_potentials_simulations_and_a_report(settings):
+    land(settings, "train", composition="Al50Cu50", seed=1)
+    land(settings, "held-out", composition="Al50Cu25Ni25", seed=2, source_format="vasprun")
+    land(settings, "ternary", composition="Al25Cu25Ni50", seed=3)
+    (settings.home / "landing" / "broken").mkdir()
+    (settings.home / "landing" / "broken" / "OUTCAR").write_bytes(b"")
+
+    with EmbeddedStack(settings, port=0) as stack:
+        follow(stack, settings)
+        first = sorted(observed_partitions(stack))
+        land(settings, "again", composition="Al50Cu50", seed=4)
+        follow(stack, settings)
+        later = sorted(observed_partitions(stack))
+
+    assert first == ["Al25Cu25Ni50", "Al50Cu25Ni25", "Al50Cu50"]
+    assert sorted([*first, "Al50Cu50"]) == later, "a new run re-observes its own composition only"
+    counts = query(settings, "select origin, count(*) n, bool_and(synthetic) synthetic from runs group by 1 order by 1")
+    assert counts[0] == {"origin": "aimd", "n": 4, "synthetic": True}
+    assert counts[1]["n"] >= 3, "each composition was simulated with the first potential"
+    splits = query(settings, "select distinct split from rmse order by 1")
+    assert [row["split"] for row in splits] == ["held_out", "test", "train"]
+    [failure] = query(settings, "select subject, cause from task_failures")
+    assert failure["subject"].endswith("broken/OUTCAR")
+    assert published_versions(settings)["runs"] == Lake(settings.lake).version("runs")
+    assert "Al-Cu-Ni" in (settings.home / "report" / "index.html").read_text()
+    mine = str(settings.home)
+    assert not [
+        p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])
+    ]
