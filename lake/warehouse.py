@@ -4,8 +4,9 @@ The warehouse is disposable and a pure function of the lake: it is built aside, 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -59,38 +60,45 @@ def published_versions(settings: Settings) -> dict[str, int]:
     return {}
 
 
+Query = Callable[[str], pa.Table]
+
+
 def query(settings: Settings, sql: str) -> list[dict[str, object]]:
-    """Rows of a reading query over the lake's current version, as dictionaries."""
-    with reading(settings, sql) as result:
-        rows: list[dict[str, object]] = result.to_pylist()
+    """Rows of one reading query over the lake's current version, as dictionaries."""
+    with session(settings) as run:
+        rows: list[dict[str, object]] = run(sql).to_pylist()
         return rows
 
 
 @contextmanager
-def reading(settings: Settings, sql: str) -> Iterator[pa.Table]:
-    """Result of one reading query over the lake's current version.
+def session(settings: Settings) -> Iterator[Query]:
+    """Reading queries that all see one and the same version of the lake.
 
     The published warehouse answers when it is current; otherwise the lake's own files do.
 
     Raises
     ------
     MeltlakeError
-        If the query does not parse, fails, or would write.
+        If a query does not parse, fails, or would write.
     """
     lake = Lake(settings.lake)
     versions = {name: lake.version(name) for name in TABLES}
     is_current = published_versions(settings) == versions
     location = settings.warehouse if is_current else ":memory:"
     with duckdb.connect(location, read_only=is_current) as connection:
-        try:
-            _refuse_writing(connection, sql)
-            if not is_current:
-                _build(connection, lake, versions)
-            yield connection.sql(sql).to_arrow_table()
-        except duckdb.Error as error:
-            raise MeltlakeError(
-                f"The query failed: {str(error).splitlines()[0]}", "`meltlake sql 'show tables'` lists what there is."
-            ) from error
+        if not is_current:
+            _build(connection, lake, versions)
+        yield partial(_read, connection)
+
+
+def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        _refuse_writing(connection, sql)
+        return connection.sql(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise MeltlakeError(
+            f"The query failed: {str(error).splitlines()[0]}", "`meltlake sql 'show tables'` lists what there is."
+        ) from error
 
 
 def _refuse_writing(connection: duckdb.DuckDBPyConnection, sql: str) -> None:

@@ -7,14 +7,15 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from lake.warehouse import reading
+from lake.warehouse import session
 from operators.present import as_table
 from schemas.settings import Settings
 
 
 def write_result(settings: Settings, query: str, *, format_: str) -> None:
     """Write the result to stdout as table, json (`{"rows": [...]}`), csv or parquet."""
-    with reading(settings, query) as result:
+    with session(settings) as run:
+        result = run(query)
         match format_:
             case "json":
                 sys.stdout.write(json.dumps({"rows": result.to_pylist()}, default=str) + "\n")

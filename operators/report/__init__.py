@@ -5,12 +5,12 @@ Nothing is computed here beyond what the views give, and nothing is published.
 
 import os
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from lake.delta import Lake
 from lake.parquet import flush_to_disk
-from lake.warehouse import query
+from lake.warehouse import session
 from operators.log import log
 from operators.report.accuracy import parity_section, transferability_section
 from operators.report.comparisons import order_section, rdf_section, vacf_section
@@ -58,7 +58,8 @@ def report(settings: Settings, *, out: Path | None = None) -> dict[str, object]:
     folder = out or settings.home / "report"
     if folder.exists() and not folder.is_dir():
         raise MeltlakeError(f"{folder} is a file; the report needed a folder.", "Choose another place with --out.")
-    page = _page(settings)
+    with session(settings) as run:
+        page = _page(cache(lambda sql: run(sql).to_pylist()), lake_version=Lake(settings.lake).version())
     index = _write(folder, html(page))
     log.info("report", index=str(index), lake_version=page.lake_version, chemical_systems=len(page.chapters))
     return {
@@ -69,15 +70,14 @@ def report(settings: Settings, *, out: Path | None = None) -> dict[str, object]:
     }
 
 
-def _page(settings: Settings) -> Page:
-    ask: Ask = cache(partial(query, settings))
+def _page(ask: Ask, *, lake_version: int) -> Page:
     [totals] = ask("""select count(*) filter (origin = 'aimd') as n_aimd, count(*) filter (origin = 'dnnp') as n_dnnp,
        coalesce(sum(n_frames), 0)::bigint as n_frames, (select count(*) from potentials) as n_potentials,
        coalesce(bool_or(synthetic), false) as has_synthetic
 from runs""")
     shown, ingested_only = _groups(ask)
     return Page(
-        lake_version=Lake(settings.lake).version(),
+        lake_version=lake_version,
         generated_at=datetime.now(UTC),
         headline=", ".join(counted(totals[name], noun) for name, noun in _COUNTED.items()) + ".",
         chapters=[

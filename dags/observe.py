@@ -1,0 +1,40 @@
+"""Observables of the AIMD runs of one composition, as soon as its frames change.
+
+One Dag run per composition (its partition key), one pod per AIMD run of it. By hand, trigger with a partition key or
+with the parameter `composition`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Param, PartitionedAssetTimetable, task
+
+from operators.scheduling.assets import catalog, frames
+from operators.scheduling.runner import POLICY, RunnerOperator
+
+with DAG(
+    "observe",
+    schedule=PartitionedAssetTimetable(assets=frames),
+    params={"composition": Param(None, type=["null", "string"], description="instead of a partition key")},
+    max_active_runs=2,
+    default_args=POLICY,
+    doc_md=__doc__,
+    tags=["meltlake"],
+) as dag:
+
+    @task
+    def plan(dag_run: Any = None, params: Any = None, triggering_asset_events: Any = None) -> list[list[str]]:
+        """Runs of the composition that changed or were never observed."""
+        from operators.scheduling.plans import observe_commands
+
+        told = [event.extra["since"] for event in triggering_asset_events.get(frames, []) if "since" in event.extra]
+        since = datetime.fromisoformat(min(told)) if told else None
+        return observe_commands(dag_run.partition_key or params["composition"], since)
+
+    @task(outlets=[catalog], trigger_rule="all_done")
+    def announce() -> None:
+        """Warehouse and report may be rebuilt."""
+
+    observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=plan())
+    observe >> [announce(), EmptyOperator(task_id="all_observed")]

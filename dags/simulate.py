@@ -1,0 +1,42 @@
+"""LAMMPS runs of new potentials, compared with the AIMD runs of the same composition.
+
+Newest potentials x their compositions (held-out ones included) x the protocols of `campaign.toml`. A simulation that
+exists is found and not run again.
+"""
+
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, task
+
+from operators.scheduling.assets import catalog, potentials
+from operators.scheduling.runner import POLICY, RunnerOperator
+
+with DAG(
+    "simulate", schedule=[potentials], max_active_runs=1, default_args=POLICY, doc_md=__doc__, tags=["meltlake"]
+) as dag:
+
+    @task
+    def plan() -> list[list[str]]:
+        """One command per potential, composition and protocol."""
+        from operators.scheduling.plans import simulate_commands
+
+        return simulate_commands()
+
+    @task(trigger_rule="all_done")
+    def plan_observations(dag_run: Any = None) -> list[list[str]]:
+        """Simulations of this run, and those that were never observed."""
+        from operators.scheduling.plans import observe_simulations_commands
+
+        return observe_simulations_commands(dag_run.start_date)
+
+    @task(outlets=[catalog], trigger_rule="all_done")
+    def announce() -> None:
+        """Warehouse and report may be rebuilt."""
+
+    simulate = RunnerOperator.partial(task_id="simulate", node="gpu", pool="gpu").expand(arguments=plan())
+    observations = plan_observations()
+    observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=observations)
+    simulate >> observations
+    observe >> announce()
+    [simulate, observe] >> EmptyOperator(task_id="all_simulated")

@@ -1,0 +1,52 @@
+"""Training sets and potentials, whenever AIMD frames change.
+
+One training set per level of theory and largest chemical system, one potential per training set, recipe and seed of
+`campaign.toml`. What exists is found and not trained again, so a needless run costs seconds.
+"""
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from operators.scheduling.assets import aimd, catalog, potentials
+from operators.scheduling.runner import POLICY, RunnerOperator
+
+with DAG("train", schedule=[aimd], max_active_runs=1, default_args=POLICY, doc_md=__doc__, tags=["meltlake"]) as dag:
+
+    @task
+    def plan_training_sets() -> list[list[str]]:
+        """One command per group of comparable compositions."""
+        from operators.scheduling.plans import materialize_commands
+
+        return materialize_commands()
+
+    @task(trigger_rule="all_done")
+    def plan_potentials() -> list[list[str]]:
+        """Newest training sets x recipes x seeds."""
+        from operators.scheduling.plans import train_commands
+
+        return train_commands()
+
+    @task(trigger_rule="all_done")
+    def plan_scores() -> list[list[str]]:
+        """One command per potential of the newest training sets."""
+        from operators.scheduling.plans import score_commands
+
+        return score_commands()
+
+    @task(outlets=[potentials, catalog], trigger_rule="all_done")
+    def announce() -> None:
+        """Potentials may be simulated, also those whose score failed."""
+        from operators.scheduling.plans import score_commands
+
+        if not score_commands():
+            raise AirflowSkipException("There is no potential yet.")
+
+    materialize = RunnerOperator.partial(task_id="materialize", pool="cpu").expand(arguments=plan_training_sets())
+    train_plan, scores = plan_potentials(), plan_scores()
+    train = RunnerOperator.partial(task_id="train", node="gpu", pool="gpu").expand(arguments=train_plan)
+    observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=scores)
+    materialize >> train_plan
+    train >> scores
+    observe >> announce()
+    [materialize, train, observe] >> EmptyOperator(task_id="all_trained")

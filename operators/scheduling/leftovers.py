@@ -1,0 +1,133 @@
+"""Processes that a killed launcher left behind: noted in a file, recognised by identity, and ended.
+
+A process number alone is no identity, since the kernel gives it to a stranger later; number and start time are.
+What the processes do belongs elsewhere.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from threading import Lock
+
+import psutil
+
+POD_MARK = "MELTLAKE_POD"
+"""Environment variable that every process of a pod inherits, also one that opened a session of its own."""
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_CLOCK_SLACK_S = 2.0  # start times are reckoned from the boot time, which moves when the clock is set
+
+
+class Ledger:
+    """Process groups that a launcher started, in a file that outlives the launcher.
+
+    Parameters
+    ----------
+    path
+        The file. One launcher writes it; the next one reads it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._groups: dict[str, float] = {}
+        self._lock = Lock()
+
+    def add(self, pid: int) -> None:
+        """Note a process that leads a group of its own."""
+        with self._lock:
+            self._groups[str(pid)] = started_at(pid)
+            self._write()
+
+    def remove(self, pid: int) -> None:
+        """Forget a group that has ended."""
+        with self._lock:
+            self._groups.pop(str(pid), None)
+            self._write()
+
+    def reap(self, *, grace_s: float = 10.0) -> int:
+        """End what is left of the groups in the file, and forget them; returns how many processes that were."""
+        groups: dict[str, float] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        members = [member for pid, started in groups.items() for member in _group_members(int(pid), started)]
+        end_processes(members, grace_s=grace_s)
+        self._path.unlink(missing_ok=True)
+        return len(members)
+
+    def _write(self) -> None:
+        unfinished = self._path.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(self._groups))
+        unfinished.replace(self._path)
+
+
+def ask_for_signal_at_launchers_death(number: signal.Signals) -> None:
+    """In a new child: have the kernel send this signal when the parent dies, even by kill -9 (Linux only)."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, number)
+
+
+def started_at(pid: int) -> float:
+    """When a process started, in seconds since 1970; 0 when it is gone already."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def marked_processes(mark: str) -> list[psutil.Process]:
+    """Processes whose environment carries `mark` as their pod, whatever group or parent they have now."""
+    return [process for process in psutil.process_iter() if _mark_of(process) == mark]
+
+
+def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> None:
+    """SIGTERM, then SIGKILL for those that are still there after the grace."""
+    deaf = _left_after(grace_s, list(_signalled(processes, signal.SIGTERM)))
+    _left_after(grace_s, list(_signalled(deaf, signal.SIGKILL)))
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Gone, or dead and waiting for a parent to notice (in a container without an init, it waits for ever)."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _left_after(grace_s: float, processes: list[psutil.Process]) -> list[psutil.Process]:
+    deadline = time.monotonic() + grace_s
+    while (left := [process for process in processes if not has_ended(process)]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def _signalled(processes: Iterable[psutil.Process], number: signal.Signals) -> Iterator[psutil.Process]:
+    for process in processes:
+        try:
+            process.send_signal(number)  # psutil compares start times first, so a stranger is never signalled
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+        yield process
+
+
+def _group_members(pid: int, started: float) -> Iterator[psutil.Process]:
+    leader_now = started_at(pid)
+    if leader_now and abs(leader_now - started) > _CLOCK_SLACK_S:
+        return  # the number belongs to a stranger now
+    for process in psutil.process_iter():
+        try:
+            is_member = os.getpgid(process.pid) == pid and process.create_time() >= started - _CLOCK_SLACK_S
+            if is_member and not has_ended(process):
+                yield process
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+
+
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(POD_MARK)
+    except (psutil.Error, OSError):  # another user's process, or one that ended while we looked
+        return None

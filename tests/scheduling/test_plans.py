@@ -1,0 +1,150 @@
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.delta import Lake
+from operators.scheduling import plans
+from operators.scheduling.campaign import Campaign, campaign_of
+from operators.scheduling.groups import groups_of, largest_systems
+from schemas.errors import MeltlakeError
+
+EARLY, LATE = datetime(2026, 1, 1), datetime(2026, 6, 1)  # noqa: DTZ001 - as the lake stores times
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("MELTLAKE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path / "landing"))
+    return Lake(str(tmp_path / "lake"))
+
+
+def _run(composition: str, chemical_system: str, **changes: Any) -> dict[str, Any]:
+    name = f"{composition}{changes.get('level_of_theory', '')}".lower()
+    row: dict[str, Any] = {
+        "run_id": name,
+        "composition": composition,
+        "chemical_system": chemical_system,
+        "origin": "aimd",
+    }
+    row |= {"n_frames": 9, "n_accepted": 9, "level_of_theory": "PBE", "synthetic": False, "ingested_at": EARLY}
+    return row | {"source_uri": f"/nowhere/{name}/OUTCAR"} | changes
+
+
+def _ingest(lake: Lake, *runs: dict[str, Any]) -> None:
+    for run in runs:
+        lake.replace("runs", run["run_id"], [run])
+
+
+def _freeze(lake: Lake, name: str, **columns: Any) -> None:
+    row = {"training_set_id": name, "lake_version": 1, "split_rule": "blocks", "test_fraction": 0.25}
+    row |= {"level_of_theory": "PBE", "synthetic": False, "created_at": EARLY, "held_out": []}
+    lake.replace("training_sets", name, [row | columns])
+
+
+def test_largest_systems_are_those_within_no_other() -> None:
+    systems = map(frozenset, (["Al"], ["Al", "Cu"], ["Al", "Ni"], ["Al", "Cu", "Ni"], ["Al", "Zr"]))
+    assert [sorted(system) for system in largest_systems(systems)] == [["Al", "Cu", "Ni"], ["Al", "Zr"]]
+
+
+def test_pure_element_trains_with_every_larger_system() -> None:
+    groups = groups_of([_run("Al100", "Al"), _run("Al50Cu50", "Al-Cu"), _run("Al50Zr50", "Al-Zr")])
+    assert [sorted(group.compositions) for group in groups] == [["Al100", "Al50Cu50"], ["Al100", "Al50Zr50"]]
+
+
+@pytest.mark.parametrize("change", [{"level_of_theory": "PBEsol"}, {"synthetic": True}])
+def test_energies_that_cannot_be_compared_never_train_together(change: dict[str, Any]) -> None:
+    groups = groups_of([_run("Al100", "Al"), _run("Al50Cu50", "Al-Cu", **change)])
+    assert sorted(sorted(group.compositions) for group in groups) == [["Al100"], ["Al50Cu50"]]
+
+
+def test_every_group_is_frozen_once_and_held_out_compositions_are_told(lake: Lake, tmp_path: Path) -> None:
+    _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"), _run("Zr100", "Zr", n_accepted=0))
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]')
+    expected = ["materialize", "--compositions", "Al50Ni50", "--hold-out", "Al100"]
+    assert plans.materialize_commands() == [[*expected, "--split", "blocks", "--test-fraction", "0.25"]]
+
+
+def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) -> None:
+    _ingest(lake, _run("Al100", "Al"), _run("Al100", "Al", level_of_theory="PBEsol"))
+    assert [command[-2:] for command in plans.materialize_commands()] == [
+        ["--runs", "al100"],
+        ["--runs", "al100pbesol"],
+    ]
+
+
+def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path) -> None:
+    _ingest(lake, _run("Al100", "Al"))
+    _freeze(lake, "old", type_map=["Al"], compositions=["Al100"])
+    _freeze(lake, "new", type_map=["Al"], compositions=["Al100"], lake_version=2)
+    _freeze(lake, "other", type_map=["Cu"], compositions=["Cu100"], lake_version=3)
+    (tmp_path / "campaign.toml").write_text('recipes = ["DP-1", "DP-2"]\nsteps = 50')
+    trained = [command[1:4] for command in plans.train_commands()]
+    assert trained == [["new", "--recipe", "DP-1"], ["new", "--recipe", "DP-2"]]
+    assert plans.train_commands()[0][-2:] == ["--steps", "50"]
+
+
+def test_missing_training_sets_are_an_error_and_no_silence(lake: Lake) -> None:
+    assert plans.train_commands() == []
+    _ingest(lake, _run("Al100", "Al"))
+    with pytest.raises(MeltlakeError, match="no training set that was made of them"):
+        plans.train_commands()
+
+
+def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_path: Path) -> None:
+    _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"))
+    _freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"])
+    lake.replace("potentials", "p", [{"potential_id": "p", "recipe": "DP-small", "training_set_id": "set"}])
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nprotocols = ["twin", "npt"]\ntemperature_k = 1500')
+    told = [command[3:] for command in plans.simulate_commands()]
+    assert ["twin", "--composition", "Al100"] in told
+    assert ["npt", "--composition", "Al50Ni50", "--temperature-k", "1500.0"] in told
+    assert len(told) == 4
+    assert plans.score_commands() == [["observe", "--potential", "p"]]
+
+
+def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:
+    _ingest(lake, _run("Al100", "Al"), _run("Cu100", "Cu", ingested_at=LATE), _run("Ni100", "Ni"))
+    for run_id in ("al100", "cu100"):
+        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "composition": "x"}])
+    assert plans.changed_compositions(datetime(2026, 5, 1, tzinfo=UTC)) == ["Cu100", "Ni100"]
+    assert plans.changed_compositions(None) == ["Ni100"]
+    assert plans.observe_commands("Ni100", None) == [["observe", "--run", "ni100"]]
+
+
+def test_simulations_are_observed_apart_from_aimd_runs(lake: Lake) -> None:
+    _ingest(lake, _run("Al100", "Al"), _run("Cu100", "Cu", origin="dnnp", potential_id="p"))
+    assert plans.observe_simulations_commands(None) == [["observe", "--run", "cu100"]]
+
+
+def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, tmp_path: Path) -> None:
+    for name in ("known", "unknown", "named"):
+        (tmp_path / "landing" / name).mkdir(parents=True)
+        (tmp_path / "landing" / name / "OUTCAR").write_text("frames")
+    known = [str(tmp_path / "landing" / name / "OUTCAR") for name in ("known", "named")]
+    _ingest(lake, _run("Al100", "Al", source_uri=known[0]), _run("Cu100", "Cu", source_uri=f"file://{known[1]}"))
+    expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
+    assert plans.ingest_commands(["named"]) == [["ingest", path] for path in expected]
+    assert plans.ingest_commands(["/elsewhere/OUTCAR"])[0] == ["ingest", "/elsewhere/OUTCAR"]
+
+
+def test_very_many_entries_share_pods(lake: Lake, tmp_path: Path) -> None:
+    commands = plans.ingest_commands([f"{number:04}" for number in range(1000)])
+    assert len(commands) <= 256
+    assert sum(len(command) - 1 for command in commands) == 1000
+
+
+def test_campaign_has_defaults_and_refuses_what_it_does_not_know(lake: Lake, tmp_path: Path) -> None:
+    assert campaign_of(plans.here()) == Campaign()
+    (tmp_path / "campaign.toml").write_text('recipe = "DP-2"')
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml.*recipe.*Known settings are: recipes"):
+        campaign_of(plans.here())
+
+
+def test_plans_need_no_airflow() -> None:
+    code = "import sys, operators.scheduling.plans; print('airflow' in sys.modules, 'duckdb' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

@@ -1,0 +1,111 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from operators.scheduling.airflow_environment import airflow_environment
+from operators.scheduling.leftovers import end_processes, has_ended
+from operators.scheduling.stack import EmbeddedStack, free_port
+from schemas.errors import MeltlakeError
+from schemas.settings import Settings
+from tests.scheduling.conftest import ROOT
+
+UP = "import sys; from schemas.settings import Settings; from operators.scheduling.stack import up; "
+UP += "up(Settings.from_mapping({}, lake=sys.argv[1], landing=sys.argv[2]), port=0)"
+
+
+def _settings(home: Path) -> Settings:
+    return Settings.from_mapping({}, lake=str(home / "lake"), landing=str(home / "landing"))
+
+
+def test_airflow_is_configured_for_the_loopback_address_without_anothers_settings(tmp_path: Path) -> None:
+    ports = {"api": 1, "worker_log": 2, "trigger_log": 3}
+    base = {"AIRFLOW__CORE__FERNET_KEY": "another's", "KUBECONFIG": "another's", "HOME": "/home"}
+    environment = airflow_environment(_settings(tmp_path), tmp_path, ports=ports, base=base)
+    assert "another's" not in environment.values()
+    assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert environment["MELTLAKE_LAKE"] == str(tmp_path / "lake")
+    assert (tmp_path / "jwt.secret").stat().st_mode & 0o777 == 0o600
+    again = airflow_environment(_settings(tmp_path), tmp_path, ports=ports, base=base)
+    assert again["AIRFLOW__API_AUTH__JWT_SECRET"] == environment["AIRFLOW__API_AUTH__JWT_SECRET"]
+
+
+def test_taken_port_is_said() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(MeltlakeError, match=r"Port \d+ is taken"):
+            free_port(taken.getsockname()[1])
+
+
+def test_remote_lake_needs_a_cluster() -> None:
+    with pytest.raises(MeltlakeError, match="s3://bucket/lake is not on this machine"):
+        EmbeddedStack(Settings.from_mapping({}, lake="s3://bucket/lake"))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    with EmbeddedStack(_settings(tmp_path_factory.mktemp("stack")), port=0) as stack:
+        yield stack
+
+
+@pytest.mark.slow
+def test_stack_serves_five_dags_and_the_pools(running: EmbeddedStack) -> None:
+    deadline = time.monotonic() + 120
+    while len(dags := running.api("dags")["dags"]) < 5 and time.monotonic() < deadline:
+        time.sleep(1)
+    assert {dag["dag_id"] for dag in dags} == {"ingest", "observe", "train", "simulate", "report"}
+    assert not any(dag["is_paused"] for dag in dags)
+    assert running.api("importErrors")["import_errors"] == []
+    assert {pool["name"] for pool in running.api("pools")["pools"]} == {"default_pool", "cpu", "gpu"}
+
+
+@pytest.mark.slow
+def test_stack_listens_on_the_loopback_address_only(running: EmbeddedStack) -> None:
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    listening = {c.laddr for p in ours for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+    assert running.port in {address.port for address in listening}
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+@pytest.mark.slow
+def test_results_page_is_part_of_airflow(running: EmbeddedStack) -> None:
+    with urllib.request.urlopen(f"{running.url}/meltlake/results/") as reply:
+        assert b"no report yet" in reply.read()
+
+
+@pytest.mark.slow
+def test_second_stack_on_the_same_home_is_refused(running: EmbeddedStack) -> None:
+    with pytest.raises(MeltlakeError, match=f"runs already.*{running.url}"):
+        EmbeddedStack(_settings(running.home.parent), port=0).start()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_running(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", UP, str(tmp_path / "lake"), str(tmp_path / "landing")]
+    launcher = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True)
+    assert launcher.stderr is not None
+    said = next(line for line in launcher.stderr if "url=" in line)
+    family = psutil.Process(launcher.pid).children(recursive=True)
+    threading.Thread(target=launcher.stderr.read, daemon=True).start()
+    launcher.send_signal(number)
+    launcher.wait(90)
+    deadline = time.monotonic() + 60
+    while not all(map(has_ended, family)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = [process for process in family if not has_ended(process)]
+    end_processes(left, grace_s=1)
+    assert "127.0.0.1" in said
+    assert len(family) > 5
+    assert left == []
