@@ -105,19 +105,20 @@ def run(
     last_lines: deque[str] = deque(maxlen=N_LAST_LINES)
     # -I and -S: lifeline needs nothing but the standard library, and starts in a few milliseconds.
     guarded = [sys.executable, "-I", "-S", lifeline.__file__, *command]
-    process = subprocess.Popen(
-        guarded,
-        cwd=cwd,
-        env={**ONE_THREAD, **os.environ, **(environment or {})},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    with _stopped_by_sigterm(process) as stopped:
+    with _stopped_by_sigterm() as stop:
+        process = subprocess.Popen(
+            guarded,
+            cwd=cwd,
+            env={**ONE_THREAD, **os.environ, **(environment or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
         try:
+            stop.reaches(process)
             with log_path.open("a", encoding="utf-8") as log_file:
                 for line in _lines(process):
                     log_file.write(f"{line}\n")
@@ -129,7 +130,7 @@ def run(
             code = process.wait()
         finally:
             _end(process)
-    if stopped.is_set():
+    if stop.came:
         raise StoppedBySignal(
             f"{_spoken(command)} was stopped by SIGTERM.",
             "Run the same command again: it goes on where it stopped.",
@@ -146,21 +147,34 @@ def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
         yield line.rstrip("\n")
 
 
+class _Stop:
+    """Passes SIGTERM on to a process, also one that came before the process was there."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._process: subprocess.Popen[str] | None = None
+
+    def reaches(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        if self.came:
+            process.terminate()
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self.came = True
+        if self._process is not None:
+            self._process.terminate()
+
+
 @contextmanager
-def _stopped_by_sigterm(process: subprocess.Popen[str]) -> Iterator[threading.Event]:
-    """Pass SIGTERM on to the group while the block runs; the event tells whether it came."""
-    stopped = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
-        process.terminate()
-
+def _stopped_by_sigterm() -> Iterator[_Stop]:
+    """Watch for SIGTERM while the block runs; only the main thread may."""
+    stop = _Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stopped
+        yield stop
         return
     previous = signal.signal(signal.SIGTERM, stop)
     try:
-        yield stopped
+        yield stop
     finally:
         signal.signal(signal.SIGTERM, previous)
 

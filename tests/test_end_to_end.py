@@ -11,7 +11,7 @@ from operators.status import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 
-CAMPAIGN = 'recipes = ["DP-small"]\nhold_out = ["Al50Cu25Ni25"]\nprotocols = ["twin"]\nsteps = 40\n'
+CAMPAIGN = 'recipes = ["DP-small"]\nhold_out = ["Al50Cu25Ni25"]\nprotocols = ["twin"]\nsteps = 400\n'
 
 
 def land(settings, name, *, composition, seed, source_format="outcar"):

@@ -151,7 +151,9 @@ def _newest_potentials() -> list[dict[str, Any]]:
 
 
 def _unknown_entries(settings: Settings, zone: str) -> list[str]:
-    known = {_plain(uri) for uri in _column("select distinct source_uri from runs", "source_uri")}
+    # A refused file waits for a person; when it changes, the landing event names it.
+    seen = "select source_uri as uri from runs union select subject from task_failures where verb = 'ingest'"
+    known = {_plain(uri) for uri in _column(seen, "uri")}
     names = {uri.removeprefix(f"{zone}/").split("/")[0] for uri in known if uri.startswith(f"{zone}/")}
     return [name for name in entries(settings.landing) if name not in names]
 

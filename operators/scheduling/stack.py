@@ -29,7 +29,7 @@ from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 _USUAL_PORT = 8080
-_START_S, _STOP_S = 600.0, 40.0
+_START_S, _STOP_S = 600.0, 20.0
 _PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
