@@ -14,8 +14,9 @@ from lake.sources import SIMULATION_CARD
 from operators.hardware import hardware
 from operators.lammps_input import RESTART, START, Guard, PairStyle, guards, lammps_input
 from operators.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing, log_lines, thermo_step
+from operators.lammps_program import lammps_command
 from operators.log import log
-from operators.processes import ProgramFailed, program, run
+from operators.processes import ProgramFailed, run
 from operators.start_frame import Start
 from schemas.elements import atomic_number, masses_amu
 from schemas.errors import StoppedBySignal
@@ -52,11 +53,13 @@ def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle)
     (folder / INPUT).write_text(lammps_input(card.plan, pair, guarded_by=guarded_by, restart_step=restart_step))
     began = time.monotonic()
     try:
+        command, environment = lammps_command(with_deepmd=True)
         run(
-            [program("lmp"), "-in", INPUT, "-log", "none"],
+            [command, "-in", INPUT, "-log", "none"],
             cwd=folder,
             log_path=folder / LOG,
             on_line=_Progress(card, folder).heard,
+            environment=environment,
         )
     except ProgramFailed as failure:
         collapse = halt_by_collapse(failure.last_lines)

