@@ -10,17 +10,17 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlparse
+from urllib.parse import unquote
 
 import deltalake as dl
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction
 
 from lake.parquet import WrittenFile, flush_to_disk, write_parquet
-from schemas.errors import TryAgainLater
+from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.tables import TABLES, Table
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
@@ -38,12 +38,16 @@ class Lake:
     """All Delta tables below one folder."""
 
     def __init__(self, root: str) -> None:
+        if "://" in root:
+            raise MeltlakeError(f"{root}: lakes in a bucket are not supported yet.", "Use a folder on this machine.")
+        if "%" in root:  # delta-rs decodes it once too often
+            raise MeltlakeError(f"{root}: a lake's path must not contain `%`.", "Choose another folder.")
         self.root = Path(root)
 
     def version(self, table: str = "frames") -> int:
         """Current version of a table; -1 while nothing was written."""
         location = self._location(table)
-        return dl.DeltaTable(str(location)).version() if _exists(location) else -1
+        return _open(location).version() if _exists(location) else -1
 
     def replace(self, table: str, key: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Make these rows the only ones of `key`, exactly once; returns the version of the table that has them."""
@@ -115,8 +119,8 @@ class Lake:
         if not _exists(location):
             return []
         predicate = None if key is None else [(TABLES[table].key, "=", key)]
-        handle = dl.DeltaTable(str(location), version=version)
-        return sorted(_plain_path(uri) for uri in handle.file_uris(file_pruning_predicate=predicate))
+        handle = _open(location, version)
+        return sorted(str(path) for path in _paths(location, handle, predicate))
 
     def frame_batches(
         self, run_id: str, columns: Sequence[str], *, version: int | None = None
@@ -134,12 +138,24 @@ class Lake:
 
 
 def _exists(location: Path) -> bool:
-    return dl.DeltaTable.is_deltatable(str(location))
+    return (location / "_delta_log").is_dir() and dl.DeltaTable.is_deltatable(location.as_uri())
 
 
-def _plain_path(uri: str) -> str:
-    parsed = urlparse(uri)
-    return unquote(parsed.path) if parsed.scheme == "file" else uri
+def _open(location: Path, version: int | None = None) -> dl.DeltaTable:
+    # As a URI: in a plain path delta-rs takes `%20` for a blank and `#` for the end.
+    try:
+        return dl.DeltaTable(location.as_uri(), version=version)
+    except DeltaError as error:
+        raise MeltlakeError(
+            f"{location}: needed a Delta table{'' if version is None else f' with version {version}'}, found: {error}",
+            "If the version is right, the table is damaged: restore `_delta_log` from a backup.",
+        ) from error
+
+
+def _paths(location: Path, handle: dl.DeltaTable, predicate: list[tuple[str, str, str]] | None) -> list[Path]:
+    root = location.as_uri() + "/"
+    uris = handle.file_uris(file_pruning_predicate=predicate)
+    return [location / unquote(uri.removeprefix(root).removeprefix(f"{location}/")) for uri in uris]
 
 
 def _create(location: Path, description: Table) -> None:
@@ -148,7 +164,7 @@ def _create(location: Path, description: Table) -> None:
     location.mkdir(parents=True, exist_ok=True)
     with suppress(CommitFailedError):  # another process created it first
         dl.DeltaTable.create(
-            str(location),
+            location.as_uri(),
             schema=dl.Schema.from_arrow(description.arrow_schema),
             partition_by=list(description.partitions),
             mode="ignore",
@@ -169,8 +185,8 @@ def _commit(location: Path, description: Table, partition: Mapping[str, str], wr
         json.dumps({"numRecords": written.n_rows}),
     )
     for _ in range(_COMMIT_ATTEMPTS):
-        handle = dl.DeltaTable(str(location))
-        current = [Path(_plain_path(uri)) for uri in handle.file_uris(file_pruning_predicate=of_key)]
+        handle = _open(location)
+        current = _paths(location, handle, of_key)
         if current == [written.path]:
             return handle.version()
         # The transaction makes two writers that read the same version exclude each other; without it,

@@ -1,15 +1,17 @@
 """Which run a file is: known already, grown since, or new. Reading frames belongs in `readers`."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from lake.delta import Lake
+from lake.readers.containers import open_source
 from schemas.expectations import GATE_VERSION
 from schemas.frames import Fingerprint
-from schemas.ids import N_DIGITS
+from schemas.ids import N_DIGITS, content_id
 
-READER_VERSION = 100 * 1 + GATE_VERSION
-"""Rises when readers or rules change what they say of the same file; runs of an older version are read again."""
+READER_VERSION = 1
+"""Rises when the readers change what they say of the same file; runs of an older version are read again."""
 
 _CHUNK = 1 << 20
 
@@ -24,7 +26,8 @@ def known_unchanged(lake: Lake, path: Path) -> dict[str, object] | None:
     candidates = [
         row
         for row in _runs(lake)
-        if row["source_bytes"] == path.stat().st_size and row["reader_version"] == READER_VERSION
+        if row["source_bytes"] == path.stat().st_size
+        and (row["reader_version"], row["gate_version"]) == (READER_VERSION, GATE_VERSION)
     ]
     if not candidates:
         return None
@@ -32,18 +35,57 @@ def known_unchanged(lake: Lake, path: Path) -> dict[str, object] | None:
     return next((row for row in candidates if row["source_sha256"] == digest), None)
 
 
-def run_name(lake: Lake, path: Path, fingerprint: Fingerprint) -> str:
-    """Name of the run that a file tells of: the start of its content's sha256.
+def run_name(lake: Lake, path: Path, fingerprint: Fingerprint, *, siblings: Sequence[Path] = ()) -> str:
+    """Name of the run that a file tells of: the start of its content's sha256, unless the lake knows the run already.
 
-    A file that VASP is still writing keeps the name that it got when it was first seen: what was read then is
-    still its beginning.
+    It does when it has this very content, from elsewhere or compressed; when this is the file of a run that VASP was
+    still writing (what was read then is its beginning); and when another file of the same run was read before.
+
+    Parameters
+    ----------
+    lake
+        Where the known runs are.
+    path
+        The file that was read.
+    fingerprint
+        Its identity.
+    siblings
+        Other files in its folder that tell of the same run.
     """
-    for row in _runs(lake):
-        size = int(str(row["source_bytes"]))
-        has_grown = row["source_uri"] == str(path) and size < fingerprint.raw_bytes
-        if has_grown and _sha256(path, size) == row["source_sha256"]:
-            return str(row["run_id"])
+    rows = _runs(lake)
+    same_content = [row for row in rows if row["content_sha256"] == fingerprint.content_sha256]
+    grown = [row for row in rows if not row["complete"] and _is_beginning(row, path, fingerprint)]
+    told_before = [row for row in rows if str(row["source_uri"]) in {str(sibling) for sibling in siblings}]
+    for row in (*same_content, *grown, *told_before):
+        return str(row["run_id"])
     return fingerprint.content_sha256[:N_DIGITS]
+
+
+def record_raw_files(lake: Lake, files: Sequence[Path], *, run_id: str) -> None:
+    """Remember which run these files tell of, so that the landing zone knows them wherever the run's row points."""
+    for path in files:
+        key = content_id(str(path))
+        row = {"path": str(path), "run_id": run_id}
+        if lake.rows("raw_files", key=key, columns=["path", "run_id"]).to_pylist() != [row]:
+            lake.replace("raw_files", key, [row])
+
+
+def _is_beginning(row: dict[str, object], path: Path, fingerprint: Fingerprint) -> bool:
+    """Whether what was read of a run is how this file begins, decompressed."""
+    size = int(str(row["content_bytes"] or 0))
+    if path.is_dir() or not 0 < size < fingerprint.content_bytes:
+        return False
+    return _content_sha256(path, size) == row["content_sha256"]
+
+
+def _content_sha256(path: Path, n_bytes: int) -> str:
+    digest, left = hashlib.sha256(), n_bytes
+    scratch = memoryview(bytearray(_CHUNK))
+    with open_source(path) as source:
+        while left > 0 and (n := source.readinto(scratch[: min(_CHUNK, left)])):
+            digest.update(scratch[:n])
+            left -= n
+    return digest.hexdigest()
 
 
 def _runs(lake: Lake) -> list[dict[str, object]]:
@@ -51,11 +93,6 @@ def _runs(lake: Lake) -> list[dict[str, object]]:
     return rows
 
 
-def _sha256(path: Path, n_bytes: int | None = None) -> str:
-    digest = hashlib.sha256()
-    left = path.stat().st_size if n_bytes is None else n_bytes
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
-            digest.update(chunk)
-            left -= len(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -36,6 +36,8 @@ def run_sources(source: str | Path) -> list[RunSource]:
     MeltlakeError
         If there is nothing at that path, or no VASP output below it.
     """
+    if "://" in str(source):
+        raise MeltlakeError(f"{source}: sources in a bucket are not supported yet.", "Copy the runs to this machine.")
     path = Path(os.path.normpath(Path(source).absolute()))  # without `..`, and links stay as the person named them
     if path.is_file():
         return [RunSource((path,))]

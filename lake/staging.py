@@ -1,9 +1,9 @@
 """Rows of a run between reading and committing: on the local disk, so that memory stays flat, and gone afterwards."""
 
-import os
+import fcntl
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,8 +40,19 @@ def staged_run(lake_root: Path) -> Iterator[StagedRun]:
     """A place for one run's rows below the lake; removed on leaving, whatever happened."""
     folder = lake_root / "_staging"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{os.getpid()}-{uuid.uuid4().hex}.arrow"
-    try:
-        yield StagedRun(path)
-    finally:
-        path.unlink(missing_ok=True)
+    _sweep(folder)
+    path = folder / f"{uuid.uuid4().hex}.arrow"
+    with path.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            yield StagedRun(path)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed ingest left: the kernel has let go of its lock."""
+    for path in folder.glob("*.arrow"):
+        with suppress(OSError), path.open("rb") as left:
+            fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 The warehouse is disposable and a pure function of the lake: it is built aside, made durable and swapped in whole.
 """
 
-import os
+import re
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -32,7 +33,7 @@ def publish(settings: Settings) -> dict[str, int]:
     """
     target = Path(settings.warehouse)
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     lake = Lake(settings.lake)
     versions = {name: lake.version(name) for name in TABLES}
     try:
@@ -52,10 +53,13 @@ def publish(settings: Settings) -> dict[str, int]:
 
 
 def published_versions(settings: Settings) -> dict[str, int]:
-    """Version of every table that the published warehouse was built from; empty when there is none."""
+    """Version of every table that the published warehouse was built from; empty when there is none to be read.
+
+    The warehouse is disposable: one that is damaged, or that somebody keeps open for writing, counts as absent.
+    """
     if not Path(settings.warehouse).exists():
         return {}
-    with suppress(duckdb.CatalogException), duckdb.connect(settings.warehouse, read_only=True) as connection:
+    with suppress(duckdb.Error), duckdb.connect(settings.warehouse, read_only=True) as connection:
         return dict(connection.execute("select table_name, lake_version from _meta").fetchall())
     return {}
 
@@ -87,23 +91,32 @@ def session(settings: Settings) -> Iterator[Query]:
     location = settings.warehouse if is_current else ":memory:"
     with duckdb.connect(location, read_only=is_current) as connection:
         if not is_current:
-            _build(connection, lake, versions)
+            with _told_as_a_sentence("The lake's files could not be read"):
+                _build(connection, lake, versions)
         yield partial(_read, connection)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
-    try:
+    with _told_as_a_sentence("The query failed"):
         _refuse_writing(connection, sql)
         return connection.sql(sql).to_arrow_table()
+
+
+@contextmanager
+def _told_as_a_sentence(what: str) -> Iterator[None]:
+    try:
+        yield
     except duckdb.Error as error:
         raise MeltlakeError(
-            f"The query failed: {str(error).splitlines()[0]}", "`meltlake sql 'show tables'` lists what there is."
+            f"{what}: {str(error).splitlines()[0]}", "`meltlake sql 'show tables'` lists what there is."
         ) from error
 
 
 def _refuse_writing(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     statements = connection.extract_statements(sql)
-    if len(statements) != 1 or statements[0].type not in _READING:
+    # EXPLAIN ANALYZE runs what it explains, also a COPY.
+    runs_another = bool(re.match(r"\s*explain\s+(\(.*\)\s*)?analy[sz]e\s+(?!select|with|from)", sql, re.IGNORECASE))
+    if len(statements) != 1 or statements[0].type not in _READING or runs_another:
         raise MeltlakeError(
             "`meltlake sql` reads: it needed one SELECT and found something else.",
             "Open a copy of the warehouse with duckdb to create tables of your own.",

@@ -4,11 +4,13 @@ With `--json`, stdout is exactly one JSON object. Everything for a person is on 
 """
 
 import argparse
+import errno
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -16,19 +18,24 @@ from typing import NoReturn
 from pydantic import ValidationError
 
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, EXIT_USAGE, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
 from schemas.settings import Settings
 
 Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
 
+_REMEMBERED = {"validate", "materialize", "train", "simulate", "observe", "publish", "report"}
+_PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.ESTALE}
+"""Errors of the system that may pass by themselves."""
+
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its documented code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(words)
     signal.signal(signal.SIGTERM, _stop)
     try:
-        sys.exit(_run(arguments))
+        sys.exit(_run(arguments, words))
     except (MeltlakeError, StoppedBySignal) as error:
         sys.stderr.write(f"{error.problem}\n{error.remedy}\n")
         sys.exit(error.exit_code)
@@ -42,24 +49,58 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        sys.stderr.write(f"{error.filename or 'A file'}: {error.strerror or error}.\n")
+        sys.stderr.write("Check the path, its permissions and its disk, then run the same command again.\n")
+        sys.exit(EXIT_TRY_AGAIN if error.errno in _PASSING else EXIT_BAD_INPUT)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     raise StoppedBySignal("Stopped by SIGTERM.", "Run the same command again: it goes on where it stopped.")
 
 
-def _run(arguments: Arguments) -> int:
+def _run(arguments: Arguments, words: Sequence[str]) -> int:
     settings = Settings.from_mapping(
         os.environ, lake=arguments.lake, landing=arguments.landing, warehouse=arguments.warehouse
     )
-    verb: Verb = arguments.verb
-    answer = verb(settings, arguments)
+    with _remembered(settings, arguments, words):
+        verb: Verb = arguments.verb
+        answer = verb(settings, arguments)
     if answer is None:
         return 0
     exit_code = int(str(answer.pop("exit_code", 0)))
     sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_text(answer)) + "\n")
     sys.stdout.flush()
     return exit_code
+
+
+@contextmanager
+def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) -> Iterator[None]:
+    """A command that makes something and fails is told by `status` until the same command succeeds."""
+    if arguments.name not in _REMEMBERED:
+        yield
+        return
+    from lake.delta import Lake
+    from operators.failures import forget_failure, record_failure
+
+    lake, subject = Lake(settings.lake), _without_places(words)
+    try:
+        yield
+    except MeltlakeError as error:
+        if error.exit_code == EXIT_BAD_INPUT:
+            record_failure(lake, arguments.name, subject, error)
+        raise
+    forget_failure(lake, arguments.name, subject)
+
+
+def _without_places(words: Sequence[str]) -> str:
+    kept, skip = [], False
+    for word in words:
+        is_place = word in ("--lake", "--landing", "--warehouse")
+        if not (skip or is_place or word == "--json"):
+            kept.append(word)
+        skip = is_place
+    return " ".join(kept)
 
 
 def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -163,7 +204,9 @@ def _up(settings: Settings, arguments: Arguments) -> None:
 def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.demo import demo
 
-    return demo(settings, with_airflow=not arguments.no_airflow, landing=arguments.real, port=arguments.port)
+    answer = demo(settings, with_airflow=not arguments.no_airflow, landing=arguments.real, port=arguments.port)
+    is_whole = answer["potentials"] and answer["simulations"] and not answer["due"]
+    return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,13 +241,21 @@ def _parser() -> argparse.ArgumentParser:
     _verb(verbs, "status", _status, "what is in the lake, what is stale and why, what failed and why")
 
     up = _verb(verbs, "up", _up, "the embedded Airflow and its pod API on this machine, until Ctrl-C or SIGTERM")
-    up.add_argument("--port", type=int, metavar="PORT", help="of the Airflow UI; by default 8080 or the next free one")
+    up.add_argument(
+        "--port", type=_port, metavar="PORT", help="of the Airflow UI; by default 8080 or the next free one"
+    )
 
     demo = _verb(verbs, "demo", _demo, "the whole pipeline on synthetic melts and on your own runs")
     demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
     demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
-    demo.add_argument("--port", type=int, metavar="PORT")
+    demo.add_argument("--port", type=_port, metavar="PORT")
     return parser
+
+
+def _port(text: str) -> int:
+    if not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, found {text}")
+    return int(text)
 
 
 def _add_materialize(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -239,7 +290,7 @@ def _verb(
     verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb, help_: str
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-    parser.set_defaults(verb=verb)
+    parser.set_defaults(verb=verb, name=name)
     parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     places = parser.add_argument_group("places")
     places.add_argument("--lake", metavar="PATH", help="default: MELTLAKE_LAKE or .meltlake/lake")

@@ -134,6 +134,7 @@ def _answer(settings: Settings) -> dict[str, object]:
         "training_sets": _column(settings, "select training_set_id from training_sets order by 1"),
         "potentials": _column(settings, "select potential_id from potentials order by 1"),
         "simulations": _column(settings, "select run_id from runs where origin = 'dnnp' order by 1"),
+        "due": [item.command for item in stale(settings)],
         "failed": query(settings, "select verb, subject, cause from task_failures order by 1, 2"),
         "report": str(report.absolute()),
     }

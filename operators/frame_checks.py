@@ -66,7 +66,8 @@ def frame_checks(
 
 def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> list[str]:
     """What a frame's row says of its rejection: reading faults by their own names, then the rules that failed."""
-    return [*faults, *(name for name in failed_rules if name != READ_WHOLE)]
+    # A frame without faults keeps the rule's name: then the rule itself could not be run.
+    return [*faults, *(name for name in failed_rules if name != READ_WHOLE or not faults)]
 
 
 def _fingerprint(cell: Floats, positions: Floats, energy_ev: float) -> str:

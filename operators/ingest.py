@@ -4,7 +4,10 @@ A run is read once, staged, judged and only then committed: frames first, the ro
 the lake when its row is, and a kill at any moment leaves nothing half-done that the next ingest does not replace.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +18,8 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.frames import batches_of, complete_rows, staged_rows
 from lake.gate import Verdict, judge
-from lake.known_runs import READER_VERSION, known_unchanged, run_name
+from lake.known_runs import READER_VERSION, known_unchanged, record_raw_files, run_name
+from lake.locks import exclusive
 from lake.parquet import ROWS_PER_GROUP
 from lake.readers import open_run
 from lake.sources import RunSource, run_sources
@@ -24,7 +28,8 @@ from operators.failures import forget_failure, record_failure
 from operators.frame_checks import Labels, frame_checks, rejection_reasons
 from operators.log import log
 from schemas.composition import chemical_system, composition, element_counts, formula
-from schemas.errors import MeltlakeError, UnreadableFile
+from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
+from schemas.expectations import GATE_VERSION
 from schemas.frames import Fingerprint, Floats, FrameBatch, RunHeader, RunReader
 from schemas.settings import Settings
 
@@ -42,11 +47,13 @@ def ingest(settings: Settings, sources: Iterable[str]) -> dict[str, object]:
     lake = Lake(settings.lake)
     entries: list[dict[str, object]] = []
     for source in sources:
+        subject = os.path.abspath(source)  # noqa: PTH100 - also for what is not there
         try:
             found = run_sources(source)
-        except MeltlakeError as error:
-            entries.append(_refused(lake, source, error))
+        except (MeltlakeError, OSError) as error:
+            entries.append(_refused(lake, subject, error))
             continue
+        forget_failure(lake, VERB, subject)
         entries.extend(_ingest_or_refuse(lake, run) for run in found)
     return {"runs": entries}
 
@@ -54,14 +61,18 @@ def ingest(settings: Settings, sources: Iterable[str]) -> dict[str, object]:
 def _ingest_or_refuse(lake: Lake, source: RunSource) -> dict[str, object]:
     try:
         entry = _ingest_run(lake, source)
-    except MeltlakeError as error:
+    except TryAgainLater:
+        raise
+    except (MeltlakeError, OSError) as error:
         return _refused(lake, source.uri, error)
     forget_failure(lake, VERB, source.uri)
+    record_raw_files(lake, source.files, run_id=str(entry["run_id"]))
     log.info("ingest", **{name: entry[name] for name in ("run_id", "source", "composition", "n_frames", "n_rejected")})
     return entry
 
 
-def _refused(lake: Lake, source: str, error: MeltlakeError) -> dict[str, object]:
+def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> dict[str, object]:
+    error = found if isinstance(found, MeltlakeError) else _from_system(source, found)
     record_failure(lake, VERB, source, error)
     log.warning("ingest refused", source=source, reason=error.problem)
     nothing: dict[str, object] = dict.fromkeys(("run_id", "composition"))
@@ -69,37 +80,78 @@ def _refused(lake: Lake, source: str, error: MeltlakeError) -> dict[str, object]
     return {**nothing, **counts, "source": source, "changed": False, "reason": error.problem, "remedy": error.remedy}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReadRun:
+    """A run that was read and staged, and is not in the lake yet."""
+
+    path: Path
+    reader: RunReader
+    staged: StagedRun
+    checks: pd.DataFrame
+    faults: list[tuple[str, ...]]
+
+
 def _ingest_run(lake: Lake, source: RunSource) -> dict[str, object]:
-    refusals: list[MeltlakeError] = []
+    known = known_unchanged(lake, source.files[0])
+    if known is not None and (known["complete"] or len(source.files) == 1):
+        return _entry(known, str(source.files[0]), n_new=0)
+    with ExitStack() as stack:
+        reads, refusals = _read_until_complete(lake, source, stack)
+        if not reads:
+            problems = "; ".join(error.problem.rstrip(".") for error in refusals)
+            raise UnreadableFile(f"{problems}.", refusals[0].remedy)
+        best = max(reads, key=lambda read: read.staged.n_rows)  # the richer file where they are equal: it comes first
+        for other in reads:
+            if other is not best:
+                note = f"{other.path.name} beside it holds {other.staged.n_rows} frames, fewer or less precise."
+                best.reader.outcome.notes.append(note)
+        return _commit(lake, best, siblings=source.files)
+
+
+def _read_until_complete(
+    lake: Lake, source: RunSource, stack: ExitStack
+) -> tuple[list[_ReadRun], list[UnreadableFile]]:
+    """Read the files of a run, the richest first, until one of them ends as its program ends it."""
+    reads: list[_ReadRun] = []
+    refusals: list[UnreadableFile] = []
     for path in source.files:
-        if (known := known_unchanged(lake, path)) is not None:
-            return _entry(known, str(path), n_new=0)
+        staged = stack.enter_context(staged_run(lake.root))
         try:
-            return _read_and_commit(lake, path)
+            reader = stack.enter_context(open_run(path))
+            checks, faults = _stage(reader, staged)
         except UnreadableFile as error:
             refusals.append(error)
-    problems = "; ".join(error.problem.rstrip(".") for error in refusals)
-    raise UnreadableFile(f"{problems}.", refusals[0].remedy)
+            continue
+        reads.append(_ReadRun(path=path, reader=reader, staged=staged, checks=checks, faults=faults))
+        if reader.outcome.complete:
+            break
+    return reads, refusals
 
 
-def _read_and_commit(lake: Lake, path: Path) -> dict[str, object]:
-    with staged_run(lake.root) as staged, open_run(path) as reader:
-        checks, faults = _stage(reader, staged)
-        fingerprint = reader.fingerprint()
-        run_id = reader.header.run_id or run_name(lake, path, fingerprint)
-        verdict = judge(checks, reader.header.origin)
-        reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
-        row = _run_row(reader, path, fingerprint, verdict)
-        rows = _judged(staged, reasons, verdict.flags)
-        partition = {"composition": str(row["composition"]), "run_id": run_id}
-        before = _known(lake, run_id)
-        if _says_the_same(before, row):
-            return _entry(before, str(path), n_new=0)
-        lake.replace_batches("frames", partition, batches_of(rows, ROWS_PER_GROUP))
+def _commit(lake: Lake, read: _ReadRun, *, siblings: Sequence[Path]) -> dict[str, object]:
+    path, reader = read.path, read.reader
+    fingerprint = reader.fingerprint()
+    run_id = reader.header.run_id or run_name(lake, path, fingerprint, siblings=siblings)
+    verdict = judge(read.checks, reader.header.origin)
+    row = _run_row(reader, path, fingerprint, verdict)
+    with exclusive(lake.root / "_locks" / f"{run_id}.lock", doing=f"storing run {run_id}"):
+        return _store(lake, read, {**row, "run_id": run_id}, verdict)
+
+
+def _store(lake: Lake, read: _ReadRun, row: dict[str, object], verdict: Verdict) -> dict[str, object]:
+    """Frames first, the row in `runs` last; a reading that saw less of the same file than the lake has is late."""
+    run_id, path, staged = str(row["run_id"]), str(read.path), read.staged
+    before = _known(lake, run_id)
+    is_late = before.get("source_uri") == path and int(str(before["source_bytes"])) > int(str(row["source_bytes"]))
+    if _says_the_same(before, row) or is_late:
+        return _entry(before, path, n_new=0)
+    reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
+    partition = {"composition": str(row["composition"]), "run_id": run_id}
+    lake.replace_batches("frames", partition, batches_of(_judged(staged, reasons, verdict.flags), ROWS_PER_GROUP))
     lake.replace("expectation_results", run_id, verdict.results)
     lake.replace("runs", run_id, [row])
     n_new = staged.n_rows - int(str(before.get("n_frames", 0)))
-    return {**_entry({**row, "run_id": run_id}, str(path), n_new=n_new), "changed": True}
+    return {**_entry(row, path, n_new=n_new), "changed": True}
 
 
 def _stage(reader: RunReader, staged: StagedRun) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
@@ -178,6 +230,7 @@ def _run_row(reader: RunReader, path: Path, fingerprint: Fingerprint, verdict: V
         "source_uri": str(path),
         "source_sha256": fingerprint.raw_sha256,
         "content_sha256": fingerprint.content_sha256,
+        "content_bytes": fingerprint.content_bytes,
         "source_format": header.source_format,
         "source_bytes": fingerprint.raw_bytes,
         "composition": composition(counts),
@@ -203,6 +256,7 @@ def _run_row(reader: RunReader, path: Path, fingerprint: Fingerprint, verdict: V
         "parent_run_id": header.parent_run_id,
         "notes": outcome.notes,
         "reader_version": READER_VERSION,
+        "gate_version": GATE_VERSION,
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
     }
 
@@ -214,7 +268,13 @@ def _known(lake: Lake, run_id: str) -> dict[str, object]:
 
 def _says_the_same(before: dict[str, object], row: dict[str, object]) -> bool:
     """The same content came from elsewhere, for example compressed: the lake has it already."""
-    return all(before.get(name) == row[name] for name in ("content_sha256", "reader_version"))
+    return all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "gate_version"))
+
+
+def _from_system(source: str, error: OSError) -> UnreadableFile:
+    if Path(source).exists() and error.filename is not None and not str(error.filename).startswith(source):
+        raise error  # not about the source: the lake's own disk, for example
+    return UnreadableFile(f"{source}: it cannot be read ({error.strerror}).", "Check its permissions and its disk.")
 
 
 def _entry(row: dict[str, object], source: str, *, n_new: int) -> dict[str, object]:

@@ -37,7 +37,7 @@ class ChosenRun:
     with_virial: bool
     """Whether every chosen frame has a virial."""
     labels_sha256: str
-    """Over cells, energies and virials of the chosen frames."""
+    """Over cells, energies, virials, positions and forces of the chosen frames."""
 
     def n_frames(self, split: str) -> int:
         """How many frames are in that part of the split."""
@@ -54,7 +54,12 @@ def chosen_runs(lake: Lake, request: TrainingSetRequest, *, version: int) -> tup
     """
     rows = _candidates(lake, request)
     _require_one_level_of_theory(rows)
-    runs = [run for row in rows if (run := _chosen_run(lake, row, request, version=version)) is not None]
+    # A copy, a backup or the other file of one calculation would put one frame into both train and test: the longest
+    # run keeps a frame, whoever else has it leaves it out.
+    seen: set[tuple[object, ...]] = set()
+    longest_first = sorted(rows, key=lambda row: (-int(str(row["n_frames"])), str(row["run_id"])))
+    found = [_chosen_run(lake, row, request, version=version, seen=seen) for row in longest_first]
+    runs = sorted((run for run in found if run is not None), key=lambda run: run.run_id)
     present = {run.composition for run in runs}
     if missing := sorted((set(request.compositions) | set(request.hold_out)) - present):
         raise MeltlakeError(
@@ -88,34 +93,40 @@ def _candidates(lake: Lake, request: TrainingSetRequest) -> list[RunRow]:
 def _is_wanted(row: Mapping[str, object], request: TrainingSetRequest) -> bool:
     composition, elements = row["composition"], set(str(row["chemical_system"]).split("-"))
     return (
-        bool(row["n_accepted"])
+        # At a pinned version the frames themselves say whether they were accepted then.
+        (bool(row["n_accepted"]) or request.lake_version is not None)
         and (not request.compositions or composition in {*request.compositions, *request.hold_out})
         and (request.elements is None or elements <= request.elements)
         and (not request.runs or row["run_id"] in request.runs)
     )
 
 
-def _chosen_run(lake: Lake, row: RunRow, request: TrainingSetRequest, *, version: int) -> ChosenRun | None:
+def _chosen_run(
+    lake: Lake, row: RunRow, request: TrainingSetRequest, *, version: int, seen: set[tuple[object, ...]]
+) -> ChosenRun | None:
     run_id, held_out = str(row["run_id"]), row["composition"] in request.hold_out
     batches = list(lake.frame_batches(run_id, _COLUMNS, version=version))
     if not batches:
         return None
     numbers = np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8)
     usable = np.concatenate([_usable(batch.column("accepted"), batch.column("label_source")) for batch in batches])
-    if not usable.any():
-        return None
     energy, time_fs = (
         np.concatenate([batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for batch in batches])
         for name in ("energy_ev", "time_fs")
     )
-    cell, virial = (
-        np.concatenate([vectors(batch.column(name), 3) for batch in batches])[usable]
-        for name in ("cell_angstrom", "virial_ev")
+    cells, virials = (
+        np.concatenate([vectors(batch.column(name), 3) for batch in batches]) for name in ("cell_angstrom", "virial_ev")
     )
+    usable &= _first_seen(str(row["formula"]), energy, cells, virials, usable=usable, seen=seen)
+    if not usable.any():
+        return None
+    cell, virial = cells[usable], virials[usable]
     split = np.full(len(usable), "", dtype="<U8")
     split[usable] = "held_out" if held_out else _split(time_fs[usable], request, run_id=run_id)
     with_virial = not np.isnan(virial).any()
     has_time = not np.isnan(time_fs).any()
+    labels = hashlib.sha256(b"".join(map(_bytes, (energy[usable], cell, *([virial] if with_virial else [])))))
+    _add_vectors(labels, lake, run_id, usable=usable, version=version)
     return ChosenRun(
         run_id=run_id,
         composition=str(row["composition"]),
@@ -124,8 +135,28 @@ def _chosen_run(lake: Lake, row: RunRow, request: TrainingSetRequest, *, version
         split=split,
         min_gap_fs=smallest_gap(time_fs, split) if has_time else None,
         with_virial=with_virial,
-        labels_sha256=_labels_sha256(energy[usable], cell, *([virial] if with_virial else [])),
+        labels_sha256=labels.hexdigest(),
     )
+
+
+def _first_seen(
+    formula: str,
+    energy: Floats,
+    cells: Floats,
+    virials: Floats,
+    *,
+    usable: NDArray[np.bool_],
+    seen: set[tuple[object, ...]],
+) -> NDArray[np.bool_]:
+    """(n_frames,): usable frames that no run before had, told by energy, volume and pressure as printed by VASP."""
+    volumes = np.abs(np.linalg.det(cells)).round(2)
+    traces = np.nan_to_num(np.trace(virials, axis1=1, axis2=2)).round(2)
+    first = np.zeros(len(energy), dtype=np.bool_)
+    for frame in np.flatnonzero(usable):
+        key = (formula, round(float(energy[frame]), 6), float(volumes[frame]), float(traces[frame]))
+        first[frame] = key not in seen
+        seen.add(key)
+    return first
 
 
 def _usable(accepted: object, label_source: object) -> NDArray[np.bool_]:
@@ -146,11 +177,19 @@ def _split(time_fs: Floats, request: TrainingSetRequest, *, run_id: str) -> Spli
     return block_split(time_fs, test_fraction=request.test_fraction)
 
 
-def _labels_sha256(*arrays: Floats) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-    return digest.hexdigest()
+def _add_vectors(digest: "hashlib._Hash", lake: Lake, run_id: str, *, usable: NDArray[np.bool_], version: int) -> None:
+    """Positions and forces too: a reader that was mended must not find the training set of its old numbers."""
+    first = 0
+    for batch in lake.frame_batches(run_id, ("positions_angstrom", "forces_ev_per_angstrom"), version=version):
+        rows = usable[first : first + batch.num_rows]
+        first += batch.num_rows
+        for column in batch.columns:
+            n_atoms = len(column[0]) // 3 if column[0].is_valid else 0
+            digest.update(_bytes(vectors(column, n_atoms)[rows]))
+
+
+def _bytes(array: Floats) -> bytes:
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
 
 
 def _require_trained_elements(runs: Sequence[ChosenRun]) -> None:

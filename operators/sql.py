@@ -1,6 +1,7 @@
 """Sql: the result of one reading query, in the form that was asked for. Running it is `lake.warehouse`'s."""
 
 import json
+import math
 import sys
 
 import pyarrow as pa
@@ -18,13 +19,30 @@ def write_result(settings: Settings, query: str, *, format_: str) -> None:
         result = run(query)
         match format_:
             case "json":
-                sys.stdout.write(json.dumps({"rows": result.to_pylist()}, default=str) + "\n")
+                rows = [{name: _plain(value) for name, value in row.items()} for row in _distinct(result).to_pylist()]
+                sys.stdout.write(json.dumps({"rows": rows}, default=str, allow_nan=False) + "\n")
             case "csv":
                 pacsv.write_csv(_flat(result), sys.stdout.buffer)
             case "parquet":
                 pq.write_table(result, sys.stdout.buffer, compression="zstd")
             case _:
-                sys.stdout.write(as_table(result.to_pylist()) + "\n")
+                sys.stdout.write(as_table(_distinct(result).to_pylist()) + "\n")
+
+
+def _distinct(result: pa.Table) -> pa.Table:
+    """The same columns under different names, as DuckDB itself tells equal ones apart."""
+    names: list[str] = []
+    for name in result.column_names:
+        times = sum(other == name or other.startswith(f"{name}_") for other in names)
+        names.append(f"{name}_{times}" if name in names else name)
+    return result.rename_columns(names)
+
+
+def _plain(value: object) -> object:
+    """JSON has no NaN and no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return [_plain(part) for part in value] if isinstance(value, list) else value
 
 
 def _flat(result: pa.Table) -> pa.Table:

@@ -39,7 +39,7 @@ def stale(settings: Settings) -> Iterator[Stale]:
     """Every step that is due, in the order in which to take them."""
     lake = Lake(settings.lake)
     runs = lake.rows("runs").to_pylist()
-    yield from _not_ingested(settings, lake, runs)
+    yield from _not_ingested(settings, lake)
     yield from _not_observed(lake, runs)
     yield from _not_in_a_training_set(lake, runs)
     newest = list(_newest_training_sets(lake))
@@ -70,16 +70,21 @@ def _key(run: Row) -> tuple[str, str, bool]:
     return run["composition"], run["origin"], bool(run["synthetic"])
 
 
-def _not_ingested(settings: Settings, lake: Lake, runs: list[Row]) -> Iterator[Stale]:
+def _not_ingested(settings: Settings, lake: Lake) -> Iterator[Stale]:
     zone = Path(settings.landing).absolute()
     if not zone.is_dir():
         return
-    subjects = [run["source_uri"] for run in runs]
+    subjects = lake.rows("raw_files")["path"].to_pylist()
     subjects += [row["subject"] for row in lake.rows("task_failures").to_pylist() if row["verb"] == "ingest"]
-    known = {Path(subject).relative_to(zone).parts[0] for subject in subjects if Path(subject).is_relative_to(zone)}
+    known = {path.relative_to(zone).parts[:1] for path in map(Path, subjects) if path.is_relative_to(zone)}
     for entry in sorted(zone.iterdir()):
-        if not entry.name.startswith(".") and entry.name not in known:
+        if not entry.name.startswith(".") and (entry.name,) not in known and _has_files(entry):
             yield Stale(f"landing {entry.name}", "it is not in the lake", f"meltlake ingest {entry}")
+
+
+def _has_files(entry: Path) -> bool:
+    """Whether the watcher sees something there: a file, also below folders; it does not follow links to folders."""
+    return entry.is_file() or (not entry.is_symlink() and any(path.is_file() for path in entry.rglob("*")))
 
 
 def _not_observed(lake: Lake, runs: list[Row]) -> Iterator[Stale]:

@@ -9,11 +9,12 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.frames import complete_rows, vectors
 from lake.gate import judge
-from lake.known_runs import READER_VERSION
+from lake.locks import exclusive
 from operators.data_docs import write_data_docs
 from operators.frame_checks import Labels, frame_checks, rejection_reasons
 from operators.log import log
 from schemas.errors import MeltlakeError
+from schemas.expectations import GATE_VERSION
 from schemas.faults import FAULTS
 from schemas.settings import Settings
 from schemas.tables import FRAMES
@@ -30,7 +31,10 @@ def validate(settings: Settings, run_ids: Iterable[str] = ()) -> dict[str, objec
         If a run is not in the lake.
     """
     lake = Lake(settings.lake)
-    entries = [_validate_run(lake, run_id) for run_id in (list(run_ids) or lake.keys("runs"))]
+    entries = []
+    for run_id in list(run_ids) or lake.keys("runs"):
+        with exclusive(lake.root / "_locks" / f"{run_id}.lock", doing=f"storing run {run_id}"):
+            entries.append(_validate_run(lake, run_id))
     return {"runs": entries, "data_docs": str(write_data_docs(settings))}
 
 
@@ -50,9 +54,10 @@ def _validate_run(lake: Lake, run_id: str) -> dict[str, object]:
     if changed:
         partition = {"composition": run["composition"], "run_id": run_id}
         lake.replace_batches("frames", partition, _rejudged(lake, run_id, reasons, verdict.flags))
-    lake.replace("expectation_results", run_id, verdict.results)
     counts = {"n_rejected": verdict.n_rejected, "n_accepted": len(checks) - verdict.n_rejected}
-    lake.replace("runs", run_id, [{**run, **counts, "reader_version": READER_VERSION}])
+    if changed or run["gate_version"] != GATE_VERSION:
+        lake.replace("expectation_results", run_id, verdict.results)
+        lake.replace("runs", run_id, [{**run, **counts, "gate_version": GATE_VERSION}])
     log.info("validate", run_id=run_id, changed=changed, **counts)
     return {
         "run_id": run_id,

@@ -11,11 +11,11 @@ from operators.status import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 
-CAMPAIGN = 'recipes = ["DP-small"]\nhold_out = ["Al50Cu25Ni25"]\nprotocols = ["twin"]\nsteps = 400\n'
+CAMPAIGN = 'recipes = ["DP-small"]\nhold_out = ["Al50Cu25Ni25"]\nprotocols = ["twin"]\nsteps = 1500\n'
 
 
 def land(settings, name, *, composition, seed, source_format="outcar"):
-    request = ToyMeltRequest(composition=composition, n_atoms=64, n_frames=24, seed=seed, source_format=source_format)
+    request = ToyMeltRequest(composition=composition, n_atoms=64, n_frames=60, seed=seed, source_format=source_format)
     generate(settings.home / "landing" / name, request)
 
 

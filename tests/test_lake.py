@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from lake.delta import Lake
+from schemas.errors import MeltlakeError
 
 ROOT = Path(__file__).parents[1]
 SPAWN = multiprocessing.get_context("spawn")  # delta-rs does not survive a fork
@@ -104,3 +105,18 @@ def test_no_version_of_a_table_expires_by_itself(tmp_path):
 def test_a_name_that_a_path_must_not_have_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must not have"):
         put(str(tmp_path), "../a", 1)
+
+
+@pytest.mark.parametrize("name", ["a b", "ü", "c#d", "x:y", "[1]"])
+def test_any_folder_name_can_hold_a_lake(tmp_path, name):
+    root = str(tmp_path / name / "lake")
+    put(root, "a", 3)
+    put(root, "a", 2)
+    assert Lake(root).rows("rdf", key="a").num_rows == 2
+    assert [Path(file).exists() for file in Lake(root).files("rdf")] == [True]
+
+
+@pytest.mark.parametrize("root", ["s3://bucket/lake", "100%20/lake"])
+def test_a_place_that_cannot_hold_a_lake_is_refused_before_anything_is_written(root):
+    with pytest.raises(MeltlakeError, match=r"bucket|must not contain"):
+        Lake(root)

@@ -64,7 +64,7 @@ def _local_files(zone: str) -> Iterator[tuple[str, str]]:
             path = Path(folder, name)
             try:
                 about = path.stat()
-            except FileNotFoundError:  # renamed while we looked, or a link to nothing
+            except OSError:  # renamed while we looked, a link to nothing or to itself, a folder that we may not enter
                 continue
             yield path.relative_to(zone).as_posix(), f"{about.st_size} {about.st_mtime_ns}"
 

@@ -106,12 +106,13 @@ def observe_simulations_commands(since: datetime | None) -> Commands:
 
 
 def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
-    """Runs with frames that were committed since then (UTC), or that have no observables yet."""
+    """Runs with frames that were committed since then (UTC), or with frames that no observable has seen."""
     changed = "false" if since is None else f"ingested_at >= timestamp '{since.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
     return _query(
         f"""select run_id, composition from runs
         where origin = '{origin}' and n_frames > 0
-        and ({changed} or run_id not in (select run_id from thermodynamics)) order by run_id"""
+        and ({changed} or not exists (select 1 from thermodynamics t where t.run_id = runs.run_id
+                                      and t.n_frames = runs.n_frames)) order by run_id"""
     )
 
 
@@ -152,7 +153,7 @@ def _newest_potentials() -> list[dict[str, Any]]:
 
 def _unknown_entries(settings: Settings, zone: str) -> list[str]:
     # A refused file waits for a person; when it changes, the landing event names it.
-    seen = "select source_uri as uri from runs union select subject from task_failures where verb = 'ingest'"
+    seen = "select path as uri from raw_files union select subject from task_failures where verb = 'ingest'"
     known = {_plain(uri) for uri in _column(seen, "uri")}
     names = {uri.removeprefix(f"{zone}/").split("/")[0] for uri in known if uri.startswith(f"{zone}/")}
     return [name for name in entries(settings.landing) if name not in names]

@@ -15,7 +15,7 @@ from schemas.tables.observables import (
     THERMODYNAMICS,
     VACF,
 )
-from schemas.tables.runs import EXPECTATION_RESULTS, FRAMES, RUNS, TASK_FAILURES
+from schemas.tables.runs import EXPECTATION_RESULTS, FRAMES, RAW_FILES, RUNS, TASK_FAILURES
 from schemas.tables.training import (
     LEARNING_CURVES,
     PARITY,
@@ -36,7 +36,7 @@ TABLES: dict[str, Table] = {
     for table in (
         RUNS, FRAMES, EXPECTATION_RESULTS, TRAINING_SETS, TRAINING_SET_FRAMES, RECIPES, POTENTIALS,
         LEARNING_CURVES, RMSE, PARITY, RDF, VACF, THERMODYNAMICS, SHORT_RANGE_ORDER, AGREEMENT,
-        PERFORMANCE, EXPERIMENTS, TASK_FAILURES,
+        PERFORMANCE, EXPERIMENTS, TASK_FAILURES, RAW_FILES,
     )
 }  # fmt: skip
 

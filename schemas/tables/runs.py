@@ -24,6 +24,7 @@ RUNS = table(
     column("source_uri", TEXT, "where the raw file was found last"),
     column("source_sha256", TEXT, "sha256 of the raw file as it lies on disk"),
     column("content_sha256", TEXT, "sha256 of the decompressed content"),
+    column("content_bytes", COUNT, "size of the decompressed content"),
     column("source_format", TEXT, "outcar, vasprun or lammps"),
     column("source_bytes", COUNT, "size of the raw file"),
     column("composition", TEXT, "whole at.% label, elements sorted"),
@@ -48,7 +49,8 @@ RUNS = table(
     column("protocol", TEXT, "twin, nvt, npt or performance; null for AIMD"),
     column("parent_run_id", TEXT, "the run whose frame a simulation started from; null for AIMD"),
     column("notes", TEXTS, "sentences about the file that a person should know"),
-    column("reader_version", WHOLE, "version of the reader and of the gate that made these rows"),
+    column("reader_version", WHOLE, "version of the reader that made these rows"),
+    column("gate_version", WHOLE, "version of the rules that judged the frames"),
     column("ingested_at", TIME, "when these rows were committed, UTC"),
 )
 
@@ -111,4 +113,13 @@ TASK_FAILURES = table(
     column("remedy", TEXT, "what to do"),
     column("last_lines", TEXTS, "last lines that the program printed"),
     column("failed_at", TIME, "UTC"),
+)
+
+RAW_FILES = table(
+    "raw_files",
+    "raw file that was read",
+    "key",
+    column("key", TEXT, "hash of the path"),
+    column("path", TEXT, "where it lay"),
+    column("run_id", TEXT, "the run that it tells of"),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lake.delta import Lake
+from lake.known_runs import record_raw_files
 from operators.scheduling import plans
 from operators.scheduling.campaign import Campaign, campaign_of
 from operators.scheduling.groups import groups_of, largest_systems
@@ -109,7 +110,7 @@ def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_p
 def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:
     _ingest(lake, _run("Al100", "Al"), _run("Cu100", "Cu", ingested_at=LATE), _run("Ni100", "Ni"))
     for run_id in ("al100", "cu100"):
-        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "composition": "x"}])
+        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "composition": "x", "n_frames": 9}])
     assert plans.changed_compositions(datetime(2026, 5, 1, tzinfo=UTC)) == ["Cu100", "Ni100"]
     assert plans.changed_compositions(None) == ["Ni100"]
     assert plans.observe_commands("Ni100", None) == [["observe", "--run", "ni100"]]
@@ -124,8 +125,8 @@ def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, 
     for name in ("known", "unknown", "named"):
         (tmp_path / "landing" / name).mkdir(parents=True)
         (tmp_path / "landing" / name / "OUTCAR").write_text("frames")
-    known = [str(tmp_path / "landing" / name / "OUTCAR") for name in ("known", "named")]
-    _ingest(lake, _run("Al100", "Al", source_uri=known[0]), _run("Cu100", "Cu", source_uri=f"file://{known[1]}"))
+    for name in ("known", "named"):
+        record_raw_files(lake, [tmp_path / "landing" / name / "OUTCAR"], run_id=name)
     expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
     assert plans.ingest_commands(["named"]) == [["ingest", path] for path in expected]
     assert plans.ingest_commands(["/elsewhere/OUTCAR"])[0] == ["ingest", "/elsewhere/OUTCAR"]
