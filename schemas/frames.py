@@ -27,12 +27,27 @@ class LevelOfTheory:
     ispin: int | None = None
     k_points: str | None = None
     vdw: str | None = None
+    dft_u: str | None = None
+    """Type, and orbital, U and J of every element with DFT+U, eV; None without."""
+    spin_orbit: str | None = None
+    """`LSORBIT` or `LNONCOLLINEAR`; None for collinear spins."""
+    precision: str | None = None
+    """PREC; None for normal."""
+    real_space: str | None = None
+    """How projectors were brought to real space (LREAL: auto, on, T); None for reciprocal space."""
+    aspherical: bool | None = None
+    """LASPH; None when off."""
     potcar_titles: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
         """The part that is common to runs of different elements, as one line; POTCAR titles are compared apart."""
-        parts = {
+        return " ".join(f"{key}={value}" for key, value in self.parts.items() if value is not None) or "unknown"
+
+    @property
+    def parts(self) -> dict[str, str | None]:
+        """What the label says, by the names that a user of VASP knows; what is unknown or at its default is None."""
+        return {
             "functional": self.functional,
             "ENCUT": _plain(self.encut_ev),
             "ISMEAR": _plain(self.ismear),
@@ -40,8 +55,12 @@ class LevelOfTheory:
             "ISPIN": _plain(self.ispin),
             "k-points": self.k_points,
             "vdW": self.vdw,
+            "DFT+U": self.dft_u,
+            "spins": self.spin_orbit,
+            "PREC": self.precision,
+            "LREAL": self.real_space,
+            "LASPH": "T" if self.aspherical else None,
         }
-        return " ".join(f"{key}={value}" for key, value in parts.items() if value is not None) or "unknown"
 
 
 def _plain(number: float | int | None) -> str | None:
@@ -202,7 +221,10 @@ class RunReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """The ordered frames of one run, in memory, as observables need them. Rejected frames stay on the time axis."""
+    """The ordered frames of one run, in memory, as observables need them. Rejected frames stay on the time axis.
+
+    Averages are taken over the `averaged` frames only.
+    """
 
     run_id: str
     atomic_numbers: NDArray[np.int8]
@@ -217,11 +239,32 @@ class Trajectory:
     virial_ev: Floats
     """(n_frames, 3, 3); NaN when the run has no stress."""
     temperature_k: Floats
+    accepted: NDArray[np.bool_]
+    """(n_frames,), what the gate said."""
+    label_source: NDArray[np.str_]
+    """(n_frames,), one of `LabelSource`."""
     velocities_angstrom_per_fs: Floats | None = None
 
     @property
     def n_frames(self) -> int:
         return len(self.energy_ev)
+
+    @property
+    def averaged(self) -> NDArray[np.bool_]:
+        """(n_frames,), frames that the run's averages are taken over: accepted, and no force field's in an AIMD run."""
+        averaged: NDArray[np.bool_] = self.accepted & (self.label_source != "vasp_mlff")
+        return averaged
+
+    @property
+    def n_averaged(self) -> int:
+        return int(self.averaged.sum())
+
+    @property
+    def averaged_fs(self) -> float:
+        """Time that the averaged frames stand for, fs; NaN without a time axis."""
+        if self.n_frames < 2 or np.isnan(self.time_fs).any():
+            return np.nan
+        return self.n_averaged * float(np.median(np.diff(self.time_fs)))
 
     @property
     def n_atoms(self) -> int:

@@ -43,17 +43,15 @@ class TableStore:
         self.n_rows = n_rows
         self.n_fields = n_fields
         self.layout: RowLayout | None = None
+        # Kept from batch to batch: fresh memory costs more than the copying.
+        self._text = np.empty(2 * PADDING, np.uint8)
         self._clear()
 
     def _clear(self) -> None:
-        self._text = bytearray(b" " * PADDING)
+        self.n_bytes = 0
         self._regular: list[int] = []
         self._irregular: dict[int, list[bytes]] = {}
         self._n_frames = 0
-
-    @property
-    def n_bytes(self) -> int:
-        return len(self._text)
 
     def takes(self, n_bytes: int) -> bool:
         """Whether a table of that size can be laid out like the others."""
@@ -63,7 +61,17 @@ class TableStore:
         """Rows of the current layout's width, one per atom."""
         self._regular.append(self._n_frames)
         self._n_frames += 1
-        self._text += rows
+        first = PADDING + self.n_bytes
+        self.n_bytes += len(rows)
+        if len(self._text) < self.n_bytes + 2 * PADDING:
+            self._grow(FRAMES_PER_BATCH * len(rows))
+        self._text[first : first + len(rows)] = np.frombuffer(rows, np.uint8)
+
+    def _grow(self, batch_bytes: int) -> None:
+        n_bytes = max(min(batch_bytes, _TABLE_BYTES_PER_BATCH), 2 * self.n_bytes)
+        text = np.empty(n_bytes + 2 * PADDING, np.uint8)
+        text[: len(self._text)] = self._text
+        self._text = text
 
     def add_lines(self, lines: list[bytes]) -> None:
         """Rows of any other shape or number, without their newlines."""
@@ -72,7 +80,6 @@ class TableStore:
 
     def decode(self) -> NDArray[np.float64]:
         """All collected tables: (n_frames, n_rows, n_fields); the store is empty afterwards."""
-        self._text += b" " * PADDING
         regular = self._decode_regular()
         values = regular
         if self._irregular:

@@ -24,6 +24,7 @@ _LONGEST_FIELD = 16
 _MOST_DECIMALS = 8
 
 Words = NDArray[np.uint64]
+Text = bytes | bytearray | NDArray[np.uint8]
 
 
 def _word(number: int) -> np.uint64:
@@ -48,6 +49,7 @@ _FOLDS = (
     (_word(10000), _word(32), _word(0xFFFF_FFFF)),
 )
 _NUMBER = re.compile(rb"-?\d+\.\d+")
+_FORTRAN_EXPONENT = bytes.maketrans(b"Dd", b"Ee")
 _DECIMAL = re.compile(rb"[ \t]*[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?[ \t\r]*")
 
 
@@ -120,7 +122,7 @@ def _literals(row: bytes, fields: list[_Field], *, ignore_after: bool) -> tuple[
     return tuple(literals)
 
 
-def decode_columns(table: bytes | bytearray, layout: RowLayout, n_rows: int) -> NDArray[np.float64]:
+def decode_columns(table: Text, layout: RowLayout, n_rows: int) -> NDArray[np.float64]:
     """All numbers of a table.
 
     Parameters
@@ -159,13 +161,13 @@ def decode_columns(table: bytes | bytearray, layout: RowLayout, n_rows: int) -> 
     return values
 
 
-def _view(table: bytes | bytearray, width: int, at: int, rows: range) -> Words:
+def _view(table: Text, width: int, at: int, rows: range) -> Words:
     """Characters `at .. at + 7` of every row as one word each, without a copy."""
     offset = PADDING + rows.start * width + at
     return np.ndarray((len(rows),), "<u8", buffer=table, offset=offset, strides=(width,))
 
 
-def _check_literals(table: bytes | bytearray, layout: RowLayout, rows: range) -> None:
+def _check_literals(table: Text, layout: RowLayout, rows: range) -> None:
     for literal in layout.literals:
         if ((_view(table, layout.width, literal.first, rows) ^ literal.pattern) & literal.mask).any():
             raise NotPlainDecimals("a row is not laid out like the first one")
@@ -272,7 +274,7 @@ def _joined(before: Words, last: Words, minus: Words, spare: Words, decimals: in
 
 def decimal(text: bytes) -> float:
     """One number as Fortran writes it; NaN when the text is anything else (`float` would take `1_0` and `inf`)."""
-    return float(text.replace(b"D", b"E").replace(b"d", b"e")) if _DECIMAL.fullmatch(text) else float("nan")
+    return float(text.translate(_FORTRAN_EXPONENT)) if _DECIMAL.fullmatch(text) else float("nan")
 
 
 def glued_decimals(text: bytes, n_numbers: int) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Protocol, Self
 from schemas.frames import Fingerprint
 
 _RAW_CHUNK = 256 * 1024
-_CONTENT_CHUNK = 1024 * 1024
+_CONTENT_CHUNK = 256 * 1024
 _GZIP_WINDOW_BITS = 31  # zlib's code for "gzip header and checksum, largest window"
 
 

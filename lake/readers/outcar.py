@@ -10,8 +10,9 @@ from typing import Self
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
 from lake.readers.outcar_frames import TABLE, energies_between
-from lake.readers.outcar_header import TYPES_LINE, VERSION_LINE, read_head
-from lake.readers.vasp_settings import fixed_cell_ensemble
+from lake.readers.outcar_header import TYPES_LINE, VERSION_LINE, OutcarHead, read_head, take_thermostat
+from lake.readers.vasp_header import differing_settings, run_header, settings_notes
+from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Fingerprint, FrameBatch, ReadingOutcome, RunHeader
@@ -30,8 +31,9 @@ class OutcarReader:
     """Frames of an OUTCAR, plain or compressed, complete or cut.
 
     A step is the text from one `Iteration n(` to the next: pairing inside it is right for every order of blocks
-    (VASP 5.2.2 and older print the energy before the forces). `header.ensemble` may become known only with the
-    last batch, since ISIF = 3 alone does not tell whether the cell moves.
+    (VASP 5.2.2 and older print the energy before the forces). `header.ensemble` and the temperature target may
+    become known only with the last batch: VASP 5 names its thermostat behind the first step, and where it names none
+    ISIF = 3 alone does not tell whether the cell moves.
     """
 
     header: RunHeader
@@ -48,7 +50,8 @@ class OutcarReader:
         self._iteration_repeated = False
         end_of_head = self._end_of_head()
         head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
-        self.header = head.settings.header("outcar", head.atomic_numbers)
+        self.header = run_header(head.settings, "outcar", head.atomic_numbers)
+        self._settings = replace(head.settings)
         self._frames = FrameCollector(head)
 
     def __enter__(self) -> Self:
@@ -105,15 +108,15 @@ class OutcarReader:
         """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""
         window = self._window
         while True:
-            hit = window.find_between(self._token, self._search, len(window))
-            if hit is not None and (len(window) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
+            hit = window.text.find(self._token, self._search)
+            if hit >= 0 and (len(window) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
                 found = _COUNTERS.match(window.text, hit)
                 if found is not None:
                     self._learn_token(hit)
-                    return (hit, *self._numbers(found))
+                    return (hit, *self._numbers(*found.groups()))
                 self._search = hit + 1
                 continue
-            if hit is None:
+            if hit < 0:
                 self._search = max(self._search, len(window) - len(self._token) + 1)
                 if window.exhausted:
                     return None
@@ -136,13 +139,13 @@ class OutcarReader:
             line_start = self._window.text.rfind(b"\n", 0, hit) + 1
             self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
 
-    def _numbers(self, found: re.Match[bytes]) -> tuple[int, int]:
-        counter = self._counter
-        iteration = int(found[2]) if found[2].isdigit() else counter.iteration + 1
-        if found[1].isdigit():
-            return int(found[1]), iteration
+    def _numbers(self, step: bytes, iteration: bytes) -> tuple[int, int]:
+        if step.isdigit() and iteration.isdigit():
+            return int(step), int(iteration)
         # Four columns are too narrow from step 10,000 on: asterisks count on from the last number.
-        return counter.step + (iteration <= counter.iteration), iteration
+        counter = self._counter
+        number = int(iteration) if iteration.isdigit() else counter.iteration + 1
+        return int(step) if step.isdigit() else counter.step + (number <= counter.iteration), number
 
     def _begin_step(self, at: int, step: int, iteration: int) -> None:
         counter = self._counter
@@ -173,23 +176,37 @@ class OutcarReader:
             self._begin_segment(new_run, end)
 
     def _begin_segment(self, start: int, end: int) -> None:
-        known, counter = self._frames.head, self._counter
-        head = read_head(bytes(self._window.text[start:end]), self.source.name)
-        if head.atomic_numbers.tolist() != known.atomic_numbers.tolist():
-            raise UnreadableFile(
-                f"{self.source.name}: runs of different atoms were joined into one file "
-                f"({len(known.atomic_numbers)} atoms, then {len(head.atomic_numbers)}).",
-                "Split the file before the second line that begins with ' vasp.' and ingest the parts.",
-            )
-        if head.settings != known.settings:
-            self.outcome.notes.append(f"Run {counter.segment + 2} in this file was done with other settings.")
-        self._frames.head = head
-        self._counter.segment += 1
+        counter, text = self._counter, self._window.text
+        if end < len(text) or text.find(TABLE, start, end) >= 0:  # or this run was killed while it was starting
+            self._frames.head = self._head_of_same_settings(start, end)
+        counter.segment += 1
         counter.step = counter.iteration = counter.highest = counter.n_frames = 0
         self._region = start
 
+    def _head_of_same_settings(self, start: int, end: int) -> OutcarHead:
+        known, head = self._frames.head, read_head(bytes(self._window.text[start:end]), self.source.name)
+        differences = differing_settings(known.settings, head.settings)
+        if head.atomic_numbers.tolist() != known.atomic_numbers.tolist():
+            differences.insert(
+                0, f"different atoms, {len(known.atomic_numbers)} and {len(head.atomic_numbers)} of them"
+            )
+        if differences:
+            line_start = self._window.n_dropped + start + 1
+            raise UnreadableFile(
+                f"{self.source.name}: the file holds runs with different settings ({'; '.join(differences)}).",
+                f"Split its text after {line_start} bytes, where a line with ' vasp.' begins, and ingest the parts.",
+            )
+        if head.settings != known.settings:
+            self.outcome.notes.append(
+                f"Run {self._counter.segment + 2} in this file was done with settings that differ, but leave energies "
+                "and times comparable."
+            )
+        return head
+
     def _close_step(self, end: int, *, at_end: bool) -> None:
         text, counter, start = self._window.text, self._counter, self._region
+        if self._frames.n_frames == 0:
+            take_thermostat(self._settings, bytes(text[start:end]))
         highest_before = counter.highest
         self._region = self._frames.collect(text, start, end, counter, more_follows=False)
         self.outcome.n_ionic_steps += counter.highest - highest_before
@@ -220,13 +237,18 @@ class OutcarReader:
             )
         if frames.n_ml_frames:
             outcome.notes.append(f"{frames.n_ml_frames} frames come from a machine-learned force field.")
-        if self.header.isif == 1:
-            outcome.notes.append("Of the stress only the trace is valid (ISIF = 1), so no virial was taken.")
-        if self.header.ensemble == "unknown" and self.header.time_step_fs is not None:
-            moved = frames.cell_moved
-            self.header = replace(self.header, ensemble="npt" if moved else fixed_cell_ensemble(frames.head.settings))
+        self._settle_ensemble()
+        outcome.notes.extend(settings_notes(self._settings, self.header.ensemble))
         if self._counter.segment:
             outcome.notes.append(f"{name} holds {self._counter.segment + 1} runs, one after the other.")
+
+    def _settle_ensemble(self) -> None:
+        settings = self._settings
+        ensemble = ensemble_of(settings)
+        if ensemble == "unknown" and settings.is_molecular_dynamics:
+            ensemble = "npt" if self._frames.cell_moved else fixed_cell_ensemble(settings)
+        target = temperature_target_k(settings, ensemble)
+        self.header = replace(self.header, ensemble=ensemble, temperature_target_k=target)
 
     def _no_frames(self) -> UnreadableFile:
         if self._counter.step == 0:

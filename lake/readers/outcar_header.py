@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.vasp_settings import VaspSettings, element_of, listed_k_points
+from lake.readers.vasp_settings import VaspSettings, element_of
+from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
 from schemas.errors import UnreadableFile
 
@@ -17,6 +18,11 @@ TYPES_LINE = b"ions per type ="
 
 _EFFECTIVE_SETTINGS = b"Startparameter for this run:"
 _LEXCH = {2: "CA", 7: "91", 8: "PE", 14: "PS"}
+_FOUR_NUMBERS = rb"((?:(?:[ ]*-?\d+\.\d+){4}[ \r]*\n)+)"
+_NUMBER = re.compile(rb"-?\d+\.?\d*")  # columns may touch
+# Only a mesh that VASP made comes with integer weights.
+_MESH_POINTS = re.compile(rb"Following reciprocal coordinates:[^\n]*\n[^\n]*\n" + _FOUR_NUMBERS)
+_ALL_POINTS = re.compile(rb"k-points in reciprocal lattice and weights:[^\n]*\n" + _FOUR_NUMBERS)
 _WIDTHS_OF_COUNTS = (6, 4)  # columns of `ions per type`, which touch each other from 1000 atoms on
 
 
@@ -29,18 +35,34 @@ class _Setting:
     read: Callable[[bytes], object]
     echo: bool = False
     """Printed among the settings as the user wrote them, or before the ones VASP uses."""
+    whole_line: bool = False
+    """One value per POTCAR entry."""
 
 
 def _text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
+def _numbers(line: bytes) -> tuple[float, ...]:
+    return tuple(float(number) for number in _NUMBER.findall(line))
+
+
+THERMOSTAT_SETTINGS = (
+    _Setting("mdalgo", b"MDALGO =", int, echo=True),
+    _Setting("andersen_prob", b"ANDERSEN_PROB =", float, echo=True),
+)
 # VASP prints every setting once with the value it uses, below "Startparameter"; version 6 also repeats the INCAR.
 _SETTINGS = (
     _Setting("nwrite", b"NWRITE =", int),
+    _Setting("precision", b"PREC   =", _text),
     _Setting("ispin", b"ISPIN  =", int),
+    _Setting("noncollinear", b"LNONCOLLINEAR =", _text),
+    _Setting("spin_orbit", b"LSORBIT =", _text),
+    _Setting("aspherical", b"LASPH  =", _text),
     _Setting("metagga", b"METAGGA=", _text),
     _Setting("encut", b"ENCUT  =", float),
+    _Setting("real_space", b"LREAL  =", _text),
+    _Setting("projector_accuracy", b"ROPT   =", _numbers, whole_line=True),
     _Setting("nelm", b"NELM   =", int),
     _Setting("ediff", b"EDIFF  =", float),
     _Setting("nsw", b"NSW    =", int),
@@ -48,6 +70,7 @@ _SETTINGS = (
     _Setting("isif", b"ISIF   =", int),
     _Setting("potim", b"POTIM  =", float),
     _Setting("tebeg", b"TEBEG  =", float),
+    _Setting("teend", b"TEEND  =", float),
     _Setting("smass", b"SMASS  =", float),
     _Setting("pstress", b"PSTRESS=", float),
     _Setting("ismear", b"ISMEAR =", int),
@@ -55,8 +78,13 @@ _SETTINGS = (
     _Setting("gga", b"GGA     =", _text),
     _Setting("hybrid", b"LHFCALC =", _text),
     _Setting("exact_exchange", b"AEXX    =", float),
-    _Setting("vdw_functional", b"LUSE_VDW=", _text),
-    _Setting("mdalgo", b"MDALGO =", int, echo=True),
+    _Setting("screening", b"HFSCREEN=", float),
+    _Setting("vdw_functional", b"LUSE_VDW   =", _text),
+    _Setting("dft_u_type", b"type is set to LDAUTYPE =", int),
+    _Setting("dft_u_l", b"LDAUL =", _numbers, whole_line=True),
+    _Setting("dft_u_u", b"LDAUU =", _numbers, whole_line=True),
+    _Setting("dft_u_j", b"LDAUJ =", _numbers, whole_line=True),
+    *THERMOSTAT_SETTINGS,
     _Setting("ivdw", b"IVDW =", int, echo=True),
     _Setting("metagga", b"METAGGA =", _text, echo=True),
     _Setting("vdw_functional", b"LUSE_VDW =", _text, echo=True),
@@ -84,11 +112,10 @@ def read_head(text: bytes, name: str) -> OutcarHead:
     settings = VaspSettings(potcar_titles=_potcar_titles(text))
     effective = max(text.find(_EFFECTIVE_SETTINGS), 0)
     for setting in _SETTINGS:
-        value = _value(text, setting.before, 0 if setting.echo else effective, setting.read)
-        if value is not None and not (setting.echo and getattr(settings, setting.name) not in {None, "F"}):
-            setattr(settings, setting.name, value)
+        _take(settings, setting, text, 0 if setting.echo else effective)
+    settings.dft_u = None if settings.dft_u_type is None else "T"
     if settings.gga is None or not settings.gga.strip("-"):
-        lexch = _value(text, b"LEXCH   =", effective, int)
+        lexch = _value(text, _Setting("gga", b"LEXCH   =", int), effective)
         settings.gga = _LEXCH.get(lexch) if isinstance(lexch, int) else None
     first_line = text[: max(text.find(b"\n"), 0)]
     version = re.match(rb" vasp\.(\d+\.\d+(?:\.\d+)?)", first_line)
@@ -99,21 +126,33 @@ def read_head(text: bytes, name: str) -> OutcarHead:
     return OutcarHead(settings, _atomic_numbers(text, settings, name))
 
 
+def take_thermostat(settings: VaspSettings, text: bytes) -> None:
+    """Complete the settings from the text of an ionic step: VASP 5 names its algorithm not before the first one."""
+    for setting in THERMOSTAT_SETTINGS:
+        _take(settings, setting, text, 0)
+
+
+def _take(settings: VaspSettings, setting: _Setting, text: bytes, start: int) -> None:
+    value = _value(text, setting, start)
+    if value is not None and not (setting.echo and getattr(settings, setting.name) not in {None, "F"}):
+        setattr(settings, setting.name, value)
+
+
 def _last_version_line(text: bytes) -> int:
     """Where the last head begins: a run that died at once may be followed by another in the same file."""
     return text.rfind(b"\n" + VERSION_LINE) + 1
 
 
-def _value(text: bytes, before: bytes, start: int, read: Callable[[bytes], object]) -> object | None:
-    at = text.find(before, start)
-    found = None if at < 0 else re.compile(rb"[ \t]*([^\s;]+)").match(text, at + len(before))
+def _value(text: bytes, setting: _Setting, start: int) -> object | None:
+    at = text.find(setting.before, start)
+    pattern = rb"([^\r\n]*)" if setting.whole_line else rb"[ \t]*([^\s;]+)"
+    found = None if at < 0 else re.compile(pattern).match(text, at + len(setting.before))
     if found is None:
         return None
     try:
-        value = read(found[1])
+        return setting.read(found[1])
     except ValueError:
         return None
-    return value
 
 
 def _line_after(text: bytes, before: bytes) -> str:
@@ -124,10 +163,15 @@ def _line_after(text: bytes, before: bytes) -> str:
 def _k_points(text: bytes) -> str | None:
     generated = re.search(rb"generate k-points for:[ ]*(\d+)[ ]+(\d+)[ ]+(\d+)", text)
     if generated is not None:
-        return "x".join(_text(part) for part in generated.groups())
+        return mesh_label([_text(part) for part in generated.groups()])
+    for title in (_MESH_POINTS, _ALL_POINTS):
+        found = title.search(text)
+        if found is not None:
+            rows = [[float(number) for number in _NUMBER.findall(row)] for row in found[1].splitlines()]
+            n_mesh_points = round(sum(row[3] for row in rows)) if title is _MESH_POINTS else None
+            return listed_k_points([row[:3] for row in rows], n_mesh_points)
     number = re.search(rb"NKPTS =[ ]*(\d+)", text)
-    first = re.search(rb"k-points in reciprocal lattice and weights:[^\n]*\n[ ]*(\S+)[ ]+(\S+)[ ]+(\S+)", text)
-    return None if number is None else listed_k_points(int(number[1]), first.groups() if first is not None else ())
+    return None if number is None else f"{_text(number[1])} in list"
 
 
 def _potcar_titles(text: bytes) -> tuple[str, ...]:

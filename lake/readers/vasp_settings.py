@@ -1,37 +1,23 @@
-"""What VASP's settings mean: ensemble, level of theory, elements. Where they stand in a file is not here."""
+"""What VASP's settings mean: ensemble, thermostat, convergence. Where they stand in a file is not here.
+
+The level of theory is in `vasp_theory`.
+"""
 
 import re
 from dataclasses import dataclass
 from math import isnan
 
-import numpy as np
-from numpy.typing import NDArray
-
 from schemas.elements import SYMBOLS
-from schemas.frames import Ensemble, LevelOfTheory, RunHeader, ScfVerdict
+from schemas.frames import Ensemble, ScfVerdict
 
 _MOLECULAR_DYNAMICS = 0
 _RELAXATIONS = (1, 2, 3)
 _LANGEVIN = 3
-_THERMOSTATS = (1, 2, 4, 5, 13)  # Andersen, Nose-Hoover, Nose-Hoover chains, CSVR, several Andersen baths
+_ANDERSEN = 1
+_NOSE_HOOVER = (None, 0, 2)
+_OTHER_THERMOSTATS = (4, 5, 13)  # Nose-Hoover chains, CSVR, several Andersen baths
 _NVE_SMASS = -3.0
 _VELOCITIES_KEPT_SMASS = -2.0
-
-_GGA = {
-    "PE": "PBE",
-    "PS": "PBEsol",
-    "RP": "RPBE",
-    "RE": "revPBE",
-    "91": "PW91",
-    "CA": "LDA",
-    "AM": "AM05",
-    "B3": "B3LYP",
-    "BF": "BEEF-vdW",
-    "OR": "optPBE",
-    "BO": "optB88",
-    "MK": "optB86b",
-}
-_POTCAR_FAMILY = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW_LDA": "LDA", "PAW": "LDA", "US": "LDA"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,9 +30,11 @@ class VaspSettings:
     nsw: int | None = None
     isif: int | None = None
     mdalgo: int | None = None
+    andersen_prob: float | None = None
     smass: float | None = None
     potim: float | None = None
     tebeg: float | None = None
+    teend: float | None = None
     pstress: float | None = None
     nwrite: int | None = None
     nelm: int | None = None
@@ -60,6 +48,25 @@ class VaspSettings:
     hybrid: str | None = None
     """LHFCALC, as VASP prints a logical."""
     exact_exchange: float | None = None
+    screening: float | None = None
+    """HFSCREEN, 1/A."""
+    precision: str | None = None
+    """PREC, as long as VASP or the user wrote it."""
+    real_space: str | None = None
+    """LREAL, as VASP prints a logical; whether projectors were optimised is in `projector_accuracy`."""
+    projector_accuracy: tuple[float, ...] = ()
+    """ROPT: negative when LREAL = Auto, positive when LREAL = On, zero for the POTCAR's own projectors."""
+    aspherical: str | None = None
+    """LASPH, as VASP prints a logical."""
+    noncollinear: str | None = None
+    spin_orbit: str | None = None
+    dft_u: str | None = None
+    """LDAU, as VASP prints a logical."""
+    dft_u_type: int | None = None
+    dft_u_l: tuple[float, ...] = ()
+    """LDAUL, one per POTCAR entry, as are U and J; -1 means that this entry has none."""
+    dft_u_u: tuple[float, ...] = ()
+    dft_u_j: tuple[float, ...] = ()
     ivdw: int | None = None
     vdw_functional: str | None = None
     """LUSE_VDW, as VASP prints a logical."""
@@ -68,43 +75,8 @@ class VaspSettings:
     synthetic: bool = False
 
     @property
-    def has_vdw(self) -> bool:
-        return bool(self.ivdw) or _is_true(self.vdw_functional)
-
-    def header(self, source_format: str, atomic_numbers: NDArray[np.int8]) -> RunHeader:
-        """The run's header in our terms.
-
-        Parameters
-        ----------
-        source_format
-            `outcar` or `vasprun`.
-        atomic_numbers
-            (n_atoms,), dimensionless.
-        """
-        is_md = self.ibrion == _MOLECULAR_DYNAMICS and self.nsw != 0
-        return RunHeader(
-            source_format=source_format,
-            atomic_numbers=atomic_numbers,
-            ensemble=ensemble_of(self),
-            code_version=self.version,
-            time_step_fs=self.potim if is_md else None,
-            temperature_target_k=self.tebeg if is_md else None,
-            external_pressure_target_kbar=self.pstress or 0.0,
-            nelm=self.nelm,
-            ediff_ev=self.ediff,
-            isif=self.isif,
-            level_of_theory=LevelOfTheory(
-                functional=_functional(self),
-                encut_ev=self.encut,
-                ismear=self.ismear,
-                sigma_ev=self.sigma,
-                ispin=self.ispin,
-                k_points=self.k_points,
-                vdw=_vdw(self),
-                potcar_titles=self.potcar_titles,
-            ),
-            synthetic=self.synthetic or self.system.strip().lower().split(" ")[0] == "synthetic",
-        )
+    def is_molecular_dynamics(self) -> bool:
+        return self.ibrion == _MOLECULAR_DYNAMICS and self.nsw != 0
 
 
 def ensemble_of(settings: VaspSettings) -> Ensemble:
@@ -126,11 +98,38 @@ def ensemble_of(settings: VaspSettings) -> Ensemble:
 
 def fixed_cell_ensemble(settings: VaspSettings) -> Ensemble:
     """The ensemble of a molecular-dynamics run whose cell does not move."""
-    if settings.mdalgo == _LANGEVIN or settings.mdalgo in _THERMOSTATS:
+    if settings.mdalgo == _LANGEVIN or settings.mdalgo in _OTHER_THERMOSTATS:
         return "nvt"
-    if settings.smass is None or settings.smass == _VELOCITIES_KEPT_SMASS:
+    if settings.mdalgo == _ANDERSEN:  # its collision probability is 0 by default, which is no thermostat at all
+        return "nvt" if settings.andersen_prob else "nve"
+    if settings.mdalgo not in _NOSE_HOOVER or settings.smass in {None, _VELOCITIES_KEPT_SMASS}:
         return "unknown"
     return "nve" if settings.smass == _NVE_SMASS else "nvt"
+
+
+def temperature_target_k(settings: VaspSettings, ensemble: Ensemble) -> float | None:
+    """The one temperature that a thermostat holds, K; None without a thermostat, or where its target moves.
+
+    Without a thermostat TEBEG is only the temperature of the first velocities.
+    """
+    return (
+        settings.tebeg if _has_thermostat(settings, ensemble) and temperature_ramp(settings, ensemble) is None else None
+    )
+
+
+def temperature_ramp(settings: VaspSettings, ensemble: Ensemble) -> tuple[float, float] | None:
+    """First and last temperature, K, of a run that is heated or cooled on purpose."""
+    tebeg, teend = settings.tebeg, settings.teend
+    moves = settings.is_molecular_dynamics and ensemble != "nve" and settings.smass != _VELOCITIES_KEPT_SMASS
+    return (tebeg, teend) if moves and tebeg is not None and teend is not None and tebeg != teend else None
+
+
+def _has_thermostat(settings: VaspSettings, ensemble: Ensemble) -> bool:
+    if not settings.is_molecular_dynamics or ensemble == "nve":
+        return False
+    if ensemble == "npt" or settings.mdalgo not in _NOSE_HOOVER:
+        return True
+    return settings.smass is not None and settings.smass >= 0  # -1 rescales velocities now and then
 
 
 def scf_verdict(
@@ -166,28 +165,6 @@ def element_of(title: str) -> str | None:
     return next((name for name in (symbol[0], symbol[0][0]) if name in SYMBOLS and name != "X"), None)
 
 
-def listed_k_points(number: int, first: tuple[bytes, ...]) -> str:
-    """The label of a mesh that is only known as a list; the zone centre alone is the mesh 1x1x1."""
-    at_centre = number == 1 and bool(first) and not any(b.strip(b"-0.") for b in first)
-    return "1x1x1" if at_centre else f"{number} in list"
-
-
-def _functional(settings: VaspSettings) -> str | None:
-    family = settings.potcar_titles[0].split()[0] if settings.potcar_titles else ""
-    gga = (settings.gga or "").strip()
-    name = _GGA.get(gga.upper()) or (gga if gga.strip("-") else None) or _POTCAR_FAMILY.get(family)
-    metagga = (settings.metagga or "").strip().upper()
-    if metagga.strip("-") not in {"", "F", "NONE"}:
-        name = metagga
-    if _is_true(settings.hybrid) and name:
-        return f"{name}+HF{settings.exact_exchange or 0:g}"
-    return name
-
-
-def _vdw(settings: VaspSettings) -> str | None:
-    parts = [f"IVDW={settings.ivdw}"] if settings.ivdw else []
-    return "+".join([*parts, *(["LUSE_VDW"] if _is_true(settings.vdw_functional) else [])]) or None
-
-
-def _is_true(logical: str | None) -> bool:
+def is_true(logical: str | None) -> bool:
+    """What a logical that VASP printed or a user wrote means: `T`, `.TRUE.`, `True`."""
     return logical is not None and logical.strip(". ").upper().startswith("T")

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from lake.readers.containers import SourceStream, open_source
+from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
 from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE
 from lake.readers.vasprun_header import read_head
@@ -39,7 +40,8 @@ class VasprunReader:
         head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
         self._ended = self._window.find_between(_END, 0, end_of_head) is not None
         self._window.drop(end_of_head)
-        self.header = head.settings.header("vasprun", head.atomic_numbers)
+        self.header = run_header(head.settings, "vasprun", head.atomic_numbers)
+        self._settings = head.settings
         self._frames = XmlFrameCollector(head)
 
     def __enter__(self) -> Self:
@@ -131,5 +133,4 @@ class VasprunReader:
             outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
         if frames.n_ml_frames:
             outcome.notes.append(f"{frames.n_ml_frames} frames come from a machine-learned force field.")
-        if self.header.isif == 1:
-            outcome.notes.append("Of the stress only the trace is valid (ISIF = 1), so no virial was taken.")
+        outcome.notes.extend(settings_notes(self._settings, self.header.ensemble))

@@ -40,6 +40,8 @@ class XmlFrameCollector:
         self._records: list[FrameRecord] = []
         self._positions = TableStore(self._n_atoms, blocks.N_COLUMNS)
         self._forces = TableStore(self._n_atoms, blocks.N_COLUMNS)
+        self._cell_text = b""
+        self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
 
     def full_batches(self) -> list[FrameBatch]:
@@ -73,7 +75,7 @@ class XmlFrameCollector:
             self.n_energy_only += 1
             return step.end
         record = self._record(text, step, after, ionic_step)
-        record.cell_angstrom = NO_TENSOR if cell is None else blocks.nine_numbers(text, cell)
+        record.cell_angstrom = NO_TENSOR if cell is None else self._cell_of(text, cell)
         if isnan(sum(record.cell_angstrom)):
             record.faults.append("cell_missing" if cell is None else "cell_not_finite")
         if stress is not None and self._head.settings.isif != _TRACE_ONLY_ISIF:
@@ -88,6 +90,12 @@ class XmlFrameCollector:
         store = self._positions if name == b"positions" else self._forces
         n_bytes = 0 if store.layout is None else self._n_atoms * store.layout.width
         return blocks.table_named(text, name, start, end, n_bytes)
+
+    def _cell_of(self, text: bytearray, cell: blocks.Table) -> tuple[float, ...]:
+        rows = bytes(text[cell.first_row : cell.end])
+        if rows != self._cell_text:
+            self._cell_text, self._cell = rows, blocks.nine_numbers(text, cell)
+        return self._cell
 
     def _record(self, text: bytearray, step: StepText, energy_from: int, ionic_step: int) -> FrameRecord:
         energies = blocks.energies_of(text, energy_from, step.end)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.vasp_settings import VaspSettings, element_of, listed_k_points
+from lake.readers.vasp_settings import VaspSettings, element_of
+from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
 from schemas.elements import SYMBOLS
 from schemas.errors import UnreadableFile
@@ -32,8 +33,12 @@ def _text(value: bytes) -> str:
 
 
 def _as_in_outcar(value: bytes) -> float:
-    """A cutoff with the one decimal that an OUTCAR prints, so that both files of a run give one level of theory."""
+    """A cutoff or temperature with the one decimal that an OUTCAR prints, so that both files of a run agree."""
     return round(float(value), 1)
+
+
+def _numbers(value: bytes) -> tuple[float, ...]:
+    return tuple(float(word) for word in value.split())
 
 
 # `<parameters>` holds the values VASP used. EDIFF is printed with 8 decimals, so 1E-9 becomes 0, which says nothing.
@@ -42,6 +47,17 @@ _SETTINGS = (
     _Setting("encut", b"ENMAX", _as_in_outcar),
     _Setting("encut", b"ENCUT", _as_in_outcar, incar_first=True),
     _Setting("ediff", b"EDIFF", float, incar_first=True),
+    _Setting("precision", b"PREC", _text),
+    _Setting("real_space", b"LREAL", _text),
+    _Setting("projector_accuracy", b"ROPT", _numbers),
+    _Setting("aspherical", b"LASPH", _text),
+    _Setting("noncollinear", b"LNONCOLLINEAR", _text),
+    _Setting("spin_orbit", b"LSORBIT", _text),
+    _Setting("dft_u", b"LDAU", _text),
+    _Setting("dft_u_type", b"LDAUTYPE", int),
+    _Setting("dft_u_l", b"LDAUL", _numbers),
+    _Setting("dft_u_u", b"LDAUU", _numbers),
+    _Setting("dft_u_j", b"LDAUJ", _numbers),
     _Setting("ismear", b"ISMEAR", int),
     _Setting("sigma", b"SIGMA", float),
     _Setting("ispin", b"ISPIN", int),
@@ -53,11 +69,14 @@ _SETTINGS = (
     _Setting("pstress", b"PSTRESS", float),
     _Setting("potim", b"POTIM", float),
     _Setting("smass", b"SMASS", float),
-    _Setting("tebeg", b"TEBEG", float),
+    _Setting("andersen_prob", b"ANDERSEN_PROB", float),
+    _Setting("tebeg", b"TEBEG", _as_in_outcar),
+    _Setting("teend", b"TEEND", _as_in_outcar),
     _Setting("gga", b"GGA", _text),
     _Setting("metagga", b"METAGGA", _text),
     _Setting("hybrid", b"LHFCALC", _text),
     _Setting("exact_exchange", b"AEXX", float),
+    _Setting("screening", b"HFSCREEN", float),
     _Setting("vdw_functional", b"LUSE_VDW", _text),
     _Setting("ivdw", b"IVDW", int, incar_first=True),
 )
@@ -146,10 +165,10 @@ def _value(text: bytes, tag: bytes, read: Callable[[bytes], object]) -> object |
 def _k_points(text: bytes) -> str | None:
     divisions = re.search(rb'name="divisions"[^>]*>\s*(\d+)\s+(\d+)\s+(\d+)', text)
     if divisions is not None:
-        return "x".join(_text(part) for part in divisions.groups())
+        return mesh_label([_text(part) for part in divisions.groups()])
     listed = re.search(rb'name="kpointlist"[^>]*>(.*?)</varray>', text, re.DOTALL)
     points = re.findall(rb"<v>([^<]*)</v>", listed[1]) if listed is not None else []
-    return listed_k_points(len(points), tuple(points[0].split())) if points else None
+    return listed_k_points([_numbers(point) for point in points]) if points else None
 
 
 def _rows(text: bytes, name: bytes) -> list[list[bytes]]:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-CHUNK_BYTES = 2 * 1024 * 1024
+CHUNK_BYTES = 256 * 1024  # read, hashed and copied while it is in the processor's cache
 
 
 class ByteStream(Protocol):
@@ -22,6 +22,8 @@ class TextWindow:
     def __init__(self, stream: ByteStream, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.text = bytearray()
         self.exhausted = False
+        self.n_dropped = 0
+        """Where in the whole text position 0 is."""
         self._stream = stream
         self._scratch = memoryview(bytearray(chunk_bytes))
 
@@ -38,6 +40,7 @@ class TextWindow:
     def drop(self, position: int) -> None:
         """Forget everything before `position`, which becomes position 0."""
         del self.text[:position]
+        self.n_dropped += position
 
     def find(self, token: bytes, start: int) -> int | None:
         """First position of `token` at or after `start`, reading on as needed."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lake.readers.vasp_settings import VaspSettings, element_of, ensemble_of, scf_verdict
+from lake.readers.vasp_settings import VaspSettings, element_of, ensemble_of, scf_verdict, temperature_target_k
 from schemas.errors import UnreadableFile
 from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
 
@@ -28,7 +28,10 @@ def test_element_of_a_potcar_title(title, element):
     [
         ({"ibrion": 0, "smass": -3.0, "isif": 2}, "nve"),
         ({"ibrion": 0, "smass": 0.0, "isif": 2}, "nvt"),
-        ({"ibrion": 0, "mdalgo": 2, "smass": -3.0, "isif": 2}, "nvt"),
+        ({"ibrion": 0, "mdalgo": 2, "smass": -3.0, "isif": 2}, "nve"),
+        ({"ibrion": 0, "mdalgo": 2, "smass": 0.3, "isif": 2}, "nvt"),
+        ({"ibrion": 0, "mdalgo": 1, "smass": -3.0, "andersen_prob": 0.1, "isif": 2}, "nvt"),
+        ({"ibrion": 0, "mdalgo": 1, "smass": -3.0, "andersen_prob": 0.0, "isif": 2}, "nve"),
         ({"ibrion": 0, "mdalgo": 3, "smass": -3.0, "isif": 3}, "npt"),
         ({"ibrion": 0, "smass": 1.0, "isif": 3}, "unknown"),
         ({"ibrion": 2, "isif": 3}, "relaxation"),
@@ -38,6 +41,44 @@ def test_element_of_a_potcar_title(title, element):
 )
 def test_ensemble_of_settings(settings, ensemble):
     assert ensemble_of(VaspSettings(**settings)) == ensemble
+
+
+@pytest.mark.parametrize(
+    ("settings", "target"),
+    [
+        ({"smass": 0.0}, 300.0),
+        ({"mdalgo": 3, "smass": -3.0}, 300.0),
+        ({"mdalgo": 1, "andersen_prob": 0.1, "smass": -3.0}, 300.0),
+        ({"smass": -3.0}, None),
+        ({"smass": -2.0}, None),
+        ({"smass": -1.0}, None),
+        ({"mdalgo": 1, "andersen_prob": 0.0, "smass": -3.0}, None),
+        ({"smass": 0.0, "teend": 400.0}, None),
+        ({"smass": 0.0, "nsw": 0}, None),
+    ],
+)
+def test_only_a_thermostat_with_one_temperature_is_a_target(settings, target):
+    known = VaspSettings(**{"ibrion": 0, "isif": 2, "tebeg": 300.0, "teend": 300.0} | settings)
+    assert temperature_target_k(known, ensemble_of(known)) == target
+
+
+def test_ramp_is_no_target_and_is_told(reference, read_bytes):
+    run = read_bytes((reference / "lips84-nostress/OUTCAR").read_bytes())
+    assert run["header"].ensemble == "nvt"
+    assert run["header"].temperature_target_k is None
+    assert "from 1 to 600 K" in run["outcome"].notes[0]
+
+
+@pytest.mark.parametrize(("probability", "ensemble", "target"), [(b"0.5", "nvt", 300.0), (b"0.0", "nve", None)])
+def test_thermostat_that_is_named_behind_the_first_step_is_known(reference, read_bytes, probability, ensemble, target):
+    content = (
+        (reference / "h2o-md10/OUTCAR")
+        .read_bytes()
+        .replace(b"=    0.0;   TEEND  =   0.0", b"=  300.0;   TEEND  = 300.0")
+    )
+    named = b"\n  MDALGO =   1\n  ANDERSEN_PROB =   " + probability + b"\n\n  ENERGY OF THE ELECTRON-ION-THERMOSTAT"
+    header = read_bytes(content.replace(b"\n  ENERGY OF THE ELECTRON-ION-THERMOSTAT", named, 1))["header"]
+    assert (header.ensemble, header.temperature_target_k) == (ensemble, target)
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,33 @@ def test_runs_of_different_atoms_in_one_file_are_refused(reference, read_bytes):
         read_bytes(joined)
 
 
+@pytest.mark.parametrize(
+    ("setting", "other", "reason"),
+    [
+        (b"ENCUT  =  400.0", b"ENCUT  =  500.0", "ENCUT 400 and 500"),
+        (b"LREAL  =      T", b"LREAL  =      F", "LREAL auto and default"),
+        (b"POTIM  = 1.0000", b"POTIM  = 2.0000", "POTIM 1 and 2"),
+        (b"TEBEG  =  300.0", b"TEBEG  =  900.0", "TEBEG 300 and 900"),
+        (b"TITEL  = PAW_PBE Pt ", b"TITEL  = PAW_PBE Pt_pv ", "POTCAR titles"),
+    ],
+)
+def test_joined_runs_of_other_settings_are_refused(reference, read_bytes, setting, other, reason):
+    content = (reference / "concat-restart/OUTCAR").read_bytes()
+    second = content.index(b"\n vasp.") + 1
+    changed = content[:second] + content[second:].replace(setting, other)
+    assert changed != content
+    with pytest.raises(UnreadableFile, match=f"different settings .*{reason}.*after {second} bytes"):
+        read_bytes(changed, chunk_bytes=4096)
+
+
+def test_second_run_killed_while_starting_changes_nothing(reference, read_bytes):
+    content = (reference / "concat-restart/OUTCAR").read_bytes()
+    types = content.index(b"ions per type", content.index(b"\n vasp."))
+    run = read_bytes(content[: types + 60])
+    assert run["segment"].tolist() == [0, 0, 0]
+    assert not run["outcome"].complete
+
+
 def test_ionic_counter_wider_than_its_column_counts_on(reference, read_bytes):
     content = (reference / "h2o-md10/OUTCAR").read_bytes()
     for step in range(3, 11):
