@@ -20,6 +20,8 @@ _TRAJECTORY_COLUMNS = (
     "virial_ev",
     "temperature_k",
     "velocities_angstrom_per_fs",
+    "accepted",
+    "label_source",
 )
 
 
@@ -96,6 +98,8 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
         energy_ev=_numbers(table["energy_ev"]),
         virial_ev=_vectors(table["virial_ev"], 3),
         temperature_k=_numbers(table["temperature_k"]),
+        accepted=np.array(table["accepted"].to_pylist(), dtype=np.bool_),
+        label_source=np.array([source or "none" for source in table["label_source"].to_pylist()], dtype=np.str_),
         velocities_angstrom_per_fs=(
             _vectors(table["velocities_angstrom_per_fs"], len(numbers)) if has_velocities else None
         ),

@@ -6,21 +6,30 @@ Formulas are in `physics`, the comparison with AIMD in `comparison`, predictions
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lake.deep_potential import DeepPotential
 from lake.delta import Lake
 from lake.frames import trajectory
-from operators.comparison import LARGEST_STEP_FS, rdf_rows, require_comparable, vacf_rows
+from operators.comparison import (
+    LARGEST_STEP_FS,
+    rdf_rows,
+    require_comparable,
+    require_one_dynamics,
+    require_one_temperature,
+    undecided,
+    vacf_rows,
+)
 from operators.evaluation import evaluations, parity_rows, rmse_rows
 from operators.log import log
+from operators.model_file import model_file
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import short_range_order
-from operators.physics.thermodynamics import thermodynamics
+from operators.physics.thermodynamics import n_independent_blocks, thermodynamics
 from operators.physics.vacf import (
     VelocityAutocorrelation,
     sampling_fs,
@@ -38,7 +47,8 @@ SMALLEST_R_MAX_ANGSTROM = 2.0
 """A cell that shows less shows no two atoms of a metal side by side."""
 LONGEST_LAG_FS = 1000.0
 
-_TABLES = ("thermodynamics", "rdf", "short_range_order", "vacf", "agreement")
+# `thermodynamics` is written last: a run with a row of as many frames as it has counts as observed.
+_TABLES = ("rdf", "short_range_order", "vacf", "agreement", "thermodynamics")
 
 Row = dict[str, object]
 Observable = TypeVar("Observable")
@@ -46,6 +56,8 @@ Observable = TypeVar("Observable")
 
 def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
     """Compute and store the observables of a run; what it does not allow is left out and said under `skipped`.
+
+    Averages are over accepted frames. A run without any still gets its row of `thermodynamics`, with no means.
 
     Raises
     ------
@@ -58,15 +70,12 @@ def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
     rows: dict[str, list[Row]] = {table: [] for table in _TABLES}
     if run["n_frames"]:
         frames = trajectory(lake, run_id)
-        rows["thermodynamics"] = [{"n_frames": frames.n_frames} | asdict(thermodynamics(frames))]
-        curves = _attempt(lambda: _rdf(frames), skipped)
-        if curves is not None:
-            rows["rdf"] = _rdf_rows(curves)
-            rows["short_range_order"] = _short_range_order_rows(curves, frames)
-        if (decay := _attempt(lambda: _vacf(frames), skipped)) is not None:
-            rows["vacf"] = _vacf_rows(decay)
-        if run["protocol"] in ("twin", "nvt"):
-            rows["agreement"] = _agreement_rows(lake, run, simulation=frames, curves=curves, skipped=skipped)
+        seen: Row = {"n_frames": frames.n_frames, "n_averaged": frames.n_averaged}
+        rows["thermodynamics"] = [seen | asdict(thermodynamics(frames))]
+        if frames.n_averaged:
+            _add_curves(lake, run, frames, rows=rows, skipped=skipped)
+        else:
+            skipped.append(f"None of the {frames.n_frames} frames of run {run_id} is accepted.")
     else:
         skipped.append(f"Run {run_id} has no frames.")
     for table in _TABLES:
@@ -75,6 +84,18 @@ def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
     n_rows = {table: len(of_table) for table, of_table in rows.items()}
     log.info("observe", run_id=run_id, **n_rows, skipped=skipped)
     return {"run_id": run_id, "rows": n_rows, "skipped": skipped}
+
+
+def _add_curves(lake: Lake, run: Row, frames: Trajectory, *, rows: dict[str, list[Row]], skipped: list[str]) -> None:
+    n_blocks = n_independent_blocks(frames)
+    curves = _attempt(lambda: _rdf(frames, n_blocks), skipped)
+    if curves is not None:
+        rows["rdf"] = _rdf_rows(curves)
+        rows["short_range_order"] = _short_range_order_rows(curves, frames)
+    if (decay := _attempt(lambda: _vacf(frames, n_blocks), skipped)) is not None:
+        rows["vacf"] = _vacf_rows(decay)
+    if run["protocol"] in ("twin", "nvt"):
+        rows["agreement"] = _agreement_rows(lake, run, simulation=frames, curves=curves, skipped=skipped)
 
 
 def observe_potential(settings: Settings, potential_id: str) -> dict[str, object]:
@@ -94,7 +115,8 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
         training_set = _row_of(
             lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again."
         )
-        found = list(evaluations(DeepPotential(str(potential["path"])), Path(str(training_set["path"]))))
+        folder = settings.artifacts / "training_sets" / str(training_set["training_set_id"])
+        found = list(evaluations(DeepPotential(str(model_file(settings, potential))), folder))
         for table, rows in (("parity", parity_rows(found)), ("rmse", rmse_rows(found))):
             _store(lake, table, potential_id, [{"potential_id": potential_id} | row for row in rows])
             n_rows[table] = len(rows)
@@ -127,9 +149,15 @@ def _or_null(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _rdf(frames: Trajectory) -> RadialDistribution:
-    whole = np.isfinite(frames.positions_angstrom).all(axis=(1, 2))
-    limit = largest_radius_angstrom(frames.cell_angstrom)
+def _rdf(frames: Trajectory, n_blocks: int = 0) -> RadialDistribution:
+    whole = _whole(frames)
+    if not whole.any():
+        raise MeltlakeError(
+            f"Radial distribution functions of run {frames.run_id}: needed accepted frames with all positions and a "
+            "cell, found none.",
+            "`meltlake validate` says why its frames were rejected.",
+        )
+    limit = largest_radius_angstrom(frames.cell_angstrom[whole])
     if limit < SMALLEST_R_MAX_ANGSTROM:
         raise MeltlakeError(
             f"Radial distribution functions of run {frames.run_id}: needed a cell of "
@@ -143,7 +171,15 @@ def _rdf(frames: Trajectory) -> RadialDistribution:
         cells=frames.cell_angstrom[whole],
         r_max_angstrom=n_bins / BINS_PER_ANGSTROM,
         n_bins=n_bins,
+        n_blocks=n_blocks,
     )
+
+
+def _whole(frames: Trajectory) -> NDArray[np.bool_]:
+    """(n_frames,): averaged frames whose positions and cell are all finite."""
+    finite = (np.isfinite(values).all(axis=(1, 2)) for values in (frames.positions_angstrom, frames.cell_angstrom))
+    whole: NDArray[np.bool_] = np.logical_and.reduce([frames.averaged, *finite])
+    return whole
 
 
 def _rdf_rows(curves: RadialDistribution) -> list[Row]:
@@ -155,13 +191,17 @@ def _rdf_rows(curves: RadialDistribution) -> list[Row]:
 
 
 def _short_range_order_rows(curves: RadialDistribution, frames: Trajectory) -> list[Row]:
-    volume = float(volumes_angstrom3(frames.cell_angstrom).mean())
+    volume = float(volumes_angstrom3(frames.cell_angstrom[_whole(frames)]).mean())
     counts = element_counts(frames.atomic_numbers)
     return [asdict(one) for one in short_range_order(curves, counts=counts, volume_angstrom3=volume)]
 
 
-def _vacf(frames: Trajectory) -> VelocityAutocorrelation:
-    """From central differences wherever they can be trusted, so that AIMD and its twins go through one estimator."""
+def _vacf(frames: Trajectory, n_blocks: int) -> VelocityAutocorrelation:
+    """From central differences wherever they can be trusted, so that AIMD and its twins go through one estimator.
+
+    Every frame counts, accepted or not: an atom passes through all of them.
+    """
+    require_one_dynamics(frames)
     step = sampling_fs(frames.time_fs)
     if step <= LARGEST_STEP_FS:
         return vacf_from_positions(
@@ -170,6 +210,7 @@ def _vacf(frames: Trajectory) -> VelocityAutocorrelation:
             cells=frames.cell_angstrom,
             time_fs=frames.time_fs,
             longest_lag_fs=LONGEST_LAG_FS,
+            n_blocks=n_blocks,
         )
     if frames.velocities_angstrom_per_fs is None:
         raise MeltlakeError(
@@ -182,6 +223,7 @@ def _vacf(frames: Trajectory) -> VelocityAutocorrelation:
         frames.velocities_angstrom_per_fs,
         time_fs=frames.time_fs,
         longest_lag_fs=LONGEST_LAG_FS,
+        n_blocks=n_blocks,
     )
 
 
@@ -207,11 +249,15 @@ def _agreement_rows(
         aimd_run = _row_of(lake, "runs", str(run["parent_run_id"]), remedy="Ingest the AIMD run first.")
         require_comparable(run, aimd_run)
         aimd = trajectory(lake, str(aimd_run["run_id"]))
+        require_one_temperature(simulation, aimd)
     except MeltlakeError as reason:
         skipped.append(reason.problem)
         return []
     rows: list[Row] = []
     if curves is not None:
-        rows += _attempt(lambda: rdf_rows(curves, _rdf(aimd)), skipped) or []
+        sampled_fs = min(simulation.averaged_fs, aimd.averaged_fs)
+        rows += _attempt(lambda: rdf_rows(curves, _rdf(aimd), sampled_fs=sampled_fs), skipped) or []
     rows += _attempt(lambda: vacf_rows(simulation, aimd), skipped) or []
-    return [{"aimd_run_id": aimd.run_id, "potential_id": run["potential_id"]} | row for row in rows]
+    skipped += undecided(rows, simulation, aimd)
+    compared = {"aimd_run_id": aimd.run_id, "aimd_n_frames": aimd.n_frames, "potential_id": run["potential_id"]}
+    return [compared | row for row in rows]

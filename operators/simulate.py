@@ -4,7 +4,6 @@ A simulation is named by potential, plan and start frame. It is found when its r
 last, is there; a folder that a kill left behind is finished from its restart file.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -16,6 +15,7 @@ from lake.sources import SIMULATION_CARD
 from operators.lammps_input import PairStyle
 from operators.lammps_session import simulated
 from operators.log import log
+from operators.model_file import model_file
 from operators.start_frame import Start, resolved, start_frame
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
@@ -43,7 +43,7 @@ def simulate(settings: Settings, potential_id: str, request: SimulationRequest) 
     """
     lake = Lake(settings.lake)
     potential = _potential(lake, potential_id)
-    model = _model_file(settings, potential)
+    model = model_file(settings, potential)
     start = start_frame(lake, request)
     planned = _card(request, start, potential)
     folder = (settings.artifacts / "simulations" / planned.run_id).absolute()
@@ -70,24 +70,6 @@ def _potential(lake: Lake, potential_id: str) -> Row:
         known = ", ".join(lake.keys("potentials")) or "none"
         raise MeltlakeError(f"There is no potential {potential_id!r}.", f"Train one, or choose one of: {known}.")
     return rows[0]
-
-
-def _model_file(settings: Settings, potential: Row) -> Path:
-    """The model, where this lake is now; its bytes are those that were trained."""
-    recorded = Path(str(potential["path"]))
-    here = settings.artifacts / "potentials" / str(potential["potential_id"]) / recorded.name
-    model = (here if here.is_file() else recorded).absolute()
-    if not model.is_file() or _sha256(model) != potential["sha256"]:
-        raise MeltlakeError(
-            f"The model file of potential {potential['potential_id']} is missing or was changed: {model}.",
-            "Run `meltlake train` with the same options again: it makes the file anew.",
-        )
-    return model
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _card(request: SimulationRequest, start: Start, potential: Row) -> SimulationCard:

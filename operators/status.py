@@ -89,9 +89,15 @@ def _has_files(entry: Path) -> bool:
 
 def _not_observed(lake: Lake, runs: list[Row]) -> Iterator[Stale]:
     observed = {row["run_id"]: row["n_frames"] for row in lake.rows("thermodynamics").to_pylist()}
+    n_frames = {run["run_id"]: run["n_frames"] for run in runs}
+    outdated = {
+        row["run_id"]
+        for row in lake.rows("agreement").to_pylist()
+        if row["aimd_n_frames"] != n_frames.get(row["aimd_run_id"])
+    }
     for run in runs:
-        if run["n_frames"] and observed.get(run["run_id"]) != run["n_frames"]:
-            why = "it has frames that no observable has seen"
+        if run["n_frames"] and (observed.get(run["run_id"]) != run["n_frames"] or run["run_id"] in outdated):
+            why = "it, or the run that it is compared with, has frames that no observable has seen"
             yield Stale(f"run {run['run_id']} {run['composition']}", why, f"meltlake observe --run {run['run_id']}")
 
 

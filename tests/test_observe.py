@@ -17,6 +17,7 @@ from lake.deepmd_npy import DeepmdSystemWriter, LabelledFrames
 from lake.delta import Lake
 from operators.evaluation import sample
 from operators.observe import observe_potential, observe_run
+from operators.status import stale
 from schemas.composition import composition, element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -24,6 +25,7 @@ from schemas.settings import Settings
 from schemas.tables import FRAMES
 
 EDGE = 12.15
+TWIN = {"origin": "dnnp", "protocol": "twin", "parent_run_id": "aimd1", "potential_id": "pot1"}
 AddRun = Callable[..., str]
 
 
@@ -34,12 +36,17 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def add_run(settings: Settings) -> AddRun:
-    """Puts a run into the lake: atoms that swing about the sites of a crystal, each in its own phase."""
+    """Puts a run into the lake: atoms that swing about the sites of a crystal, each in its own phase.
+
+    `changed` replaces columns of single frames.
+    """
     lake = Lake(settings.lake)
 
     def add(run_id: str, *, n_frames: int = 60, step_fs: float | None = 2.0, seed: int = 0, **columns: object) -> str:
         n_al = int(str(columns.pop("n_al", 60)))
         edge = float(str(columns.pop("edge", EDGE)))
+        temperature_k = float(str(columns.pop("temperature_k", 1600.0)))
+        changed = columns.pop("changed", {})
         sites = np.array(list(product(range(3), repeat=3))) if edge > 6 else np.zeros((1, 3), dtype=int)
         basis = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
         positions = (sites[:, None] + basis).reshape(-1, 3) * (edge / (3 if edge > 6 else 1))
@@ -59,12 +66,20 @@ def add_run(settings: Settings) -> AddRun:
                 .tolist(),
                 "energy_ev": -4.0 * len(numbers) + float(rng.normal()),
                 "virial_ev": (np.eye(3) * rng.normal(5, 1)).ravel().tolist(),
-                "temperature_k": None if step_fs is None else float(rng.normal(1600, 50)),
+                "temperature_k": None if step_fs is None else float(rng.normal(temperature_k, 50)),
+                "label_source": "none" if columns.get("origin") == "dnnp" else "dft",
+                "accepted": True,
             }
+            | changed.get(frame, {})
             for frame in range(n_frames)
         ]
         label = composition(element_counts(numbers))
-        run = {"origin": "aimd", "composition": label, "n_frames": n_frames, "temperature_target_k": 1600.0}
+        run: dict[str, object] = {
+            "origin": "aimd",
+            "composition": label,
+            "n_frames": n_frames,
+            "temperature_target_k": 1600.0,
+        }
         lake.replace("runs", run_id, [run | columns])
         if rows:
             table = pa.Table.from_pylist(rows, schema=FRAMES.file_schema)
@@ -75,17 +90,18 @@ def add_run(settings: Settings) -> AddRun:
 
 
 def test_a_run_has_rows_in_every_table_of_its_observables(settings: Settings, add_run: AddRun) -> None:
-    add_run("aimd1")
+    add_run("aimd1", n_frames=300)
     answer = observe_run(settings, "aimd1")
-    n_bins, n_lags = 121, 15
+    n_bins, n_lags = 121, 75
     assert answer["rows"] == {
         "thermodynamics": 1, "rdf": 4 * n_bins, "short_range_order": 4, "vacf": 2 * n_lags, "agreement": 0,
     }  # fmt: skip
     assert answer["skipped"] == []
     row = Lake(settings.lake).rows("thermodynamics", key="aimd1").to_pylist()[0]
-    assert row["n_frames"] == 60
+    assert row["n_frames"] == 300
     assert row["temperature_k"] == pytest.approx(1600, abs=30)
     assert row["pressure_error_gpa"] > 0
+    assert Lake(settings.lake).rows("rdf", key="aimd1")["g_error"].null_count == 0
     shells = Lake(settings.lake).rows("short_range_order", key="aimd1").to_pylist()
     assert sum(row["coordination"] for row in shells if row["pair"].startswith("Al-")) == pytest.approx(12, abs=0.5)
 
@@ -102,9 +118,8 @@ def test_observing_again_writes_nothing_new(settings: Settings, add_run: AddRun)
 def test_a_simulation_is_compared_with_the_run_it_started_from(
     settings: Settings, add_run: AddRun, protocol: str
 ) -> None:
-    add_run("aimd1", n_frames=120)
-    simulation = {"origin": "dnnp", "protocol": protocol, "parent_run_id": "aimd1", "potential_id": "pot1"}
-    label = add_run("dnnp1", n_frames=60, step_fs=4.0, seed=1, **simulation)
+    add_run("aimd1", n_frames=300)
+    label = add_run("dnnp1", n_frames=150, step_fs=4.0, seed=1, **(TWIN | {"protocol": protocol}))
     assert observe_run(settings, "dnnp1")["skipped"] == []
     rows = Lake(settings.lake).rows("agreement", key="dnnp1").to_pylist()
     assert {row["observable"] for row in rows} == {
@@ -112,24 +127,39 @@ def test_a_simulation_is_compared_with_the_run_it_started_from(
     }  # fmt: skip
     for row in rows:
         assert (row["aimd_run_id"], row["potential_id"], row["composition"]) == ("aimd1", "pot1", label)
+        assert row["aimd_n_frames"] == 300
         assert row["z"] == pytest.approx(row["l1_percent"] / row["floor_percent"])
-        assert row["verdict"] is not None
+        assert row["verdict"] in {"indistinguishable", "good", "visible", "disagrees"}
+
+
+def test_a_short_run_gives_distances_and_no_verdict(settings: Settings, add_run: AddRun) -> None:
+    rejected = {frame: {"accepted": False} for frame in range(100, 200)}
+    add_run("aimd1", n_frames=300, changed=rejected)
+    add_run("dnnp1", n_frames=300, seed=1, **TWIN)
+    answer = observe_run(settings, "dnnp1")
+    rows = Lake(settings.lake).rows("agreement", key="dnnp1").to_pylist()
+    assert {row["verdict"] for row in rows} == {"undecided"}
+    assert all(row["l1_percent"] > 0 and row["floor_percent"] > 0 for row in rows)
+    assert re.search(r"no verdict on rdf Al-Al, .*found 600 and 400 fs", answer["skipped"][0])
 
 
 def test_a_run_agrees_with_itself(settings: Settings, add_run: AddRun) -> None:
-    add_run("aimd1")
-    add_run("dnnp1", origin="dnnp", protocol="twin", parent_run_id="aimd1", potential_id="pot1")
+    add_run("aimd1", n_frames=300)
+    add_run("dnnp1", n_frames=300, **TWIN)
     observe_run(settings, "dnnp1")
     rows = Lake(settings.lake).rows("agreement", key="dnnp1").to_pylist()
     assert len(rows) == 6
-    assert all((row["l1_percent"], row["verdict"]) == (0.0, "indistinguishable") for row in rows)
+    assert {row["verdict"] for row in rows} == {"indistinguishable"}
+    assert max(row["l1_percent"] for row in rows) < 1e-9
 
 
 @pytest.mark.parametrize(
     ("columns", "reason"),
     [
         ({"n_al": 30}, "needed one composition"),
-        ({"temperature_target_k": 1200.0}, "needed one temperature"),
+        ({"temperature_k": 1200.0}, "needed one temperature within 12"),
+        ({"temperature_k": 1750.0}, "needed one temperature within 12"),
+        ({"changed": {frame: {"temperature_k": None} for frame in range(60)}}, "found that of dnnp1 unknown"),
         ({"parent_run_id": "gone"}, "table runs has no gone"),
         ({"step_fs": 3.0}, "needed a common sampling"),
     ],
@@ -138,8 +168,7 @@ def test_what_cannot_be_compared_is_said(
     settings: Settings, add_run: AddRun, columns: dict[str, object], reason: str
 ) -> None:
     add_run("aimd1")
-    simulation = {"origin": "dnnp", "protocol": "twin", "parent_run_id": "aimd1", "potential_id": "pot1"}
-    add_run("dnnp1", seed=1, **(simulation | columns))
+    add_run("dnnp1", seed=1, **(TWIN | columns))
     answer = observe_run(settings, "dnnp1")
     assert any(reason in sentence for sentence in answer["skipped"]), answer["skipped"]
     assert answer["rows"]["thermodynamics"] == 1
@@ -173,6 +202,60 @@ def test_errors_of_a_single_frame_are_null_not_nan(settings: Settings, add_run: 
     row = Lake(settings.lake).rows("thermodynamics", key="aimd1").to_pylist()[0]
     assert row["temperature_k"] is None
     assert row["density_error_g_per_cm3"] is None
+
+
+def test_rejected_frames_are_not_averaged(settings: Settings, add_run: AddRun) -> None:
+    stars = {"virial_ev": (np.eye(3) * 1e6).ravel().tolist(), "energy_ev": 1e5, "accepted": False}
+    add_run("clean")
+    add_run("damaged", changed={7: stars, 23: stars})
+    for run_id in ("clean", "damaged"):
+        observe_run(settings, run_id)
+    [clean], [damaged] = (
+        Lake(settings.lake).rows("thermodynamics", key=one).to_pylist() for one in ("clean", "damaged")
+    )
+    assert (damaged["n_frames"], damaged["n_averaged"], clean["n_averaged"]) == (60, 58, 60)
+    for quantity in ("pressure_gpa", "energy_ev_per_atom", "temperature_k", "density_g_per_cm3"):
+        assert damaged[quantity] == pytest.approx(clean[quantity], rel=0.05)
+    vacf = [Lake(settings.lake).rows("vacf", key=one)["vacf"].to_pylist() for one in ("clean", "damaged")]
+    assert vacf[0] == vacf[1]
+    assert Lake(settings.lake).rows("rdf", key="clean")["g"] != Lake(settings.lake).rows("rdf", key="damaged")["g"]
+
+
+def test_frames_with_broken_cells_do_not_reach_the_rdf(settings: Settings, add_run: AddRun) -> None:
+    broken = {frame: {"cell_angstrom": [float("nan")] * 9, "accepted": False} for frame in (3, 50)}
+    broken |= {4: {"cell_angstrom": [float("nan")] * 9}, 5: {"cell_angstrom": [0.0] * 9, "accepted": False}}
+    add_run("aimd1", changed=broken)
+    answer = observe_run(settings, "aimd1")
+    assert answer["rows"]["rdf"] == 4 * 121
+    assert answer["skipped"] == [
+        "A velocity autocorrelation needed every position and cell, found some that are not finite."
+    ]
+    g = np.array(Lake(settings.lake).rows("rdf", key="aimd1")["g"].to_pylist())
+    assert np.isfinite(g).all()
+    assert g.max() < 100
+
+
+def test_a_force_field_run_leaves_a_marker_and_no_observables(settings: Settings, add_run: AddRun) -> None:
+    learned = {frame: {"accepted": False, "label_source": "vasp_mlff"} for frame in range(60)}
+    add_run("mlff", changed=learned)
+    answer = observe_run(settings, "mlff")
+    assert answer["rows"] == {"thermodynamics": 1, "rdf": 0, "short_range_order": 0, "vacf": 0, "agreement": 0}
+    assert answer["skipped"] == ["None of the 60 frames of run mlff is accepted."]
+    [row] = Lake(settings.lake).rows("thermodynamics", key="mlff").to_pylist()
+    assert (row["n_frames"], row["n_averaged"]) == (60, 0)
+    assert all(value is None for name, value in row.items() if name.endswith(("_k", "_gpa", "_cm3", "_atom")))
+    assert not any(item.what.startswith("run mlff") and "observe" in item.command for item in stale(settings))
+
+
+def test_a_force_field_that_took_over_leaves_the_dft_frames(settings: Settings, add_run: AddRun) -> None:
+    learned = {"accepted": False, "label_source": "vasp_mlff", "energy_ev": 0.0}
+    add_run("mixed", changed={frame: learned for frame in range(60) if frame % 5})
+    answer = observe_run(settings, "mixed")
+    [row] = Lake(settings.lake).rows("thermodynamics", key="mixed").to_pylist()
+    assert row["n_averaged"] == 12
+    assert row["energy_ev_per_atom"] == pytest.approx(-4.0, abs=0.1)
+    assert answer["rows"]["vacf"] == 0
+    assert "found 48 of 60 frames moved by VASP's machine-learned force field" in answer["skipped"][0]
 
 
 def test_unknown_runs_and_potentials_are_refused(settings: Settings) -> None:

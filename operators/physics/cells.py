@@ -38,7 +38,8 @@ def plane_distances_angstrom(cells: Floats) -> Floats:
         (n_frames, 3), Angstrom: between the faces spanned by bc, ca and ab.
     """
     faces = np.cross(np.roll(cells, -1, axis=1), np.roll(cells, -2, axis=1))
-    distances: Floats = volumes_angstrom3(cells)[:, None] / np.linalg.norm(faces, axis=2)
+    areas = np.linalg.norm(faces, axis=2)
+    distances: Floats = np.where(areas > 0, volumes_angstrom3(cells)[:, None] / np.where(areas > 0, areas, 1.0), 0.0)
     return distances
 
 

@@ -40,7 +40,7 @@ class RadialDistribution:
 
     @property
     def g_error(self) -> Floats:
-        """(n_pairs, n_bins), standard errors from blocks; NaN below two blocks."""
+        """(n_pairs, n_bins), standard errors from blocks; NaN where there are too few independent ones."""
         return standard_error(self.block_g)
 
     @property
@@ -86,7 +86,13 @@ def shell_volumes_angstrom3(r_max_angstrom: float, n_bins: int) -> Floats:
 
 
 def partial_rdf(
-    atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats, r_max_angstrom: float, n_bins: int
+    atomic_numbers: NDArray[np.integer],
+    positions: Floats,
+    *,
+    cells: Floats,
+    r_max_angstrom: float,
+    n_bins: int,
+    n_blocks: int = 0,
 ) -> RadialDistribution:
     """Radial distribution functions of all pairs of elements.
 
@@ -102,11 +108,14 @@ def partial_rdf(
         Upper edge of the last bin.
     n_bins
         Bins between 0 and r_max_angstrom.
+    n_blocks
+        How many blocks of the frames are independent; 0 gives two halves and no errors.
 
     Raises
     ------
     MeltlakeError
-        If there is no pair or no frame, or if r_max_angstrom is beyond half the smallest plane distance.
+        If there is no pair or no frame, if a position or a cell is not finite, or if r_max_angstrom is beyond half
+        the smallest plane distance.
     """
     if len(atomic_numbers) < 2 or len(positions) == 0:
         raise MeltlakeError(
@@ -114,7 +123,13 @@ def partial_rdf(
             f"{len(positions)} frames.",
             "Leave this run out.",
         )
-    if r_max_angstrom > (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
+    # The kernel trusts its numbers: a distance that is none would be counted outside its histogram.
+    if not (np.isfinite(positions).all() and np.isfinite(cells).all()):
+        raise MeltlakeError(
+            "A radial distribution function needed finite positions and cells, found frames with others.",
+            "Leave these frames out.",
+        )
+    if not r_max_angstrom <= (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
         raise MeltlakeError(
             f"A radial distribution function up to {r_max_angstrom:g} angstrom needed a cell twice as wide, found "
             f"half the smallest plane distance at {limit:g} angstrom.",
@@ -123,7 +138,7 @@ def partial_rdf(
     symbols, kinds = np.unique([SYMBOLS[number] for number in atomic_numbers], return_inverse=True)
     order = np.argsort(kinds, kind="stable")
     starts = np.searchsorted(kinds[order], np.arange(len(symbols) + 1))
-    parts = blocks(len(positions))
+    parts = blocks(len(positions), n_blocks=max(2, n_blocks))
     sums = [
         _mean_over_frames(
             positions[part][:, order], cells[part], starts=starts, r_max_angstrom=r_max_angstrom, n_bins=n_bins

@@ -20,7 +20,11 @@ class ShortRangeOrder:
     pair: str
     """Centre-neighbour: `Al-Ni` is about Ni around Al."""
     warren_cowley: float
-    """1 - Z_ab / (c_b Z_a): 0 at random, negative where the pair attracts; NaN for a single element."""
+    """1 - (Z_ab / Z_a) / ((N_b - delta_ab) / (N - 1)): 0 at random, negative where the pair attracts.
+
+    The share of b among the other atoms of a closed box is what random labels give, not its concentration. NaN for a
+    single element, and for the like pair of a single atom.
+    """
     coordination: float
     """Neighbours up to the first minimum of the total g, the same for all pairs."""
     first_peak_angstrom: float
@@ -53,8 +57,8 @@ def short_range_order(
     rows = []
     for (a, b), coordination in shell.items():
         around = sum(shell[a, other] for other in elements)
-        share = counts[b] / sum(counts.values())
-        ordered = len(elements) > 1 and around > 0
+        share = (counts[b] - (a == b)) / max(sum(counts.values()) - 1, 1)
+        ordered = len(elements) > 1 and around > 0 and share > 0
         curve = curves.get(_unordered(a, b))
         position, height = (np.nan, np.nan) if curve is None else first_peak(rdf.r_angstrom, curve)
         rows.append(

@@ -1,11 +1,12 @@
-"""Temperature, pressure, density and energy of a run, with errors from blocks. No equilibration is removed."""
+"""Temperature, pressure, density and energy of a run, over its averaged frames. No equilibration is removed."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from operators.physics.blocks import mean_and_error
+from operators.physics.blocks import independent_blocks, is_long_enough
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.correlation import mean_and_error, n_independent
 from schemas.elements import masses_amu
 from schemas.frames import Floats, Trajectory
 from schemas.units import (
@@ -18,7 +19,7 @@ from schemas.units import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thermodynamics:
-    """Means and standard errors; NaN for what the run does not say, and for errors below two blocks."""
+    """Means and standard errors; NaN for what the run does not say, and for errors that it is too short to tell."""
 
     temperature_k: float
     temperature_error_k: float
@@ -32,10 +33,11 @@ class Thermodynamics:
 
 def thermodynamics(trajectory: Trajectory) -> Thermodynamics:
     """Temperature, pressure, density and free energy per atom of a run."""
-    temperature, temperature_error = mean_and_error(temperatures_k(trajectory))
-    pressure, pressure_error = mean_and_error(pressures_gpa(trajectory))
-    density, density_error = mean_and_error(densities_g_per_cm3(trajectory))
-    energy, energy_error = mean_and_error(trajectory.energy_ev / trajectory.n_atoms)
+    with np.errstate(all="ignore"):  # a rejected frame may have a cell without a volume
+        temperature, temperature_error = _mean_and_error(trajectory, temperatures_k(trajectory))
+        pressure, pressure_error = _mean_and_error(trajectory, pressures_gpa(trajectory))
+        density, density_error = _mean_and_error(trajectory, densities_g_per_cm3(trajectory))
+        energy, energy_error = _mean_and_error(trajectory, trajectory.energy_ev / trajectory.n_atoms)
     return Thermodynamics(
         temperature_k=temperature,
         temperature_error_k=temperature_error,
@@ -46,6 +48,33 @@ def thermodynamics(trajectory: Trajectory) -> Thermodynamics:
         energy_ev_per_atom=energy,
         energy_error_ev_per_atom=energy_error,
     )
+
+
+def n_independent_blocks(trajectory: Trajectory) -> int:
+    """Into how many blocks the run may be cut for the errors of its curves, by the slower of energy and temperature.
+
+    0 where the run has no time axis, or is too short for an error.
+    """
+    series = (trajectory.energy_ev, temperatures_k(trajectory))
+    known = [n_independent(np.where(trajectory.averaged, values, np.nan)) for values in series]
+    known = [number for number in known if not np.isnan(number)]
+    return independent_blocks(min(known, default=np.nan), duration_fs=trajectory.averaged_fs)
+
+
+def mean_temperature_k(trajectory: Trajectory) -> float:
+    """Mean over the averaged frames; NaN where the run does not tell it."""
+    return _mean_and_error(trajectory, temperatures_k(trajectory))[0]
+
+
+def canonical_spread_k(temperature_k: float, *, n_atoms: int) -> float:
+    """Standard deviation of the temperature of one frame in the canonical ensemble: T sqrt(2 / 3N)."""
+    return temperature_k * float(np.sqrt(2 / (3 * n_atoms)))
+
+
+def _mean_and_error(trajectory: Trajectory, series: Floats) -> tuple[float, float]:
+    mean, error = mean_and_error(np.where(trajectory.averaged, series, np.nan))
+    # What is constant has no error. Of the rest, too short a run shows a part of its fluctuations, a relaxation none.
+    return mean, error if error == 0 or is_long_enough(trajectory.averaged_fs) else np.nan
 
 
 def temperatures_k(trajectory: Trajectory) -> Floats:

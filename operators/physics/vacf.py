@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from operators.physics.blocks import N_BLOCKS, blocks, standard_error
-from operators.physics.cells import fractional
+from operators.physics.blocks import blocks, standard_error
+from operators.physics.cells import fractional, volumes_angstrom3
 from schemas.elements import SYMBOLS, masses_amu
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -38,7 +38,7 @@ class VelocityAutocorrelation:
     vacf: Floats
     """(n_elements, n_lags)."""
     vacf_error: Floats
-    """(n_elements, n_lags), standard errors from blocks of time origins; NaN below two blocks."""
+    """(n_elements, n_lags), standard errors from blocks of time origins; NaN for too few independent ones."""
     square_velocity: Floats
     """(n_elements,), Angstrom^2/fs^2: <v^2>, what the functions were divided by; 3kT/m in equilibrium."""
     estimator: Estimator
@@ -152,7 +152,13 @@ def without_drift(velocities: Floats, masses_amu: Floats) -> Floats:
 
 
 def vacf_from_positions(
-    atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats, time_fs: Floats, longest_lag_fs: float
+    atomic_numbers: NDArray[np.integer],
+    positions: Floats,
+    *,
+    cells: Floats,
+    time_fs: Floats,
+    longest_lag_fs: float,
+    n_blocks: int = 0,
 ) -> VelocityAutocorrelation:
     """Velocity autocorrelation from central differences of positions.
 
@@ -168,16 +174,19 @@ def vacf_from_positions(
         (n_frames,), fs, even.
     longest_lag_fs
         As far as a quarter of the run allows.
+    n_blocks
+        How many blocks of the run are independent; 0 gives no errors.
 
     Raises
     ------
     MeltlakeError
-        If the time axis is missing or uneven, a position is not finite, or the run is too short.
+        If the time axis is missing or uneven, a position or a cell is not finite, or the run is too short.
     """
     step_fs = sampling_fs(time_fs)
-    if not np.isfinite(positions).all():
+    if not (np.isfinite(positions).all() and np.isfinite(cells).all() and volumes_angstrom3(cells).all()):
         raise MeltlakeError(
-            "A velocity autocorrelation needed every position, found some that are not finite.", "Leave the run out."
+            "A velocity autocorrelation needed every position and cell, found some that are not finite.",
+            "Leave the run out.",
         )
     masses = masses_amu(atomic_numbers)
     velocities = central_difference_velocities(positions, cells, masses_amu=masses, step_fs=step_fs)
@@ -187,11 +196,17 @@ def vacf_from_positions(
         step_fs=step_fs,
         longest_lag_fs=longest_lag_fs,
         estimator="central_differences",
+        n_blocks=n_blocks,
     )
 
 
 def vacf_from_velocities(
-    atomic_numbers: NDArray[np.integer], velocities: Floats, *, time_fs: Floats, longest_lag_fs: float
+    atomic_numbers: NDArray[np.integer],
+    velocities: Floats,
+    *,
+    time_fs: Floats,
+    longest_lag_fs: float,
+    n_blocks: int = 0,
 ) -> VelocityAutocorrelation:
     """Velocity autocorrelation from the velocities of a run; the drift of its centre of mass is removed.
 
@@ -205,6 +220,8 @@ def vacf_from_velocities(
         (n_frames,), fs, even.
     longest_lag_fs
         As far as a quarter of the run allows.
+    n_blocks
+        How many blocks of the run are independent; 0 gives no errors.
 
     Raises
     ------
@@ -217,7 +234,14 @@ def vacf_from_velocities(
             "A velocity autocorrelation needed every velocity, found some that are not finite.", "Leave the run out."
         )
     at_rest = without_drift(velocities, masses_amu(atomic_numbers))
-    return _vacf(atomic_numbers, at_rest, step_fs=step_fs, longest_lag_fs=longest_lag_fs, estimator="velocities")
+    return _vacf(
+        atomic_numbers,
+        at_rest,
+        step_fs=step_fs,
+        longest_lag_fs=longest_lag_fs,
+        estimator="velocities",
+        n_blocks=n_blocks,
+    )
 
 
 def _vacf(
@@ -227,6 +251,7 @@ def _vacf(
     step_fs: float,
     longest_lag_fs: float,
     estimator: Estimator,
+    n_blocks: int,
 ) -> VelocityAutocorrelation:
     n_frames = len(velocities)
     n_lags = min(int(longest_lag_fs / step_fs + 1e-6), n_frames // 4) + 1
@@ -240,7 +265,7 @@ def _vacf(
     elements = sorted({SYMBOLS[number] for number in atomic_numbers})
     symbols = np.array([SYMBOLS[number] for number in atomic_numbers])
     # A block of time origins is at least twice as long as the longest lag, or its error means little.
-    parts = blocks(n_frames, n_blocks=max(1, min(N_BLOCKS, n_frames // (2 * (n_lags - 1)))))
+    parts = blocks(n_frames, n_blocks=max(1, min(n_blocks, n_frames // (2 * (n_lags - 1)))))
     origins = np.array([[min(p.stop, n_frames - lag) - p.start for lag in range(n_lags)] for p in parts])
     curves, errors, squares = [], [], []
     for element in elements:

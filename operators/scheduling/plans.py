@@ -112,7 +112,9 @@ def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
         f"""select run_id, composition from runs
         where origin = '{origin}' and n_frames > 0
         and ({changed} or not exists (select 1 from thermodynamics t where t.run_id = runs.run_id
-                                      and t.n_frames = runs.n_frames)) order by run_id"""
+                                      and t.n_frames = runs.n_frames)
+             or run_id in (select a.run_id from agreement a join runs aimd on aimd.run_id = a.aimd_run_id
+                           where a.aimd_n_frames is distinct from aimd.n_frames)) order by run_id"""
     )
 
 

@@ -11,7 +11,7 @@ RDF = table(
     column("pair", TEXT, "elements, sorted: Al-Ni; `all` for the total"),
     column("r_angstrom", REAL, "centre of the bin"),
     column("g", REAL, "partial radial distribution function"),
-    column("g_error", REAL, "standard error from blocks; null below two blocks"),
+    column("g_error", REAL, "standard error from blocks; null below four independent blocks"),
 )
 
 VACF = table(
@@ -23,7 +23,7 @@ VACF = table(
     column("element", TEXT, "the element"),
     column("lag_fs", REAL, "time lag"),
     column("vacf", REAL, "normalised by its value at zero lag"),
-    column("vacf_error", REAL, "standard error from blocks; null below two blocks"),
+    column("vacf_error", REAL, "standard error from blocks; null below four independent blocks"),
     column("estimator", TEXT, "velocities or central_differences"),
 )
 
@@ -33,15 +33,16 @@ THERMODYNAMICS = table(
     "run_id",
     column("run_id", TEXT, "the run"),
     column("composition", TEXT, "its composition"),
-    column("n_frames", WHOLE, "frames averaged"),
+    column("n_frames", WHOLE, "frames of the run when it was observed"),
+    column("n_averaged", WHOLE, "accepted frames, which the means are over; with none, every mean is null"),
     column("temperature_k", REAL, "mean"),
-    column("temperature_error_k", REAL, "standard error from blocks; null below two blocks"),
+    column("temperature_error_k", REAL, "standard error; correlation counted; null when the run is too short"),
     column("pressure_gpa", REAL, "mean, virial and kinetic part; null without stress"),
-    column("pressure_error_gpa", REAL, "standard error from blocks"),
+    column("pressure_error_gpa", REAL, "standard error, as for the temperature"),
     column("density_g_per_cm3", REAL, "mean"),
-    column("density_error_g_per_cm3", REAL, "standard error from blocks"),
+    column("density_error_g_per_cm3", REAL, "standard error, as for the temperature"),
     column("energy_ev_per_atom", REAL, "mean free energy"),
-    column("energy_error_ev_per_atom", REAL, "standard error from blocks"),
+    column("energy_error_ev_per_atom", REAL, "standard error, as for the temperature"),
 )
 
 SHORT_RANGE_ORDER = table(
@@ -51,7 +52,7 @@ SHORT_RANGE_ORDER = table(
     column("run_id", TEXT, "the run"),
     column("composition", TEXT, "its composition"),
     column("pair", TEXT, "centre-neighbour: Al-Ni counts Ni around Al"),
-    column("warren_cowley", REAL, "0 at random, negative where the pair attracts; null for one element"),
+    column("warren_cowley", REAL, "0 at random, negative where the pair attracts; null for one element or one atom"),
     column("coordination", REAL, "neighbours up to the first minimum of the total g"),
     column("first_peak_angstrom", REAL, "position of the first peak of g"),
     column("first_peak_height", REAL, "its height"),
@@ -64,6 +65,7 @@ AGREEMENT = table(
     "run_id",
     column("run_id", TEXT, "the simulation"),
     column("aimd_run_id", TEXT, "the AIMD run it is compared with"),
+    column("aimd_n_frames", WHOLE, "frames that the AIMD run had then; another number now makes the row stale"),
     column("potential_id", TEXT, "the potential that drove the simulation"),
     column("composition", TEXT, "their composition"),
     column("observable", TEXT, "rdf Al-Ni, vacf Al ..."),
@@ -74,7 +76,7 @@ AGREEMENT = table(
     ),
     column("floor_percent", REAL, "the same between halves of the AIMD run, over the square root of two"),
     column("z", REAL, "l1_percent over floor_percent"),
-    column("verdict", TEXT, "indistinguishable, good, visible or disagrees"),
+    column("verdict", TEXT, "indistinguishable, good, visible, disagrees, or undecided where sampling is too short"),
 )
 
 PERFORMANCE = table(

@@ -35,7 +35,11 @@ RUNS = table(
     column("ensemble", TEXT, "nve, nvt, npt, relaxation, static or unknown"),
     column("temperature_target_k", REAL, "thermostat's target; null without one"),
     column("time_step_fs", REAL, "time between ionic steps; null when not molecular dynamics"),
-    column("level_of_theory", TEXT, "functional, ENCUT, smearing, spin, k-points, vdW on one line"),
+    column(
+        "level_of_theory",
+        TEXT,
+        "functional, ENCUT, smearing, spin, k-points, vdW, DFT+U and what else is not default, on one line",
+    ),
     column("potcar_titles", TEXTS, "POTCAR titles in the order of the file"),
     column("vasp_version", TEXT, "version of VASP; null for a simulation"),
     column("lammps_version", TEXT, "version of LAMMPS; null for AIMD"),

@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from operators.physics.agreement import judged, l1_percent, rms_percent, verdict
-from operators.physics.blocks import blocks, mean_and_error, standard_error
+from operators.physics.blocks import blocks, independent_blocks, standard_error
+from operators.physics.correlation import mean_and_error, n_independent
 from operators.physics.rmse import LabelErrors, label_errors
-from operators.physics.thermodynamics import pressures_gpa, thermodynamics
+from operators.physics.thermodynamics import n_independent_blocks, pressures_gpa, thermodynamics
 from schemas.frames import Floats, Trajectory
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_AMU_ANGSTROM2_PER_FS2, GPA_PER_EV_PER_ANGSTROM3
 
 
-def run_of(numbers: list[int], edge: float, **columns: Floats) -> Trajectory:
+def run_of(numbers: list[int], edge: float, **columns: NDArray[np.generic]) -> Trajectory:
     n_frames = len(next(iter(columns.values())))
     nothing = np.full(n_frames, np.nan)
     defaults = {
@@ -21,6 +24,8 @@ def run_of(numbers: list[int], edge: float, **columns: Floats) -> Trajectory:
         "energy_ev": nothing,
         "virial_ev": np.full((n_frames, 3, 3), np.nan),
         "temperature_k": nothing,
+        "accepted": np.ones(n_frames, dtype=bool),
+        "label_source": np.full(n_frames, "dft"),
     }
     return Trajectory(run_id="a", atomic_numbers=np.array(numbers, dtype=np.int8), **(defaults | columns))
 
@@ -51,19 +56,98 @@ def test_temperature_from_velocities_ignores_drift() -> None:
 
 
 def test_blocks_cover_a_run_and_their_error_is_that_of_the_mean() -> None:
-    parts = blocks(23)
+    parts = blocks(23, n_blocks=10)
     assert [len(range(23)[part]) for part in parts] == [2, 3, 2, 2, 3, 2, 2, 2, 3, 2]
     assert np.concatenate([np.arange(23)[part] for part in parts]).tolist() == list(range(23))
-    assert standard_error(np.array([1.0, 3.0])) == pytest.approx(1.0)
-    assert np.isnan(standard_error(np.array([1.0])))
+    assert standard_error(np.array([1.0, 3.0, 1.0, 3.0])) == pytest.approx(1 / np.sqrt(3))
+    assert np.isnan(standard_error(np.array([1.0, 2.0, 3.0])))
 
 
-def test_block_error_of_a_correlated_series_is_larger_than_the_naive_one() -> None:
-    rng = np.random.default_rng(2)
-    series = np.convolve(rng.normal(size=4100), np.ones(50) / 50, mode="valid")
-    mean, error = mean_and_error(np.append(series, np.nan))
-    assert error > 3 * series.std() / np.sqrt(len(series))
-    assert abs(mean) < 4 * error
+@pytest.mark.parametrize(
+    ("n_independent", "duration_fs", "n_blocks"),
+    [(7.9, 1e3, 7), (7.9, 499.0, 0), (3.9, 1e3, 0), (500.0, 20e3, 10), (500.0, 30e3, 6), (500.0, 90e3, 10),
+     (np.nan, 1e3, 0), (500.0, np.nan, 0)],
+)  # fmt: skip
+def test_blocks_are_as_many_as_are_independent(n_independent: float, duration_fs: float, n_blocks: int) -> None:
+    assert independent_blocks(n_independent, duration_fs=duration_fs) == n_blocks
+
+
+def ar1(n_frames: int, tau: float, n_samples: int) -> Floats:
+    """Series of unit variance whose correlation decays as exp(-t/tau): (n_samples, n_frames)."""
+    decay = np.exp(-1 / tau)
+    kicks = np.random.default_rng(2).normal(size=(n_samples, n_frames)) * np.sqrt(1 - decay**2)
+    kicks[:, 0] /= np.sqrt(1 - decay**2)
+    series: Floats = lfilter([1.0], [1.0, -decay], kicks)
+    return series
+
+
+def ar1_error(counted: NDArray[np.bool_], tau: float) -> float:
+    """True standard error of the mean of the counted values."""
+    at = np.flatnonzero(counted)
+    return float(np.sqrt(np.exp(-np.abs(at[:, None] - at) / tau).mean()))
+
+
+@pytest.mark.parametrize("tau", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize(("n_tau", "bounds"), [(50, (0.7, 1.3)), (10, (0.5, 1.3))])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_errors_of_a_correlated_series_are_the_true_ones(
+    tau: float, n_tau: int, bounds: tuple[float, float], gaps: bool
+) -> None:
+    n_frames = int(n_tau * tau)
+    counted = np.random.default_rng(3).random(n_frames) > 0.3 * gaps
+    errors = [mean_and_error(np.where(counted, series, np.nan))[1] for series in ar1(n_frames, tau, 300)]
+    ratios = np.array(errors) / ar1_error(counted, tau)
+    assert bounds[0] < np.nanmedian(ratios) < bounds[1]
+    assert bounds[0] < np.sqrt(np.nanmean(ratios**2)) < bounds[1]
+    assert np.isnan(ratios).mean() < 0.25
+
+
+def test_errors_of_independent_values_are_the_textbook_ones() -> None:
+    alternating = np.tile([1.0, -1.0], 50)
+    assert mean_and_error(alternating) == (0.0, pytest.approx(1 / np.sqrt(99)))
+    white = ar1(5000, 1e-3, 1)[0]
+    assert mean_and_error(white)[1] == pytest.approx(1 / np.sqrt(5000), rel=0.1)
+    assert 3500 < n_independent(white) <= 5000
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 10, 1000])
+def test_a_drift_has_a_mean_and_no_error(n_frames: int) -> None:
+    mean, error = mean_and_error(np.arange(n_frames, dtype=float))
+    assert mean == (n_frames - 1) / 2
+    assert np.isnan(error)
+
+
+def test_an_imposed_value_has_no_spread_and_an_empty_series_no_mean() -> None:
+    assert mean_and_error(np.full(20, 2.7)) == (pytest.approx(2.7), 0.0)
+    assert np.isnan(n_independent(np.full(20, 2.7)))
+    assert np.isnan(mean_and_error(np.full(20, np.nan))).all()
+
+
+def test_rejected_and_force_field_frames_are_not_averaged() -> None:
+    energies, sources = np.array([-4.0, -400.0, 7.0, -6.0]), np.array(["dft", "dft", "vasp_mlff", "dft"])
+    cells = np.tile(np.eye(3) * 4.05, (4, 1, 1))
+    cells[1], cells[2] = np.nan, 0.0
+    accepted = np.array([True, False, True, True])
+    run = run_of([13] * 4, 4.05, energy_ev=energies, accepted=accepted, label_source=sources, cell_angstrom=cells)
+    found = thermodynamics(run)
+    assert (found.energy_ev_per_atom, run.n_averaged) == (-1.25, 2)
+    assert found.density_g_per_cm3 == pytest.approx(2.6975, abs=1e-3)
+
+
+@pytest.mark.parametrize(("step_fs", "known"), [(1.0, True), (0.4, False), (np.nan, False)])
+def test_errors_need_half_a_picosecond_of_molecular_dynamics(step_fs: float, known: bool) -> None:
+    white = ar1(1000, 1e-3, 1)[0]
+    found = thermodynamics(run_of([13] * 2, 9.0, energy_ev=white, time_fs=np.arange(1000) * step_fs))
+    assert np.isfinite(found.energy_error_ev_per_atom) == known
+    assert found.density_error_g_per_cm3 == 0
+
+
+def test_blocks_of_a_run_follow_its_slowest_series() -> None:
+    fast, drift = ar1(2000, 1.0, 1)[0], np.linspace(900, 1000, 2000)
+    run = run_of([13] * 2, 9.0, energy_ev=fast, temperature_k=1000 + fast)
+    assert n_independent_blocks(run) == 10
+    assert n_independent_blocks(run_of([13] * 2, 9.0, energy_ev=fast, temperature_k=drift)) == 0
+    assert n_independent_blocks(run_of([13] * 2, 9.0, energy_ev=fast, time_fs=np.full(2000, np.nan))) == 0
 
 
 def test_pooled_errors_follow_the_hand_formulas() -> None:
@@ -115,9 +199,17 @@ def test_agreement_with_the_floor_of_finite_sampling() -> None:
     one, reference = np.array([0.0, 1.1, 0.9]), np.array([0.0, 1.0, 1.0])
     assert l1_percent(one, reference) == pytest.approx(10.0)
     assert rms_percent(one, reference) == pytest.approx(100 * np.sqrt(0.02 / 3))
-    found = judged(4.0, 2.0 * np.sqrt(2))
+    found = judged(4.0, 2.0 * np.sqrt(2), sampled_fs=500.0)
     assert (found.floor_percent, found.z, found.verdict) == (pytest.approx(2.0), pytest.approx(2.0), "good")
-    assert judged(4.0, 0.0).verdict is None
+
+
+@pytest.mark.parametrize(
+    ("between_halves", "sampled_fs"), [(2.0, 495.0), (2.0, np.nan), (36.0, 1e4), (0.0, 1e4), (np.nan, 1e4)]
+)
+def test_too_little_sampling_gives_no_verdict(between_halves: float, sampled_fs: float) -> None:
+    found = judged(4.0, between_halves, sampled_fs=sampled_fs)
+    assert (found.l1_percent, found.verdict) == (4.0, "undecided")
+    assert judged(4.0, 34.0, sampled_fs=1e4).verdict == "indistinguishable"
 
 
 @pytest.mark.parametrize(
@@ -132,5 +224,5 @@ def test_two_samples_of_one_melt_are_indistinguishable() -> None:
     rng = np.random.default_rng(5)
     halves = 1 + 0.02 * rng.normal(size=(4, 5000))
     one, other = halves[:2].mean(axis=0), halves[2:].mean(axis=0)
-    found = judged(l1_percent(one, other), l1_percent(halves[2], halves[3]))
+    found = judged(l1_percent(one, other), l1_percent(halves[2], halves[3]), sampled_fs=1e4)
     assert found.z == pytest.approx(1.0, abs=0.05)

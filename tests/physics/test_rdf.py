@@ -28,7 +28,7 @@ def rdf_of(
     numbers: Floats, positions: Floats, cell: Floats, r_max: float = 6.0, n_bins: int = 60
 ) -> RadialDistribution:
     cells = np.broadcast_to(cell, (len(positions), 3, 3))
-    return partial_rdf(numbers, positions, cells=cells, r_max_angstrom=r_max, n_bins=n_bins)
+    return partial_rdf(numbers, positions, cells=cells, r_max_angstrom=r_max, n_bins=n_bins, n_blocks=10)
 
 
 @both_cells
@@ -96,6 +96,28 @@ def test_rdf_refuses_to_look_beyond_the_nearest_image(cell: Floats) -> None:
     rdf_of(numbers, gas(numbers, cell), cell, limit)
     with pytest.raises(MeltlakeError, match="half the smallest plane distance"):
         rdf_of(numbers, gas(numbers, cell), cell, limit * 1.001)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 0.0])
+def test_rdf_refuses_broken_cells_and_positions(broken: float) -> None:
+    numbers = np.repeat([13, 28], 50)
+    positions = gas(numbers, CUBE, n_frames=3)
+    cells = np.tile(CUBE, (3, 1, 1))
+    cells[1] = broken
+    with pytest.raises(MeltlakeError, match=r"needed (finite positions and cells|a cell twice as wide)"):
+        partial_rdf(numbers, positions, cells=cells, r_max_angstrom=6.0, n_bins=60)
+    if not np.isfinite(broken):
+        positions[2, 7, 1] = broken
+        with pytest.raises(MeltlakeError, match="needed finite positions and cells"):
+            rdf_of(numbers, positions, CUBE)
+
+
+def test_rdf_without_independent_blocks_has_halves_and_no_errors() -> None:
+    numbers = np.repeat([13], 20)
+    cells = np.tile(CUBE, (8, 1, 1))
+    rdf = partial_rdf(numbers, gas(numbers, CUBE, n_frames=8), cells=cells, r_max_angstrom=6.0, n_bins=30)
+    assert np.isnan(rdf.g_error).all()
+    np.testing.assert_allclose(np.mean(rdf.halves, axis=0), rdf.g)
 
 
 def test_rdf_of_a_lone_atom_is_refused() -> None:

@@ -43,20 +43,23 @@ def test_b2_orders_completely() -> None:
     numbers = np.tile([13, 28], 64)
     found = order_of(numbers, crystal(BCC, 6.0), 24.0)
     assert found["Al-Ni"].coordination == found["Ni-Al"].coordination == pytest.approx(8)
-    assert found["Al-Ni"].warren_cowley == pytest.approx(-1)
+    # All neighbours are of the other kind, against 64 of the 127 other atoms at random.
+    assert found["Al-Ni"].warren_cowley == pytest.approx(1 - 127 / 64)
     assert found["Al-Al"].warren_cowley == pytest.approx(1)
 
 
 def test_a_random_alloy_has_no_order() -> None:
     rng = np.random.default_rng(7)
-    numbers = rng.permutation(np.repeat([13, 29, 28], [167, 167, 166]))
-    mean: dict[str, list[float]] = {}
-    for _ in range(40):
-        for pair, row in order_of(rng.permutation(numbers), crystal(FCC, 4.0, 5), 20.0).items():
-            mean.setdefault(pair, []).append(row.warren_cowley)
-    for pair, values in mean.items():
-        closed_box = 1 / 499 if pair.split("-")[0] != pair.split("-")[1] else -2 / 499
-        assert np.mean(values) + closed_box == pytest.approx(0, abs=0.01), pair
+    numbers = np.repeat([13, 29, 28], [16, 8, 8])
+    found: dict[str, list[float]] = {}
+    for _ in range(400):
+        for pair, row in order_of(rng.permutation(numbers), crystal(FCC, 4.0, 2), 8.0).items():
+            found.setdefault(pair, []).append(row.warren_cowley)
+    # In a box of 32 atoms, concentrations instead of shares of the other atoms would be off by up to 0.1.
+    for pair, values in found.items():
+        error = np.std(values) / np.sqrt(len(values))
+        assert error < 0.015, pair
+        assert abs(np.mean(values)) < 3.5 * error, pair
 
 
 def test_coordination_balances_between_elements() -> None:
@@ -88,4 +91,6 @@ def test_a_single_solute_has_no_like_neighbour() -> None:
     assert found["Ni-Ni"].coordination == 0
     assert found["Ni-Al"].coordination == pytest.approx(12)
     assert np.isnan(found["Ni-Ni"].first_peak_angstrom)
+    assert np.isnan(found["Ni-Ni"].warren_cowley)
+    assert found["Ni-Al"].warren_cowley == pytest.approx(0)
     assert TOTAL not in found

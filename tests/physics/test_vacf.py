@@ -66,7 +66,9 @@ def test_langevin_particles_forget_exponentially() -> None:
     velocities[0] = rng.normal(size=(300, 3))
     for step in range(1, 2000):
         velocities[step] = decay * velocities[step - 1] + np.sqrt(1 - decay**2) * rng.normal(size=(300, 3))
-    vacf = vacf_from_velocities(np.full(300, 29), velocities, time_fs=np.arange(2000) * 2.0, longest_lag_fs=200.0)
+    vacf = vacf_from_velocities(
+        np.full(300, 29), velocities, time_fs=np.arange(2000) * 2.0, longest_lag_fs=200.0, n_blocks=10
+    )
     np.testing.assert_allclose(vacf.vacf[0], np.exp(-0.02 * vacf.lag_fs), atol=0.02)
     z = (vacf.vacf[0] - np.exp(-0.02 * vacf.lag_fs))[1:] / vacf.vacf_error[0, 1:]
     assert 0.2 < np.sqrt(np.mean(z**2)) < 3.0
@@ -106,6 +108,20 @@ def test_atoms_that_never_move_are_refused() -> None:
     still = np.tile(np.random.default_rng(5).random((8, 3)), (50, 1, 1))
     with pytest.raises(MeltlakeError, match="needed moving atoms"):
         of_positions(still, np.arange(50.0))
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf, 0.0])
+def test_broken_cells_are_refused(broken: float) -> None:
+    time = np.arange(40.0)
+    cells = np.tile(CELL, (40, 1, 1))
+    cells[20] = broken
+    with pytest.raises(MeltlakeError, match="needed every position and cell"):
+        vacf_from_positions(np.full(12, 29), oscillators(time)[0], cells=cells, time_fs=time, longest_lag_fs=20.0)
+
+
+def test_a_run_without_independent_blocks_has_no_errors() -> None:
+    time = np.arange(0, 1000.0, 2.0)
+    assert np.isnan(of_positions(oscillators(time)[0], time).vacf_error).all()
 
 
 def test_runs_pasted_together_are_refused() -> None:
