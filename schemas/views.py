@@ -190,34 +190,37 @@ join trained_potentials using (potential_id)
 RUN_PAIRS = View(
     "run_pairs",
     "Which AIMD run a simulation is compared with: its parent where that has the same composition, else every AIMD run "
-    "of the composition; in both cases within 50 K. A run without a partner stands alone.",
+    "of the composition; within 50 K of set temperature or, where one is not set, 5 percent of the mean. A temperature "
+    "that nobody knows pairs only with the parent. A run without a partner stands alone.",
     """
-with aimd as (select * from runs where origin = 'aimd'),
+with known as (
+    select runs.*, temperature_target_k as set_k, temperature_k as mean_k, coalesce(set_k, mean_k) as known_k
+    from runs left join thermodynamics using (run_id)
+),
+aimd as (select * from known where origin = 'aimd'),
 simulated as (
-    select runs.*, parent.run_id as twin_of
-    from (select * from runs where origin = 'dnnp') runs
-    left join aimd parent on parent.run_id = runs.parent_run_id and parent.composition = runs.composition
+    select known.*, potentials.recipe, parent.run_id as twin_of
+    from known left join aimd parent
+      on parent.run_id = known.parent_run_id and parent.composition = known.composition
+    left join potentials on potentials.potential_id = known.potential_id
+    where known.origin = 'dnnp'
+),
+pairs as (
+    select aimd.run_id as aimd_run_id, simulated.run_id as dnnp_run_id
+    from simulated join aimd using (composition, synthetic)
+    where aimd.run_id = coalesce(twin_of, aimd.run_id) and case
+        when simulated.set_k + aimd.set_k is not null then abs(simulated.set_k - aimd.set_k) <= 50
+        when simulated.protocol = 'twin' and twin_of is not null then true
+        else coalesce(abs(simulated.mean_k - aimd.mean_k) <= 0.05 * aimd.mean_k, twin_of is not null) end
 )
 select aimd.composition, aimd.chemical_system, aimd.synthetic, aimd.run_id as aimd_run_id,
-       simulated.run_id as dnnp_run_id, simulated.potential_id, potentials.recipe, simulated.protocol,
-       aimd.temperature_target_k as aimd_temperature_k, simulated.temperature_target_k as dnnp_temperature_k
+       simulated.run_id as dnnp_run_id, simulated.potential_id, simulated.recipe, simulated.protocol,
+       aimd.known_k as aimd_temperature_k, simulated.known_k as dnnp_temperature_k
 from aimd
-left join simulated
-  on simulated.composition = aimd.composition and simulated.synthetic = aimd.synthetic
- and coalesce(simulated.twin_of, aimd.run_id) = aimd.run_id
- and coalesce(abs(simulated.temperature_target_k - aimd.temperature_target_k), 0) <= 50
-left join potentials on potentials.potential_id = simulated.potential_id
+left join (pairs join simulated on simulated.run_id = dnnp_run_id) on aimd_run_id = aimd.run_id
 union all
-select simulated.composition, simulated.chemical_system, simulated.synthetic, null, simulated.run_id,
-       simulated.potential_id, potentials.recipe, simulated.protocol, null, simulated.temperature_target_k
-from simulated
-left join potentials on potentials.potential_id = simulated.potential_id
-where not exists (
-    select 1 from aimd
-    where aimd.composition = simulated.composition and aimd.synthetic = simulated.synthetic
-      and coalesce(simulated.twin_of, aimd.run_id) = aimd.run_id
-      and coalesce(abs(simulated.temperature_target_k - aimd.temperature_target_k), 0) <= 50
-)
+select composition, chemical_system, synthetic, null, run_id, potential_id, recipe, protocol, null, known_k
+from simulated where run_id not in (select dnnp_run_id from pairs)
 """,
 )
 
@@ -301,7 +304,7 @@ order by runs.composition, runs.origin, own.temperature_k, runs.run_id
 TRANSFERABILITY = View(
     "transferability",
     "Error of a potential on each composition against the distance (half-L1, at.%) to the nearest composition that it "
-    "was trained on, and the largest z of its simulations' curves there.",
+    "trained on, and the largest z of its simulations' curves there that have a verdict.",
     """
 with asked as (
     select rmse.*, recipe, seed, training_set_id, chemical_system, synthetic
@@ -316,7 +319,7 @@ nearest as (
     group by training_set_id, composition
 ),
 curves as (
-    select potential_id, composition, max(z) as largest_z from agreement group by potential_id, composition
+    select potential_id, composition, max(z) filter (verdict <> 'undecided') as largest_z from agreement group by all
 )
 select
     asked.potential_id, asked.recipe, asked.seed, asked.training_set_id, asked.chemical_system, asked.synthetic,
@@ -330,13 +333,13 @@ order by asked.potential_id, nearest.distance_at_percent, asked.composition, ask
 """,
 )
 
-_OF_RUNS = ("rdf", "vacf", "thermodynamics", "short_range_order", "agreement", "performance")
+_OF_RUNS = ("rdf", "vacf", "thermodynamics", "short_range_order", "agreement")
 _OF_POTENTIALS = ("learning_curves", "rmse", "parity")
 
 LINEAGE = View(
     "lineage",
     "From the rows of an observable back to raw files: the run or potential they belong to, the training set, and "
-    "every run behind it with its file and checksum.",
+    "every run behind it with its file and checksum. A run that was only timed left no file of its own.",
     f"""
 with of_runs as (
     {" union ".join(f"select '{table}' as observable, run_id from {table}" for table in _OF_RUNS)}
@@ -347,6 +350,8 @@ of_potentials as (
 roots as (
     select observable, run_id, runs.potential_id from of_runs left join runs using (run_id)
     union all
+    select 'performance', run_id, potential_id from performance
+    union all
     select observable, null, potential_id from of_potentials
 ),
 taught as (
@@ -355,7 +360,7 @@ taught as (
 ),
 sources as (
     select observable, run_id, potential_id, 'measured_on' as role, run_id as source_run_id
-    from roots where run_id is not null
+    from roots where run_id is not null and (observable <> 'performance' or run_id in (select run_id from runs))
     union all
     select observable, roots.run_id, roots.potential_id, 'started_from', runs.parent_run_id
     from roots join runs on runs.run_id = roots.run_id where runs.parent_run_id is not null

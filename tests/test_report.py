@@ -12,10 +12,15 @@ from lake.delta import Lake
 from lake.experiments import write_experiments, write_recipes
 from lake.warehouse import publish
 from operators.report import report
+from operators.report.page import verdict
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
+PARENTS = {
+    "sim1": {"potential_id": "p9", "protocol": "twin", "parent_run_id": "real1"},
+    "sim2": {"potential_id": "p1", "protocol": "twin", "parent_run_id": "toy2"},
+}
 
 
 class Page(HTMLParser):
@@ -60,20 +65,24 @@ def fill(lake):
         ("sim2", "Al34Cu33Ni33", "Al-Cu-Ni", True),
         ("real1", "Ti100", "Ti", False),
         ("real2", "Si100", "Si", False),
+        ("sim1", "Ti100", "Ti", False),
     ):
         of = {"run_id": run_id, "composition": composition}
-        simulated = {"potential_id": "p1", "protocol": "twin", "parent_run_id": "toy2"} if run_id == "sim2" else {}
+        simulated = PARENTS.get(run_id, {})
         row = {"origin": "dnnp" if simulated else "aimd", "chemical_system": system, "synthetic": synthetic}
         row |= {"n_frames": 20, "n_accepted": 19, "n_rejected": 1, "temperature_target_k": 983.0, "ensemble": "nvt"}
         lake.replace("runs", run_id, [of | row | simulated])
         if run_id == "real2":
             continue
-        curve = [of | {"pair": "all", "r_angstrom": 0.1 * k, "g": k / 9, "g_error": 0.1} for k in range(10)]
-        lake.replace("rdf", run_id, curve)
+        pairs = ("all", "Ti-Ti") if system == "Ti" else ("all",)
+        points = [
+            {"pair": pair, "r_angstrom": 0.1 * k, "g": k / 9, "g_error": 0.1} for pair in pairs for k in range(10)
+        ]
+        lake.replace("rdf", run_id, [of | point for point in points])
         lake.replace("vacf", run_id, [of | {"element": "Al", "lag_fs": 5.0 * k, "vacf": 1 - k / 9} for k in range(10)])
-        lake.replace(
-            "thermodynamics", run_id, [of | {"n_frames": 20, "temperature_k": 983.0, "density_g_per_cm3": 2.3}]
-        )
+        averages = {"n_frames": 20, "n_averaged": 19, "density_g_per_cm3": 2.3}
+        averages["temperature_k"] = 1942.0 if run_id == "sim1" else 983.0
+        lake.replace("thermodynamics", run_id, [of | averages])
     frames = [("toy1", "train"), ("toy2", "train"), ("toy3", "held_out")]
     rows = [{"training_set_id": "t1", "run_id": run_id, "frame": 0, "split": split} for run_id, split in frames]
     lake.replace("training_set_frames", "t1", rows)
@@ -96,9 +105,12 @@ def fill(lake):
     lake.replace("learning_curves", "p1", curves)
     judged = {"aimd_run_id": "toy2", "potential_id": "p1", "composition": "Al34Cu33Ni33", "observable": "rdf all"}
     judged |= {"run_id": "sim2", "l1_percent": 1.8, "floor_percent": 1.5, "z": 1.2, "verdict": "indistinguishable"}
-    lake.replace("agreement", "sim2", [judged])
+    undecided = {"observable": "vacf Al", "l1_percent": 117.0, "floor_percent": 52.0, "z": None, "verdict": "undecided"}
+    lake.replace("agreement", "sim2", [judged, judged | undecided])
     timed = {"run_id": "sim2", "potential_id": "p1", "ns_per_day": 1.9, "n_atoms": 108, "hardware": "one core"}
     lake.replace("performance", "sim2", [timed | {"outcome": "finished", "composition": "Al34Cu33Ni33"}])
+    timed |= {"run_id": "timed-only", "protocol": "performance", "ns_per_day": 0.42, "n_atoms": 4096, "n_steps": 500}
+    lake.replace("performance", "timed-only", [timed | {"outcome": "finished", "composition": "Al34Cu33Ni33"}])
     rule = {"run_id": "toy1", "expectation": "scf_converged", "success": False, "n_unexpected": 1, "severity": "reject"}
     lake.replace("expectation_results", "toy1", [rule | {"reason": "not the ground state", "observed": "60 steps"}])
     failure = {"key": "k1", "verb": "ingest", "subject": "a <cut> OUTCAR", "cause": "It ends inside its header."}
@@ -182,6 +194,44 @@ def test_table_1_shows_the_paper_beside_ours(text):
 
 def test_verdict_stands_beside_its_noise_floor(text):
     assert "indistinguishable z 1.2 (floor 1.5 %)" in Page(text).sections["Al-Cu-Ni-synthetic-rdf"]
+
+
+def test_undecided_is_told_with_its_reason_and_not_as_a_failure(text):
+    section = Page(text).sections["Al-Cu-Ni-synthetic-vacf"]
+    assert "undecided noise floor 52 %, above 25 %" in section
+    assert "1 curve undecided: a run too short, or its noise floor too high." in text
+
+
+@pytest.mark.parametrize(
+    ("floor_percent", "reason"),
+    [(None, "no noise floor"), (8.0, "run too short (floor 8.0 %)"), (52.0, "noise floor 52 %, above 25 %")],
+)
+def test_undecided_names_what_is_missing(floor_percent, reason):
+    assert reason in verdict({"verdict": "undecided", "floor_percent": floor_percent, "z": None})
+
+
+def test_melts_at_different_temperatures_are_not_judged(text):
+    section = Page(text).sections["Ti-rdf"]
+    assert "AIMD run real1 (set 983 K, mean 983 K)" in section
+    assert "not judged: simulation at 1942 K, AIMD at 983 K on average" in section
+
+
+def test_one_element_has_one_panel(text):
+    section = Page(text).sections["Ti-rdf"]
+    assert "Ti-Ti" in section
+    assert "all pairs" not in section
+
+
+def test_speed_of_a_simulation_without_frames_is_shown(text):
+    assert "0.420" in Page(text).sections["Al-Cu-Ni-synthetic-performance"]
+    assert "0.420 ns/day with 4,096 atoms on one core (DP-2, 500 steps)." in text
+
+
+def test_averages_say_how_many_frames_they_are_over_and_that_they_include_the_start(text):
+    section = Page(text).sections["Ti-density"]
+    assert "framesaveraged" in section
+    assert "imposed2019983.0" in section
+    assert "no equilibration is removed yet" in section
 
 
 def test_failures_and_rejections_are_told_with_their_reason(text):

@@ -73,8 +73,48 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         lake.replace("thermodynamics", run_id, [averages])
     timed = {"potential_id": "one", "hardware": "one GPU", "outcome": "finished", "ns_per_day": 0.5, "n_atoms": 4096}
     lake.replace("performance", "twin", [{"run_id": "twin", "protocol": "performance", **timed}])
+    lake.replace("performance", "timed-only", [{"run_id": "timed-only", "potential_id": "one", "outcome": "finished"}])
+    curves = [("rdf all", 2.5, "good"), ("vacf Al", 9.0, "undecided")]
+    judged = {"run_id": "twin", "aimd_run_id": "away", "potential_id": "one", "composition": "Al50Cu25Ni25"}
+    rows = [judged | {"observable": of, "z": z, "verdict": verdict} for of, z, verdict in curves]
+    lake.replace("agreement", "twin", rows)
     publish(settings)
     return settings
+
+
+def paired(tmp_path, aimd, simulation, **columns):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    of = {"aimd": {"origin": "aimd"}, "simulation": {"origin": "dnnp", "protocol": "nvt", **columns}}
+    for run_id, (target_k, mean_k) in {"aimd": aimd, "simulation": simulation}.items():
+        run(lake, run_id, "Al100", "Al", temperature_target_k=target_k, **of[run_id])
+        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "temperature_k": mean_k}])
+    rows = query(settings, "select * from run_pairs where dnnp_run_id = 'simulation'")
+    assert len(rows) == 1
+    return rows[0]["aimd_run_id"] == "aimd"
+
+
+@pytest.mark.parametrize(
+    ("aimd", "simulation", "pairs"),
+    [
+        ((1000.0, None), (1049.0, None), True),
+        ((1000.0, 1000.0), (1051.0, 1000.0), False),
+        ((None, None), (1000.0, 1000.0), False),
+        ((None, 1000.0), (1000.0, 1049.0), True),
+        ((None, 1000.0), (1000.0, 1051.0), False),
+        ((None, None), (None, None), False),
+    ],
+)
+def test_runs_pair_at_one_set_temperature_or_else_at_one_mean(tmp_path, aimd, simulation, pairs):
+    assert paired(tmp_path, aimd, simulation) is pairs
+
+
+@pytest.mark.parametrize(
+    ("protocol", "aimd", "pairs"),
+    [("nvt", (None, None), True), ("twin", (None, 700.0), True), ("nvt", (None, 700.0), False)],
+)
+def test_child_pairs_with_its_parent_unless_it_was_taken_elsewhere(tmp_path, protocol, aimd, pairs):
+    assert paired(tmp_path, aimd, (1000.0, 1000.0), parent_run_id="aimd", protocol=protocol) is pairs
 
 
 def test_every_view_stands_on_an_empty_lake(tmp_path):
@@ -180,6 +220,21 @@ def test_lineage_of_a_simulated_curve_ends_at_raw_files(settings):
         ("held_out", "sha of away"),
     }
     assert {(row["training_set_id"], row["lake_version"]) for row in rows} == {("set", 7)}
+
+
+def test_lineage_of_a_timed_simulation_keeps_its_potential(settings):
+    rows = query(settings, "select * from lineage where observable = 'performance' and run_id = 'timed-only'")
+    assert {row["potential_id"] for row in rows} == {"one"}
+    assert {(row["role"], row["source_sha256"]) for row in rows} == {
+        ("trained_on", "sha of al"),
+        ("trained_on", "sha of ternary"),
+        ("held_out", "sha of away"),
+    }
+
+
+def test_transferability_takes_no_evidence_from_an_undecided_curve(settings):
+    [row] = query(settings, "select * from transferability where composition = 'Al50Cu25Ni25' and potential_id = 'one'")
+    assert row["largest_z"] == 2.5
 
 
 def test_at_most_one_measurement_is_preferred_at_a_temperature(settings):

@@ -6,7 +6,25 @@ from itertools import cycle, groupby
 from operator import itemgetter
 
 from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
-from operators.report.page import Ask, Cell, Fold, Grid, Group, Panel, Row, Section, column, number, simulation, verdict
+from operators.report.page import (
+    Ask,
+    Cell,
+    Fold,
+    Grid,
+    Group,
+    Panel,
+    Row,
+    Section,
+    column,
+    is_undecided,
+    number,
+    simulation,
+    verdict,
+    why_undecided,
+)
+
+_SEVERITY = ("undecided", "indistinguishable", "good", "visible", "disagrees")
+_ONE_PAIR_AND_ALL = 2
 
 
 def rdf_section(group: Group, ask: Ask) -> Section:
@@ -55,16 +73,21 @@ def _comparison(
 ) -> Section:
     kind = view.removesuffix("_comparison")
     sql = f"""select composition, aimd_run_id, dnnp_run_id, potential_id, recipe, protocol,
-       coalesce(aimd_temperature_k, dnnp_temperature_k) as temperature_k,
+       set_k, measured.mean_k, own.mean_k as dnnp_mean_k,
        {label} as label, {abscissa} as x, {value}_aimd as aimd, {value}_error_aimd as aimd_error,
        {value}_dnnp as dnnp, {value}_error_dnnp as dnnp_error
 from {view}
+left join (select run_id, temperature_target_k as set_k from runs) target
+  on target.run_id = coalesce(aimd_run_id, dnnp_run_id)
+left join (select run_id, temperature_k as mean_k from thermodynamics) measured
+  on measured.run_id = coalesce(aimd_run_id, dnnp_run_id)
+left join (select run_id, temperature_k as mean_k from thermodynamics) own on own.run_id = dnnp_run_id
 where {group.where}
 order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
     verdicts = _verdicts(group, ask, kind)
     folds: list[Fold] = []
     for (composition, _), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):
-        rows = list(of_run)
+        rows = _without_repetition(list(of_run))
         anchor = f"{group.anchor}-{kind}-{len(folds)}"
         panels = [
             Panel(
@@ -81,7 +104,8 @@ order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
         anchor=f"{group.anchor}-{kind}",
         title=title,
         caption=f"{caption} The verdict under a panel compares the difference of the curves with its noise floor, "
-        "measured between halves of the AIMD run: z up to 1.5 is indistinguishable, up to 3 good, up to 6 visible.",
+        "measured between halves of the AIMD run: z up to 1.5 is indistinguishable, up to 3 good, up to 6 visible, and "
+        "beyond that it disagrees. It is undecided where a run is too short or the floor too high to tell.",
         sql=sql,
         command="meltlake observe --run RUN_ID",
         folds=[replace(fold, opened=fold is shown) for fold in folds],
@@ -89,11 +113,18 @@ order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
     )
 
 
+def _without_repetition(rows: Sequence[Row]) -> list[Row]:
+    # With one element, the curve of all pairs is that of its only pair.
+    labels = {row["label"] for row in rows}
+    return [row for row in rows if len(labels) != _ONE_PAIR_AND_ALL or row["label"] != "all"]
+
+
 def _sources(rows: Sequence[Row]) -> str:
     simulated = len({row["dnnp_run_id"] for row in rows if row["dnnp"] is not None})
     simulations = f"{simulated} simulation{'' if simulated == 1 else 's'}"
-    temperature_k = rows[0]["temperature_k"]
-    at = "" if temperature_k is None else f" at {temperature_k:.0f} K"
+    temperatures = (("set", rows[0]["set_k"]), ("mean", rows[0]["mean_k"]))
+    known = ", ".join(f"{kind} {kelvin:.0f} K" for kind, kelvin in temperatures if kelvin is not None)
+    at = f" ({known})" if known else ""
     if rows[0]["aimd_run_id"] is None:
         return f"{simulations}{at} without an AIMD run"
     beside = f" and {simulations}" if simulated else ", not simulated yet"
@@ -122,24 +153,33 @@ def _judged(verdicts: dict[tuple[str, str, str], Row], rows: Sequence[Row], obse
     runs = dict.fromkeys((row["aimd_run_id"], row["dnnp_run_id"]) for row in rows)
     found = [verdicts[key] for run in runs if (key := (*run, observable)) in verdicts]
     if len(found) > 1:
-        worst = max(found, key=itemgetter("z"))
-        return f"{worst['verdict']} at worst; see the table"
-    return verdict(found[0]) if found else ""
+        worst = max(found, key=lambda row: _SEVERITY.index(row["verdict"] or "undecided"))
+        return f"{worst['verdict'] or 'undecided'} at worst; see the table"
+    return verdict(found[0]) if found else _not_judged(rows)
+
+
+def _not_judged(rows: Sequence[Row]) -> str:
+    compared = {row["dnnp_run_id"]: row for row in rows if row["aimd_run_id"] and row["dnnp"] is not None}
+    if not compared:
+        return ""
+    means = [(row["dnnp_mean_k"], row["mean_k"]) for row in compared.values() if row["dnnp_mean_k"] and row["mean_k"]]
+    own, its = max(means, key=lambda pair: abs(pair[0] - pair[1]), default=(0, 0))
+    return "not judged" + (f": simulation at {own:.0f} K, AIMD at {its:.0f} K on average" if means else "")
 
 
 def _verdict_grid(rows: Sequence[Row], verdicts: dict[tuple[str, str, str], Row]) -> list[Grid]:
     simulations = {row["dnnp_run_id"]: simulation(row) for row in rows if row["dnnp_run_id"]}
-    aimd_run_id = rows[0]["aimd_run_id"]
+    aimd_run_id, labels = rows[0]["aimd_run_id"], {row["label"] for row in rows}
     judged = [
         (
             simulations[run_id],
             run_id,
             row["observable"],
-            row["verdict"],
+            f"undecided: {why_undecided(row)}" if is_undecided(row) else row["verdict"],
             *(number(row[name]) for name in ("l1_percent", "floor_percent", "z")),
         )
         for (reference, run_id, _), row in sorted(verdicts.items())
-        if reference == aimd_run_id and run_id in simulations
+        if reference == aimd_run_id and run_id in simulations and row["observable"].split(" ", 1)[1] in labels
     ]
     head = ("simulation", "run", "observable", "verdict", "difference (%)", "noise floor (%)", "z")
     return [Grid(head, judged, n_text=4)] if judged else []

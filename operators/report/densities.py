@@ -23,7 +23,7 @@ from operators.report.page import (
 
 def density_section(group: Group, ask: Ask) -> Section:
     """Density and the other averages of every run, beside experiment (Fig. 7)."""
-    sql = f"""select view.*, n_frames, temperature_error_k, energy_ev_per_atom, energy_error_ev_per_atom
+    sql = f"""select view.*, n_frames, n_averaged, temperature_error_k, energy_ev_per_atom, energy_error_ev_per_atom
 from density_vs_experiment view join thermodynamics using (run_id)
 where {group.where}
 order by view.composition, view.origin, view.temperature_k, run_id"""
@@ -31,7 +31,9 @@ order by view.composition, view.origin, view.temperature_k, run_id"""
     return Section(
         anchor=f"{group.anchor}-density",
         title="Density and thermodynamics",
-        caption="Averages of every run with standard errors from blocks. A density is a prediction only at constant "
+        caption="Averages over the accepted frames of every run, from its first: no equilibration is removed yet, so a "
+        "run that starts from a crystal or at another temperature carries that start. Standard errors count "
+        "correlation; a run too short for one has none. A density is a prediction only at constant "
         "pressure; otherwise it was imposed and the pressure is the prediction. Measurements appear only inside their "
         "range of validity, with the uncertainty that their authors state.",
         sql=sql,
@@ -44,8 +46,9 @@ order by view.composition, view.origin, view.temperature_k, run_id"""
 
 def _thermodynamics(rows: Sequence[Row]) -> Grid:
     head = (
-        "composition", "source", "run", "density is", "frames", "T (K)", "pressure (GPa)", "energy (eV/atom)",
-        "density (g/cm³)", "AIMD (g/cm³)", "from AIMD (%)", "experiment (g/cm³)", "from experiment (%)",
+        "composition", "source", "run", "density is", "frames", "averaged", "T (K)", "pressure (GPa)",
+        "energy (eV/atom)", "density (g/cm³)", "AIMD (g/cm³)", "from AIMD (%)",
+        "experiment (g/cm³)", "from experiment (%)",
     )  # fmt: skip
     cells = [
         (
@@ -54,12 +57,13 @@ def _thermodynamics(rows: Sequence[Row]) -> Grid:
             row["run_id"],
             row["density_is"],
             number(row["n_frames"]),
+            number(row["n_averaged"]),
             with_error(row["temperature_k"], row["temperature_error_k"], 1),
             with_error(row["pressure_gpa"], row["pressure_error_gpa"], 3),
             with_error(row["energy_ev_per_atom"], row["energy_error_ev_per_atom"], 4),
-            with_error(row["density_g_per_cm3"], row["density_error_g_per_cm3"], 3),
+            with_error(row["density_g_per_cm3"], row["density_error_g_per_cm3"] if _is_predicted(row) else None, 3),
             with_error(row["aimd_density_g_per_cm3"], None, 3),
-            _percent(row["deviation_from_aimd_percent"]),
+            _percent(row["deviation_from_aimd_percent"] if _is_predicted(row) else None),
             with_error(row["experiment_density_g_per_cm3"], row["experiment_uncertainty_g_per_cm3"], 3),
             _percent(row["deviation_from_experiment_percent"]),
         )
@@ -102,7 +106,11 @@ def _measured_line(line: Row) -> Series:
 
 def _is_telling(row: Row) -> bool:
     # A simulation at the volume of its AIMD run repeats that run's density.
-    return bool(row["origin"] == "aimd" or row["density_is"] == "predicted")
+    return row["origin"] == "aimd" or _is_predicted(row)
+
+
+def _is_predicted(row: Row) -> bool:
+    return bool(row["density_is"] == "predicted")
 
 
 def _density_points(rows: Sequence[Row]) -> list[Series]:

@@ -24,6 +24,7 @@ POTENTIAL_COLOURS = (RED, "#e08214", "#1b7837", "#762a83", "#01665e")
 _PANEL_INCHES = (3.5, 2.7)
 _POINTS_DRAWN_ONE_BY_ONE = 400
 _MOST_IN_A_LEGEND = 6
+_A_FEW = 5
 _STYLE = {
     "svg.hashsalt": "meltlake",
     "svg.fonttype": "none",
@@ -34,6 +35,7 @@ _STYLE = {
     "axes.edgecolor": "#555",
     "axes.linewidth": 0.7,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#e6e8eb",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
@@ -89,13 +91,15 @@ def curves(name: str, series: Sequence[Series], x: Axis, y: Axis, *, synthetic: 
 
 def parity(name: str, clouds: Sequence[Series], quantity: str, *, synthetic: bool = False) -> Markup:
     """Predictions against their reference, with the line where both are equal."""
-    figure, axes = _panel()
+    figure, axes = _panel(left_inches=0.85, right_inches=0.25)
     with _styled():
         values = np.concatenate([np.asarray(axis, dtype=float) for cloud in clouds for axis in (cloud.x, cloud.y)])
         ends = [values.min(), values.max()] if len(values) else [0.0, 1.0]
         axes.plot(ends, ends, color="#333", linewidth=0.8, zorder=3)
+        many = max((len(np.atleast_1d(cloud.x)) for cloud in clouds), default=0) > _POINTS_DRAWN_ONE_BY_ONE
         for cloud in clouds:
-            _draw(axes, cloud)
+            _draw_points(axes, cloud, many=many)
+        axes.locator_params(nbins=5)
         axes.set_xlabel(f"DFT {quantity}")
         axes.set_ylabel(f"DNNP {quantity}")
         axes.legend(loc="upper left", markerscale=1.5, handletextpad=0.2)
@@ -163,6 +167,7 @@ def _panel(
     size_inches: tuple[float, float] = _PANEL_INCHES,
     *,
     left_inches: float = 0.7,
+    right_inches: float = 0.08,
     bottom_inches: float = 0.45,
 ) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
@@ -172,7 +177,10 @@ def _panel(
         # Fixed margins: matplotlib's own layout engines double the time of a panel.
         width, height = size_inches
         figure.subplots_adjust(
-            left=left_inches / width, right=1 - 0.08 / width, bottom=bottom_inches / height, top=1 - 0.08 / height
+            left=left_inches / width,
+            right=1 - right_inches / width,
+            bottom=bottom_inches / height,
+            top=1 - 0.08 / height,
         )
         return figure, figure.subplots()
 
@@ -184,7 +192,8 @@ def _scale(axes: "Axes", direction: Literal["x", "y"], axis: Axis) -> None:
     if axis.logarithmic:
         axes.set(**{f"{direction}scale": "log"})
         drawn = axes.xaxis if direction == "x" else axes.yaxis
-        drawn.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = drawn.get_view_interval()
+        drawn.set_major_locator(LogLocator(subs=(1, 2, 5) if high > _A_FEW * low else range(1, 10)))
         drawn.set_major_formatter("{x:g}")
         drawn.set_minor_formatter(NullFormatter())
 
@@ -205,10 +214,13 @@ def _draw(axes: "Axes", one: Series) -> None:
         return
     if error is not None and np.isfinite(error).any():
         axes.errorbar(x, y, np.nan_to_num(error), fmt="none", ecolor=one.colour, elinewidth=0.8)
-    many = len(x) > _POINTS_DRAWN_ONE_BY_ONE
+    _draw_points(axes, one, many=len(x) > _POINTS_DRAWN_ONE_BY_ONE)
+
+
+def _draw_points(axes: "Axes", one: Series, *, many: bool) -> None:
     axes.scatter(
-        x,
-        y,
+        np.asarray(one.x, dtype=float),
+        np.asarray(one.y, dtype=float),
         s=4 if many else 60 if one.drawn == "stars" else 22,
         marker="*" if one.drawn == "stars" else "o",
         color=one.colour,

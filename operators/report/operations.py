@@ -1,6 +1,6 @@
 """Sections about the lake itself: its runs, the frames that the gate rejected, and what failed."""
 
-from operators.report.page import Ask, Cell, Grid, Section, data_kind, number, plain
+from operators.report.page import Ask, Cell, Grid, Section, data_kind, number, plain, with_error
 
 _MOST_EVENTS_SHOWN = 500
 
@@ -22,7 +22,7 @@ order by synthetic, chemical_system, composition, origin, run_id"""
             plain(row["source_format"]),
             f"{plain(row['ensemble'])} {row['protocol'] or ''}".strip(),
             "whole" if row["complete"] else "ends early",
-            number(row["temperature_target_k"], 4),
+            with_error(row["temperature_target_k"], None, 0),
             number(row["time_step_fs"]),
             *(number(row[name]) for name in ("n_atoms", "n_frames", "n_accepted", "n_rejected")),
         )

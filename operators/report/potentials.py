@@ -149,10 +149,9 @@ def performance_section(group: Group, ask: Ask) -> Section:
     """Speed of every timed simulation, with what it ran on."""
     sql = f"""select performance.*, recipe
 from performance
-join runs using (run_id)
-left join potentials on potentials.potential_id = performance.potential_id
+join trained_potentials using (potential_id)
 where {group.where}
-order by recipe, performance.n_atoms, run_id"""
+order by recipe, performance.protocol = 'performance' desc, performance.n_atoms, run_id"""
     rows = ask(sql)
     grid = Grid(
         (
@@ -183,7 +182,8 @@ order by recipe, performance.n_atoms, run_id"""
         anchor=f"{group.anchor}-performance",
         title="Speed",
         caption="Simulated nanoseconds per day of wall time. Two numbers compare only at equal numbers of atoms, time "
-        "step and hardware; speed measured on synthetic melts holds for real ones of the same size and density.",
+        "step and hardware, and only over enough steps to average out what else ran. Speed measured on synthetic melts "
+        "holds for real ones of the same size and density.",
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol performance --composition COMPOSITION",
         grids=[grid] if rows else [],

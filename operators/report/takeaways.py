@@ -2,6 +2,8 @@
 
 from operators.report.page import Ask, Group, Row, counted, number
 
+_VERDICTS = {"indistinguishable": "indistinguishable", "good": "good", "visible": "visible", "disagrees": "disagree"}
+
 
 def takeaways(group: Group, ask: Ask) -> list[tuple[str, str]]:
     """Sentences by topic, and last the topics that have no data yet."""
@@ -50,7 +52,7 @@ def _best_potential(group: Group, ask: Ask) -> str:
         f"{best['recipe']} (seed {best['seed']}, {best['n_steps']:,} steps): energy {energy} "
         f"meV/atom, force {number(best['rmse_force_mev_per_angstrom'])} meV/Å"
         + (f", virial {number(virial)} meV/atom" if virial is not None else "")
-        + " RMSE on the test split."
+        + f" RMSE on {counted(best['n_frames'], 'test frame')}."
     )
 
 
@@ -69,15 +71,19 @@ where potential_id = '{best["potential_id"]}' and split = 'held_out'""")
 
 
 def _agreement(group: Group, ask: Ask) -> str:
-    rows = ask(f"""select verdict, count(*) as n from agreement join runs using (run_id)
-where {group.where} group by verdict""")
-    if not rows:
-        return ""
+    # With one element, the curve of all pairs is that of its only pair.
+    rows = ask(f"""select coalesce(verdict, 'undecided') as verdict, count(*) as n
+from agreement join runs using (run_id)
+where {group.where} and (observable <> 'rdf all' or contains(chemical_system, '-')) group by all""")
     counts = {row["verdict"]: row["n"] for row in rows}
-    worded = ", ".join(
-        f"{counts[name]} {name}" for name in ("indistinguishable", "good", "visible", "disagrees") if name in counts
+    n_undecided = counts.pop("undecided", 0)
+    judged = ", ".join(f"{counts[name]} {worded}" for name, worded in _VERDICTS.items() if name in counts)
+    sentences = (
+        [f"Of {counted(sum(counts.values()), 'curve')} judged by their noise floor: {judged}."] if judged else []
     )
-    return f"Of {counted(sum(counts.values()), 'curve')} judged by their noise floor: {worded}."
+    if n_undecided:
+        sentences.append(f"{counted(n_undecided, 'curve')} undecided: a run too short, or its noise floor too high.")
+    return " ".join(sentences)
 
 
 def _density(group: Group, ask: Ask) -> str:
@@ -96,11 +102,12 @@ order by abs(deviation_from_experiment_percent) desc, run_id limit 1""")
 
 def _speed(group: Group, ask: Ask) -> str:
     rows = ask(f"""select performance.*, recipe from performance
-join runs using (run_id)
-left join potentials on potentials.potential_id = performance.potential_id
+join trained_potentials using (potential_id)
 where {group.where} and outcome = 'finished'
-order by performance.n_atoms desc, ns_per_day desc, run_id limit 1""")
+order by performance.protocol = 'performance' desc, performance.n_atoms desc, ns_per_day desc, run_id limit 1""")
     if not rows:
         return ""
     row = rows[0]
-    return f"{number(row['ns_per_day'])} ns/day with {row['n_atoms']:,} atoms on {row['hardware']} ({row['recipe']})."
+    timed = f", {counted(row['n_steps'], 'step')}" if row["n_steps"] else ""
+    where = f"{row['n_atoms']:,} atoms on {row['hardware']}"
+    return f"{number(row['ns_per_day'])} ns/day with {where} ({row['recipe']}{timed})."
