@@ -1,5 +1,7 @@
 """The whole path under the real Airflow: scheduler, triggerer, Kubernetes operator and loopback pod API."""
 
+import time
+
 import psutil
 import pytest
 
@@ -19,12 +21,17 @@ def land(settings, name, *, composition, seed, source_format="outcar"):
     generate(settings.home / "landing" / name, request)
 
 
-def follow(stack, settings):
-    Progress(stack.api, is_due=lambda: any(stale(settings))).follow()
+def observed(stack):
+    """Composition and state of every run of the DAG `observe`."""
+    runs = stack.api("dags/observe/dagRuns?limit=100")["dag_runs"]
+    return sorted((run["partition_key"], run["state"]) for run in runs)
 
 
-def observed_partitions(stack):
-    return [run["partition_key"] for run in stack.api("dags/observe/dagRuns?limit=100")["dag_runs"]]
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(1)
 
 
 @pytest.fixture(scope="module")
@@ -43,24 +50,29 @@ def test_what_lands_becomes_frames_potentials_simulations_and_a_report(settings)
     (settings.home / "landing" / "broken" / "OUTCAR").write_bytes(b"")
 
     with EmbeddedStack(settings, port=0) as stack:
-        follow(stack, settings)
-        first = sorted(observed_partitions(stack))
+        Progress(stack.api, is_due=lambda: any(stale(settings))).follow()
+        first = observed(stack)
+        check_results(settings)
         land(settings, "again", composition="Al50Cu50", seed=4)
-        follow(stack, settings)
-        later = sorted(observed_partitions(stack))
+        wait_until(
+            lambda: len(observed(stack)) > len(first) and all(state == "success" for _, state in observed(stack)), 120
+        )
+        later = observed(stack)
 
-    assert first == ["Al25Cu25Ni50", "Al50Cu25Ni25", "Al50Cu50"]
-    assert sorted([*first, "Al50Cu50"]) == later, "a new run re-observes its own composition only"
+    assert first == [("Al25Cu25Ni50", "success"), ("Al50Cu25Ni25", "success"), ("Al50Cu50", "success")]
+    assert later == sorted([*first, ("Al50Cu50", "success")]), "a new run re-observes its own composition only"
+    mine = str(settings.home)
+    assert not [
+        p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])
+    ]
+
+
+def check_results(settings):
     counts = query(settings, "select origin, count(*) n, bool_and(synthetic) synthetic from runs group by 1 order by 1")
-    assert counts[0] == {"origin": "aimd", "n": 4, "synthetic": True}
-    assert counts[1]["n"] >= 3, "each composition was simulated with the first potential"
+    assert counts == [{"origin": o, "n": 3, "synthetic": True} for o in ("aimd", "dnnp")]
     splits = query(settings, "select distinct split from rmse order by 1")
     assert [row["split"] for row in splits] == ["held_out", "test", "train"]
     [failure] = query(settings, "select subject, cause from task_failures")
     assert failure["subject"].endswith("broken/OUTCAR")
     assert published_versions(settings)["runs"] == Lake(settings.lake).version("runs")
     assert "Al-Cu-Ni" in (settings.home / "report" / "index.html").read_text()
-    mine = str(settings.home)
-    assert not [
-        p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])
-    ]

@@ -1,5 +1,6 @@
 """Observables of runs and potentials: what is stored, what is left out and why, and that repeating is free."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -286,15 +287,18 @@ def test_a_sample_is_the_same_every_time_and_keeps_pairs_together() -> None:
 
 
 @pytest.mark.slow
-def test_errors_of_a_potential_are_those_of_dp_test(settings: Settings, tmp_path: Path) -> None:
-    model = _barely_trained(tmp_path)
+def test_errors_of_a_potential_are_those_of_dp_test(settings: Settings) -> None:
+    sets = settings.artifacts / "training_sets"
+    model = _barely_trained(sets)
     lake = Lake(settings.lake)
-    lake.replace("training_sets", "set1", [{"training_set_id": "set1", "path": str(tmp_path / "set1")}])
-    lake.replace("potentials", "pot1", [{"potential_id": "pot1", "training_set_id": "set1", "path": str(model)}])
+    lake.replace("training_sets", "set1", [{"training_set_id": "set1", "path": str(sets / "set1")}])
+    trained = {"potential_id": "pot1", "training_set_id": "set1", "path": str(model)}
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    lake.replace("potentials", "pot1", [trained | {"sha256": digest}])
     assert observe_potential(settings, "pot1")["rows"] == {"rmse": 4, "parity": 2 * (4 + 4 * 24 * 3) + 4 * 9}
     rows = {(row["composition"], row["split"]): row for row in lake.rows("rmse", key="pot1").to_pylist()}
     assert rows["all", "test"]["rmse_virial_mev_per_atom"] is None
-    printed = _dp("test", "-m", model, "-s", tmp_path / "set1" / "train", "-n", "0", cwd=tmp_path)
+    printed = _dp("test", "-m", model, "-s", sets / "set1" / "train", "-n", "0", cwd=sets)
     for label, column in (
         ("Energy RMSE/Natoms", "rmse_energy_mev_per_atom"),
         ("Force  RMSE", "rmse_force_mev_per_angstrom"),
