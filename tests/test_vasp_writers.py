@@ -5,7 +5,7 @@ import dpdata
 import numpy as np
 import pytest
 
-from lake import readers
+from lake.readers import open_run
 from lake.writers.facts import FrameFacts, RunFacts, Species
 from lake.writers.outcar import outcar_pieces, write_outcar
 from lake.writers.vasprun import vasprun_pieces, write_vasprun
@@ -97,9 +97,7 @@ def test_ase_reads_back_what_was_written(written):
 
 
 def test_our_readers_read_back_what_was_written(written):
-    if not hasattr(readers, "open_run"):
-        pytest.skip("lake.readers.open_run is not there yet")
-    reader = readers.open_run(written)
+    reader = open_run(written)
     batches = list(reader.batches())
     positions = np.concatenate([batch.positions_angstrom for batch in batches])
     forces = np.concatenate([batch.forces_ev_per_angstrom for batch in batches])
@@ -111,9 +109,7 @@ def test_our_readers_read_back_what_was_written(written):
 
 
 def test_our_readers_know_a_written_run(written):
-    if not hasattr(readers, "open_run"):
-        pytest.skip("lake.readers.open_run is not there yet")
-    reader = readers.open_run(written)
+    reader = open_run(written)
     batches = list(reader.batches())
     header = reader.header
     assert header.synthetic
@@ -134,9 +130,8 @@ def test_a_step_that_ran_into_nelm_is_seen_as_unconverged(name, tmp_path):
     WRITERS[name](tmp_path / name, run_facts(), [*FRAMES[:3], UNCONVERGED, *FRAMES[3:]])
     read = dpdata.LabeledSystem(str(tmp_path / name), fmt=DPDATA_FORMATS[name])
     np.testing.assert_allclose(read["energies"], stack("energy_ev"), atol=1e-8)
-    if hasattr(readers, "open_run"):
-        verdicts = [verdict for batch in readers.open_run(tmp_path / name).batches() for verdict in batch.scf_verdict]
-        assert verdicts == ["converged"] * 3 + ["unconverged"] + ["converged"] * 3
+    verdicts = [verdict for batch in open_run(tmp_path / name).batches() for verdict in batch.scf_verdict]
+    assert verdicts == ["converged"] * 3 + ["unconverged"] + ["converged"] * 3
 
 
 def test_old_vasp_says_converged_when_it_is_not():
