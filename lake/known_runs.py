@@ -1,6 +1,7 @@
 """Which run a file is: known already, grown since, or new. Reading frames belongs in `readers`."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ READER_VERSION = 1
 """Rises when the readers change what they say of the same file; runs of an older version are read again."""
 
 _CHUNK = 1 << 20
+_SAME_ENERGY_EV = 1e-5
+"""VASP's files print one energy with 6 or 8 decimals."""
 
 
 def known_unchanged(lake: Lake, path: Path) -> dict[str, object] | None:
@@ -35,7 +38,14 @@ def known_unchanged(lake: Lake, path: Path) -> dict[str, object] | None:
     return next((row for row in candidates if row["source_sha256"] == digest), None)
 
 
-def run_name(lake: Lake, path: Path, fingerprint: Fingerprint, *, siblings: Sequence[Path] = ()) -> str:
+def run_name(
+    lake: Lake,
+    path: Path,
+    fingerprint: Fingerprint,
+    *,
+    siblings: Sequence[Path] = (),
+    first_energy_ev: float = math.nan,
+) -> str:
     """Name of the run that a file tells of: the start of its content's sha256, unless the lake knows the run already.
 
     It does when it has this very content, from elsewhere or compressed; when this is the file of a run that VASP was
@@ -50,12 +60,18 @@ def run_name(lake: Lake, path: Path, fingerprint: Fingerprint, *, siblings: Sequ
     fingerprint
         Its identity.
     siblings
-        Other files in its folder that tell of the same run.
+        Files in its folder that should tell of the same run.
+    first_energy_ev
+        Energy of its first frame. VASP overwrites its files when it is started again in the same folder: a sibling
+        whose run began otherwise tells of an earlier calculation, which stays.
     """
     rows = _runs(lake)
     same_content = [row for row in rows if row["content_sha256"] == fingerprint.content_sha256]
     grown = [row for row in rows if not row["complete"] and _is_beginning(row, path, fingerprint)]
-    told_before = [row for row in rows if str(row["source_uri"]) in {str(sibling) for sibling in siblings}]
+    others = {str(sibling) for sibling in siblings} - {str(path)}
+    told_before = [
+        row for row in rows if row["source_uri"] in others and _began_with(lake, str(row["run_id"]), first_energy_ev)
+    ]
     for row in (*same_content, *grown, *told_before):
         return str(row["run_id"])
     return fingerprint.content_sha256[:N_DIGITS]
@@ -68,6 +84,12 @@ def record_raw_files(lake: Lake, files: Sequence[Path], *, run_id: str) -> None:
         row = {"path": str(path), "run_id": run_id}
         if lake.rows("raw_files", key=key, columns=["path", "run_id"]).to_pylist() != [row]:
             lake.replace("raw_files", key, [row])
+
+
+def _began_with(lake: Lake, run_id: str, energy_ev: float) -> bool:
+    batch = next(lake.frame_batches(run_id, ("energy_ev",)), None)
+    stored = None if batch is None else batch.column("energy_ev")[0].as_py()
+    return stored is not None and abs(stored - energy_ev) < _SAME_ENERGY_EV
 
 
 def _is_beginning(row: dict[str, object], path: Path, fingerprint: Fingerprint) -> bool:

@@ -131,7 +131,10 @@ def _read_until_complete(
 def _commit(lake: Lake, read: _ReadRun, *, siblings: Sequence[Path]) -> dict[str, object]:
     path, reader = read.path, read.reader
     fingerprint = reader.fingerprint()
-    run_id = reader.header.run_id or run_name(lake, path, fingerprint, siblings=siblings)
+    first_energy_ev = float(read.checks["energy_ev"].iloc[0])
+    run_id = reader.header.run_id or run_name(
+        lake, path, fingerprint, siblings=siblings, first_energy_ev=first_energy_ev
+    )
     verdict = judge(read.checks, reader.header.origin)
     row = _run_row(reader, path, fingerprint, verdict)
     with exclusive(lake.root / "_locks" / f"{run_id}.lock", doing=f"storing run {run_id}"):

@@ -84,6 +84,18 @@ def test_a_richer_file_that_comes_later_replaces_the_run_of_its_sibling(run, set
     assert Lake(settings.lake).rows("runs")["source_format"].to_pylist() == ["vasprun"]
 
 
+@pytest.mark.parametrize("later", ["OUTCAR", "vasprun.xml"])
+def test_a_calculation_that_overwrote_an_earlier_one_does_not_replace_it(run, settings, tmp_path, later):
+    (tmp_path / "job").mkdir()
+    shutil.copy(run / "OUTCAR", tmp_path / "job" / "OUTCAR")
+    first = ingested(settings, tmp_path / "job")
+    request = ToyMeltRequest(composition="Al50Cu50", n_atoms=32, n_frames=8, seed=2, source_format="both")
+    shutil.copy(generate(tmp_path / "again", request) / later, tmp_path / "job" / later)
+    second = ingested(settings, tmp_path / "job")
+    assert (first["run_id"] != second["run_id"], second["n_frames"]) == (True, 8)
+    assert Lake(settings.lake).rows("frames").num_rows == N_FRAMES + 8
+
+
 @pytest.mark.parametrize("split", ["blocks", "random"])
 def test_a_backup_of_a_run_puts_no_frame_into_train_and_test(run, settings, tmp_path, split):
     cut(run / "OUTCAR", 0.7, tmp_path / "job" / "OUTCAR.bak")
