@@ -97,11 +97,11 @@ def labelled_frames(batch: pa.RecordBatch, atomic_numbers: NDArray[np.int8], *, 
             "Ingest the run again, or leave its composition out.",
         )
     return LabelledFrames(
-        cell_angstrom=vectors(batch.column("cell_angstrom"), 3),
-        positions_angstrom=vectors(batch.column("positions_angstrom"), n_atoms),
-        forces_ev_per_angstrom=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
+        cell_angstrom=_vectors(batch.column("cell_angstrom"), 3),
+        positions_angstrom=_vectors(batch.column("positions_angstrom"), n_atoms),
+        forces_ev_per_angstrom=_vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
         energy_ev=batch.column("energy_ev").to_numpy(zero_copy_only=False).astype(np.float64),
-        virial_ev=vectors(batch.column("virial_ev"), 3) if with_virial else None,
+        virial_ev=_vectors(batch.column("virial_ev"), 3) if with_virial else None,
     )
 
 
@@ -143,8 +143,15 @@ class DeepmdSystemWriter:
             widths["virial"] = 9
         self._files = {name: _started_npy(set_folder / f"{name}.npy", n_frames, widths[name]) for name in widths}
 
-    def append(self, frames: LabelledFrames) -> None:
+    def append(self, frames: LabelledFrames, where: NDArray[np.bool_] | None = None) -> None:
         """Write the next frames.
+
+        Parameters
+        ----------
+        frames
+            Frames of the atoms that were announced.
+        where
+            (n_frames,), true for the frames to write; all of them by default.
 
         Raises
         ------
@@ -158,15 +165,18 @@ class DeepmdSystemWriter:
             "force": frames.forces_ev_per_angstrom,
             "virial": frames.virial_ev,
         }
+        stretches = _stretches(np.ones(frames.n_frames, dtype=np.bool_) if where is None else where)
         for name, file in self._files.items():
-            values = columns[name]
-            if values is None or not np.isfinite(values).all():
-                raise MeltlakeError(
-                    f"{self._folder.name}: frames chosen for training lack a finite {name}.",
-                    "Ingest the run again so that the gate rejects them, or leave its composition out.",
-                )
-            file.write(np.ascontiguousarray(values, dtype="<f8").data)
-        self._n_written += frames.n_frames
+            column = columns[name]
+            for first, stop in stretches:
+                if column is None or not np.isfinite(column[first:stop]).all():
+                    raise MeltlakeError(
+                        f"{self._folder.name}: frames chosen for training lack a finite {name}.",
+                        "Ingest the run again so that the gate rejects them, or leave its composition out.",
+                    )
+                # A view of the lake's own memory: a copy of the chosen frames would cost as much as writing them.
+                file.write(np.ascontiguousarray(column[first:stop], dtype="<f8").data)
+        self._n_written += sum(stop - first for first, stop in stretches)
 
     def __enter__(self) -> Self:
         return self
@@ -212,6 +222,19 @@ def read_deepmd_system(folder: Path) -> DeepmdSystem:
 def deepmd_systems(folder: Path) -> list[Path]:
     """Every deepmd_system directly below a folder, sorted."""
     return sorted(path.parent for path in folder.glob("*/type.raw"))
+
+
+def _stretches(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First row and the row after the last of each run of true rows."""
+    edges = np.flatnonzero(np.diff(where, prepend=False, append=False))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _vectors(column: pa.Array, n_rows_of_three: int) -> Floats:
+    if column.null_count:
+        return vectors(column, n_rows_of_three)
+    values: Floats = column.flatten().to_numpy().reshape(-1, n_rows_of_three, 3)
+    return values
 
 
 def _started_npy(path: Path, n_rows: int, width: int) -> BinaryIO:

@@ -1,53 +1,85 @@
-"""The one door to Delta: tables whose rows are replaced by key, exactly once. Encoding belongs in `parquet`.
+"""The lake: tables whose rows are replaced or appended by key, exactly once, on this machine or in a bucket.
 
 Every file of a table lies in the partition of its key, so that replacing a key is one commit that swaps whole files.
+Commits belong in `delta_log`, files in `row_files`, what a bucket does otherwise in `places`.
 """
 
-import json
-import random
 import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote
 
-import deltalake as dl
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction
 
-from lake.parquet import WrittenFile, flush_to_disk, write_parquet
-from schemas.errors import MeltlakeError, TryAgainLater
-from schemas.tables import TABLES, Table
+from lake.delta_log import Change, Overtaken, RowFile, TableLog
+from lake.locks import exclusive
+from lake.object_store import told_as_a_sentence
+from lake.places import Place
+from lake.raw_store import full_address, is_remote
+from lake.row_files import read_row_file, write_row_file
+from schemas.errors import MeltlakeError
+from schemas.settings import HOME
+from schemas.tables import TABLES
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
-_COMMIT_ATTEMPTS = 60
-_LONGEST_PAUSE_S = 0.1
-_TABLE_SETTINGS = {
-    # A pinned version must open for ever; Delta's default forgets its log after 30 days.
-    "delta.logRetentionDuration": "interval 36500 days",
-    # Files of an ingest that has not committed yet must outlive any vacuum.
-    "delta.deletedFileRetentionDuration": "interval 30 days",
-}
+_SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
+_LONGEST_WAIT_S = 600.0
 
 
 class Lake:
-    """All Delta tables below one folder."""
+    """All Delta tables below one folder, or below one prefix of a bucket (`s3://bucket/prefix`)."""
 
     def __init__(self, root: str) -> None:
-        if "://" in root:
-            raise MeltlakeError(f"{root}: lakes in a bucket are not supported yet.", "Use a folder on this machine.")
-        if "%" in root:  # delta-rs decodes it once too often
+        if is_remote(root) and not _SAFE_BUCKET_PATH.fullmatch(root):
+            raise MeltlakeError(
+                f"{root}: needed a folder on this machine or s3://bucket/prefix of letters, digits and `_ . - =`.",
+                "Choose another place for the lake.",
+            )
+        if not is_remote(root) and "%" in root:  # delta-rs decodes it once too often
             raise MeltlakeError(f"{root}: a lake's path must not contain `%`.", "Choose another folder.")
-        self.root = Path(root)
+        self.root = full_address(root)
+        """Absolute path, or the address as it was given."""
+        self._place = Place(self.root)
+        self._logs: dict[str, TableLog] = {}
+
+    @property
+    def is_remote(self) -> bool:
+        return self._place.is_remote
+
+    @property
+    def scratch(self) -> Path:
+        """Folder on this machine for what is not committed yet; beside the working directory for a lake in a bucket."""
+        return (HOME / "_staging").absolute() if self.is_remote else Path(self.root) / "_staging"
+
+    @contextmanager
+    def writing(self, key: str, *, doing: str, wait_s: float = _LONGEST_WAIT_S) -> Iterator[None]:
+        """Keep other processes from writing the same key while the block runs, where the lake can.
+
+        It saves them work; that rows are there exactly once is up to the commits. In a bucket nothing is held.
+
+        Parameters
+        ----------
+        key
+            What is written, for example a run.
+        doing
+            The same for the message: `storing run 3fa2`.
+        wait_s
+            How long to wait for another process.
+
+        Raises
+        ------
+        TryAgainLater
+            If another process is still at it.
+        """
+        if self.is_remote:
+            yield
+            return
+        with exclusive(Path(self.root) / "_locks" / f"{key}.lock", doing=doing, wait_s=wait_s):
+            yield
 
     def version(self, table: str = "frames") -> int:
         """Current version of a table; -1 while nothing was written."""
-        location = self._location(table)
-        return _open(location).version() if _exists(location) else -1
+        return self.log(table).version()
 
     def replace(self, table: str, key: str, rows: Sequence[Mapping[str, object]]) -> int:
         """Make these rows the only ones of `key`, exactly once; returns the version of the table that has them."""
@@ -68,18 +100,75 @@ class Lake:
 
         Raises
         ------
+        MeltlakeError
+            If a newer meltlake wrote the table.
         TryAgainLater
             If other writers won every attempt.
         """
-        description = TABLES[table]
-        for value in partition.values():
-            if not _SAFE_NAME.fullmatch(value):
-                raise ValueError(f"{table}: partition value {value!r} has a character that a path must not have")
-        location = self._location(table)
-        _create(location, description)
-        folder = location.joinpath(*(f"{name}={partition[name]}" for name in description.partitions))
-        written = write_parquet(folder, description.file_schema, batches)
-        return _commit(location, description, partition, written)
+        log = self.log(table)
+        written = write_row_file(log, partition, batches, first_row=0, scratch=self.scratch)
+
+        def only_this_file(current: Sequence[RowFile]) -> Change | None:
+            is_there = [file.path for file in current] == [written.path]
+            return None if is_there else Change(adds=(written,), replaces_key=True)
+
+        return log.commit(partition[log.description.key], only_this_file)
+
+    def append_batches(
+        self, table: str, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch], *, after: int
+    ) -> int | None:
+        """Add rows to a key that has exactly `after` rows, exactly once, without touching those it has.
+
+        Parameters
+        ----------
+        table
+            Name of the table.
+        partition
+            Value of every partition column, as for the rows that are there.
+        batches
+            Batches of `Table.file_schema`.
+        after
+            How many rows the key has.
+
+        Returns
+        -------
+        int or None
+            Version of the table that has the rows; None when the key has another number of rows, also when another
+            writer was faster. Then nothing was added.
+
+        Raises
+        ------
+        MeltlakeError
+            If a newer meltlake wrote the table.
+        TryAgainLater
+            If other writers won every attempt.
+        """
+        log = self.log(table)
+        key = partition[log.description.key]
+        if self.n_rows(table, key) != after:
+            return None
+        written = write_row_file(log, partition, batches, first_row=after, scratch=self.scratch)
+
+        def one_file_more(current: Sequence[RowFile]) -> Change | None:
+            if written.path in {file.path for file in current} or not written.n_rows:
+                return None
+            if sum(file.n_rows for file in current) != after:
+                raise Overtaken
+            return Change(adds=(written,))
+
+        try:
+            return log.commit(key, one_file_more)
+        except Overtaken:
+            return None
+
+    def remove(self, table: str, key: str) -> int:
+        """Take all rows of a key out of the current version, exactly once; older versions keep them."""
+        log = self.log(table)
+        return log.commit(key, lambda current: Change(replaces_key=True) if current else None) if log.exists() else -1
+
+    def n_rows(self, table: str, key: str | None = None, *, version: int | None = None) -> int:
+        """Number of rows of a table or of one key, from the log alone."""
+        return sum(file.n_rows for file in self.log(table).files(key=key, version=version))
 
     def rows(
         self,
@@ -89,135 +178,74 @@ class Lake:
         version: int | None = None,
         columns: Sequence[str] | None = None,
     ) -> pa.Table:
-        """Rows of a table, all or those of one key. A table that was never written has none."""
+        """Rows of a table, all or those of one key. A table that was never written has none.
+
+        A column that the lake's schema version did not have is null.
+        """
         description = TABLES[table]
-        files = self.files(table, key=key, version=version)
-        if not files:
+        dataset = self.row_dataset(table, key=key, version=version)
+        if dataset is None:
             return description.arrow_schema.empty_table().select(columns or description.arrow_schema.names)
+        with told_as_a_sentence(self.root):
+            return dataset.to_table(columns=columns)
+
+    def row_dataset(
+        self, table: str, *, key: str | None = None, version: int | None = None
+    ) -> pads.FileSystemDataset | None:
+        """The same rows unread, for engines that take Arrow datasets; None while there is no file."""
+        log = self.log(table)
+        schema = log.description.arrow_schema
+        files = log.files(key=key, version=version)
+        if not files:
+            return None
         partitioning = pads.partitioning(
-            pa.schema([description.arrow_schema.field(name) for name in description.partitions]),
-            flavor="hive",
+            pa.schema([schema.field(name) for name in log.description.partitions]), flavor="hive"
         )
-        location = self._location(table)
-        dataset = pads.dataset(
-            files,
-            schema=description.arrow_schema,
-            partitioning=partitioning,
-            partition_base_dir=str(location),
-        )
-        return dataset.to_table(columns=columns)
+        with told_as_a_sentence(self.root):
+            return pads.dataset(
+                [f"{log.place.path}/{file.path}" for file in files],
+                schema=schema,
+                format="parquet",
+                filesystem=log.place.file_system,
+                partitioning=partitioning,
+                partition_base_dir=log.place.path,
+            )
 
     def keys(self, table: str, *, version: int | None = None) -> list[str]:
         """Every key that has rows."""
-        marker = f"{TABLES[table].key}="
-        parts = (part for file in self.files(table, version=version) for part in Path(file).parts)
-        return sorted({part.removeprefix(marker) for part in parts if part.startswith(marker)})
+        log = self.log(table)
+        return sorted({file.partition[log.description.key] for file in log.files(version=version)})
 
     def files(self, table: str, *, key: str | None = None, version: int | None = None) -> list[str]:
-        """Parquet files of a table's version, absolute paths, sorted."""
-        location = self._location(table)
-        if not _exists(location):
-            return []
-        predicate = None if key is None else [(TABLES[table].key, "=", key)]
-        handle = _open(location, version)
-        return sorted(str(path) for path in _paths(location, handle, predicate))
+        """Addresses of a version's Parquet files: by key, and those of a key in the order of its rows."""
+        log = self.log(table)
+        return [log.place.address_of(file.path) for file in log.files(key=key, version=version)]
 
     def frame_batches(
-        self, run_id: str, columns: Sequence[str], *, version: int | None = None
+        self,
+        run_id: str,
+        columns: Sequence[str],
+        *,
+        version: int | None = None,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Columns of a run's frames, in frame order, one row group at a time."""
-        for path in self.files("frames", key=run_id, version=version):
-            file = pq.ParquetFile(path)
-            for group in range(file.num_row_groups):
-                yield from file.read_row_group(group, columns=list(columns)).combine_chunks().to_batches()
+        """Columns of a run's frames `start` to `stop`, in order; null where an old lake has none.
 
-    def _location(self, table: str) -> Path:
+        One row group at a time; row groups outside the range are not read.
+        """
+        log = self.log("frames")
+        first = 0
+        for file in log.files(key=run_id, version=version):
+            yield from read_row_file(
+                log, file, columns, start=start - first, stop=None if stop is None else stop - first
+            )
+            first += file.n_rows
+
+    def log(self, table: str) -> TableLog:
+        """A table's log, for what is about files rather than rows."""
         if table not in TABLES:
             raise ValueError(f"{table!r} is not a table of the lake")
-        return (self.root / table).absolute()
-
-
-def _exists(location: Path) -> bool:
-    return (location / "_delta_log").is_dir() and dl.DeltaTable.is_deltatable(location.as_uri())
-
-
-def _open(location: Path, version: int | None = None) -> dl.DeltaTable:
-    # As a URI: in a plain path delta-rs takes `%20` for a blank and `#` for the end.
-    try:
-        return dl.DeltaTable(location.as_uri(), version=version)
-    except DeltaError as error:
-        raise MeltlakeError(
-            f"{location}: needed a Delta table{'' if version is None else f' with version {version}'}, found: {error}",
-            "If the version is right, the table is damaged: restore `_delta_log` from a backup.",
-        ) from error
-
-
-def _paths(location: Path, handle: dl.DeltaTable, predicate: list[tuple[str, str, str]] | None) -> list[Path]:
-    root = location.as_uri() + "/"
-    uris = handle.file_uris(file_pruning_predicate=predicate)
-    return [location / unquote(uri.removeprefix(root).removeprefix(f"{location}/")) for uri in uris]
-
-
-def _create(location: Path, description: Table) -> None:
-    if _exists(location):
-        return
-    location.mkdir(parents=True, exist_ok=True)
-    with suppress(CommitFailedError):  # another process created it first
-        dl.DeltaTable.create(
-            location.as_uri(),
-            schema=dl.Schema.from_arrow(description.arrow_schema),
-            partition_by=list(description.partitions),
-            mode="ignore",
-            configuration=_TABLE_SETTINGS,
-        )
-
-
-def _commit(location: Path, description: Table, partition: Mapping[str, str], written: WrittenFile) -> int:
-    key = partition[description.key]
-    of_key = [(description.key, "=", key)]
-    application = f"{description.key}:{key}"
-    add = AddAction(
-        str(written.path.relative_to(location)),
-        written.n_bytes,
-        dict(partition),
-        int(time.time() * 1000),
-        True,  # noqa: FBT003  # data_change, positional in delta-rs
-        json.dumps({"numRecords": written.n_rows}),
-    )
-    for _ in range(_COMMIT_ATTEMPTS):
-        handle = _open(location)
-        current = _paths(location, handle, of_key)
-        if current == [written.path]:
-            return handle.version()
-        # The transaction makes two writers that read the same version exclude each other; without it,
-        # both first ingests of a run would be kept.
-        number = (handle.transaction_version(application) or 0) + 1
-        properties = dl.CommitProperties(
-            app_transactions=[dl.Transaction(application, number)], custom_metadata={description.key: key}
-        )
-        try:
-            handle.create_write_transaction(
-                [add],
-                "overwrite",
-                handle.schema(),
-                list(description.partitions),
-                of_key,
-                commit_properties=properties,
-            )
-        except CommitFailedError:
-            time.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311  # a pause, not a secret
-            continue
-        return _make_durable(location, handle)
-    raise TryAgainLater(
-        f"Table {description.name}: other writers won {_COMMIT_ATTEMPTS} attempts to commit {key}.",
-        "Run the command again.",
-    )
-
-
-def _make_durable(location: Path, handle: dl.DeltaTable) -> int:
-    # delta-rs does not fsync its log, and the handle still shows the version that it read before the commit.
-    before, log = handle.version(), location / "_delta_log"
-    handle.update_incremental()
-    entries = (log / f"{number:020d}.json" for number in range(before + 1, handle.version() + 1))
-    flush_to_disk(*(entry for entry in entries if entry.exists()), log)
-    return handle.version()
+        if table not in self._logs:
+            self._logs[table] = TableLog(self._place.child(table), TABLES[table])
+        return self._logs[table]

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats, FrameBatch, RunHeader, Trajectory
+from schemas.expectations import LABEL_RULES
+from schemas.frames import CONVERGED, Floats, FrameBatch, RunHeader, Trajectory
 from schemas.tables import FRAMES, TEXTS
 
 _TRAJECTORY_COLUMNS = (
@@ -21,6 +22,7 @@ _TRAJECTORY_COLUMNS = (
     "temperature_k",
     "velocities_angstrom_per_fs",
     "accepted",
+    "rejection_reasons",
     "label_source",
 )
 
@@ -51,14 +53,19 @@ def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_
         "cell_angstrom": _lists(batch.cell_angstrom),
         "positions_angstrom": _lists(batch.positions_angstrom),
         "velocities_angstrom_per_fs": _lists_or_null(batch.velocities_angstrom_per_fs, n_frames),
-        "forces_ev_per_angstrom": _lists(batch.forces_ev_per_angstrom),
+        "magnetic_moments_mu_b": _lists_or_null(batch.magnetic_moments_mu_b, n_frames),
+        "forces_ev_per_angstrom": _lists(
+            batch.forces_ev_per_angstrom,
+            null_where=np.asarray(np.isnan(batch.forces_ev_per_angstrom).all(axis=(1, 2))),
+        ),
         "energy_ev": _or_null(batch.energy_ev),
         "energy_sigma0_ev": _or_null(batch.energy_sigma0_ev),
         "energy_without_entropy_ev": _or_null(batch.energy_without_entropy_ev),
         "virial_ev": _lists(batch.virial_ev, null_where=np.asarray(np.isnan(batch.virial_ev).any(axis=(1, 2)))),
         "temperature_k": _or_null(batch.temperature_k),
         "scf_steps": pa.array(batch.scf_steps, mask=batch.scf_steps < 0),
-        "scf_converged": pa.array(batch.scf_verdict == "converged", mask=batch.scf_verdict == "unknown"),
+        "scf_converged": pa.array(np.isin(batch.scf_verdict, CONVERGED), mask=batch.scf_verdict == "unknown"),
+        "scf_verdict": pa.array(batch.scf_verdict.tolist(), pa.string()),
         "label_source": pa.array(batch.label_source.tolist(), pa.string()),
     }
 
@@ -98,12 +105,19 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
         energy_ev=_numbers(table["energy_ev"]),
         virial_ev=_vectors(table["virial_ev"], 3),
         temperature_k=_numbers(table["temperature_k"]),
-        accepted=np.array(table["accepted"].to_pylist(), dtype=np.bool_),
+        accepted=_sound(table),
         label_source=np.array([source or "none" for source in table["label_source"].to_pylist()], dtype=np.str_),
         velocities_angstrom_per_fs=(
             _vectors(table["velocities_angstrom_per_fs"], len(numbers)) if has_velocities else None
         ),
     )
+
+
+def _sound(table: pa.Table) -> NDArray[np.bool_]:
+    """(n_frames,): accepted, or positions without labels (an XDATCAR) that no other rule rejects."""
+    names = ("accepted", "label_source", "rejection_reasons")
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    return np.array([ok or (source == "none" and LABEL_RULES.issuperset(why)) for ok, source, why in rows], dtype=bool)
 
 
 def vectors(column: pa.ChunkedArray | pa.Array, n_rows_of_three: int) -> Floats:

@@ -52,6 +52,8 @@ def judge(frames: pd.DataFrame, origin: str, rules: Iterable[Rule] = RULES) -> V
     rules
         The rules; by default those of the house.
     """
+    if frames.empty:
+        return Verdict([], [], [])
     applicable = [rule for rule in rules if origin in rule.origins]
     outcomes = _validate(frames, applicable)
     rejections: list[list[str]] = [[] for _ in range(len(frames))]

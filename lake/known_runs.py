@@ -1,120 +1,207 @@
 """Which run a file is: known already, grown since, or new. Reading frames belongs in `readers`."""
 
 import hashlib
-import math
-from collections.abc import Sequence
-from pathlib import Path
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from lake.delta import Lake
-from lake.readers.containers import open_source
+from lake.raw_store import is_folder, open_raw, size_bytes
 from schemas.expectations import GATE_VERSION
-from schemas.frames import Fingerprint
-from schemas.ids import N_DIGITS, content_id
+from schemas.frames import Bookmark, Fingerprint, Floats, Integers
+from schemas.ids import content_id
 
-READER_VERSION = 1
-"""Rises when the readers change what they say of the same file; runs of an older version are read again."""
+READER_VERSION = 2
+"""Rises when readers or the checks of single frames change what they say; files read by an older one are read again."""
 
 _CHUNK = 1 << 20
 _SAME_ENERGY_EV = 1e-5
 """VASP's files print one energy with 6 or 8 decimals."""
 
+Row = dict[str, object]
 
-def known_unchanged(lake: Lake, path: Path) -> dict[str, object] | None:
-    """The row in `runs` of a file with these very bytes, judged by today's readers and rules; None if there is none.
 
-    The file is hashed only when the lake has a run of the same size.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """A run that an earlier reading of a growing file made, and where in the file to go on."""
+
+    run_id: str
+    bookmark: Bookmark
+    trajectory_start_fs: float
+
+
+def raw_files_of(lake: Lake, uri: str) -> list[Row]:
+    """What the lake remembers of a file: one row per run that it tells of."""
+    rows: list[Row] = lake.rows("raw_files", key=content_id(uri)).to_pylist()
+    return rows
+
+
+def unchanged_runs(lake: Lake, files: Sequence[str]) -> list[Row] | None:
+    """Rows in `runs` that these very files made, read and judged by today's rules; None if anything is new.
+
+    A file is hashed only when its size is the known one.
     """
-    if path.is_dir():
+    if any(is_folder(uri) for uri in files):
         return None
-    candidates = [
-        row
-        for row in _runs(lake)
-        if row["source_bytes"] == path.stat().st_size
-        and (row["reader_version"], row["gate_version"]) == (READER_VERSION, GATE_VERSION)
-    ]
-    if not candidates:
+    known = [raw_files_of(lake, uri) for uri in files]
+    if not all(known) or not all(map(_is_unchanged, files, known)):
         return None
-    digest = _sha256(path)
-    return next((row for row in candidates if row["source_sha256"] == digest), None)
+    run_ids = dict.fromkeys(str(row["run_id"]) for rows in known for row in rows)
+    runs: list[Row] = [row for run_id in run_ids for row in lake.rows("runs", key=run_id).to_pylist()]
+    is_whole = all(
+        row["gate_version"] == GATE_VERSION and lake.n_rows("frames", str(row["run_id"])) == row["n_frames"]
+        for row in runs
+    )
+    return runs if is_whole and len(runs) == len(run_ids) else None
 
 
-def run_name(
-    lake: Lake,
-    path: Path,
-    fingerprint: Fingerprint,
-    *,
-    siblings: Sequence[Path] = (),
-    first_energy_ev: float = math.nan,
-) -> str:
-    """Name of the run that a file tells of: the start of its content's sha256, unless the lake knows the run already.
+def _is_unchanged(uri: str, known: Sequence[Row]) -> bool:
+    row = known[0]
+    if row["reader_version"] != READER_VERSION or row["source_bytes"] != size_bytes(uri):
+        return False
+    return row["source_sha256"] == _sha256(uri)
 
-    It does when it has this very content, from elsewhere or compressed; when this is the file of a run that VASP was
-    still writing (what was read then is its beginning); and when another file of the same run was read before.
+
+def resumption_of(lake: Lake, uri: str) -> Resumption | None:
+    """Where to go on in a file that was read before; None when it has to be read from its beginning."""
+    for row in raw_files_of(lake, uri):
+        [run] = lake.rows("runs", key=str(row["run_id"])).to_pylist() or [{}]
+        if (
+            row["resume_offset"] is not None
+            and row["reader_version"] == run.get("reader_version") == READER_VERSION
+            and run["source_uri"] == uri
+            and not run["n_stored_elsewhere"]
+            and lake.n_rows("frames", str(row["run_id"])) >= int(str(row["resume_n_frames"]))
+        ):
+            return Resumption(
+                run_id=str(row["run_id"]),
+                bookmark=_bookmark(row),
+                trajectory_start_fs=float(str(run["trajectory_start_fs"] or 0.0)),
+            )
+    return None
+
+
+def remember_file(lake: Lake, uri: str, *, runs: Sequence[str], about: Row, bookmark: Bookmark | None = None) -> None:
+    """Remember which runs a file tells of and how it looked, so that the same file is not read twice.
+
+    Parameters
+    ----------
+    about
+        `source_format`, and of a file that could be read the columns that `file_facts` makes.
+    bookmark
+        Where to go on when it has grown; for a file that holds one run.
+    """
+    resume: Row = {}
+    if bookmark is not None:
+        resume = {
+            "resume_offset": bookmark.offset,
+            "resume_n_frames": bookmark.n_frames,
+            "parser_state": json.dumps(bookmark.parser_state, sort_keys=True),
+        }
+    rows = [{"path": uri, "run_id": run_id, "reader_version": READER_VERSION, **about, **resume} for run_id in runs]
+    kept = lake.rows("raw_files", key=content_id(uri)).to_pylist()
+    nothing = dict.fromkeys(kept[0]) if kept else {}
+    if kept != [{**nothing, "key": content_id(uri), **row} for row in rows]:
+        lake.replace("raw_files", content_id(uri), rows)
+
+
+def file_facts(source_format: str, fingerprint: Fingerprint) -> Row:
+    """Columns of `raw_files` and `runs` that say which bytes were read."""
+    return {
+        "source_format": source_format,
+        "source_sha256": fingerprint.raw_sha256,
+        "source_bytes": fingerprint.raw_bytes,
+        "content_sha256": fingerprint.content_sha256,
+        "content_bytes": fingerprint.content_bytes,
+    }
+
+
+def run_name(lake: Lake, content_ids: Sequence[str], *, head_sha256: str) -> str:
+    """Name of the run that a file tells of: how it begins, so that a growing file keeps its name.
+
+    Two calculations may begin alike (replicas in an XDATCAR, which prints no velocities): then the first frame in
+    which they differ goes into the name of the later one.
 
     Parameters
     ----------
     lake
         Where the known runs are.
-    path
-        The file that was read.
-    fingerprint
-        Its identity.
-    siblings
-        Files in its folder that should tell of the same run.
-    first_energy_ev
-        Energy of its first frame. VASP overwrites its files when it is started again in the same folder: a sibling
-        whose run began otherwise tells of an earlier calculation, which stays.
+    content_ids
+        One per frame of the file.
+    head_sha256
+        Of what stands before the first frame.
     """
-    rows = _runs(lake)
-    same_content = [row for row in rows if row["content_sha256"] == fingerprint.content_sha256]
-    grown = [row for row in rows if not row["complete"] and _is_beginning(row, path, fingerprint)]
-    others = {str(sibling) for sibling in siblings} - {str(path)}
-    told_before = [
-        row for row in rows if row["source_uri"] in others and _began_with(lake, str(row["run_id"]), first_energy_ev)
-    ]
-    for row in (*same_content, *grown, *told_before):
-        return str(row["run_id"])
-    return fingerprint.content_sha256[:N_DIGITS]
+    name = content_id([head_sha256, content_ids[0]])
+    while (differing := _first_difference(lake, name, content_ids)) is not None:
+        name = content_id([name, content_ids[differing]])
+    return name
 
 
-def record_raw_files(lake: Lake, files: Sequence[Path], *, run_id: str) -> None:
-    """Remember which run these files tell of, so that the landing zone knows them wherever the run's row points."""
-    for path in files:
-        key = content_id(str(path))
-        row = {"path": str(path), "run_id": run_id}
-        if lake.rows("raw_files", key=key, columns=["path", "run_id"]).to_pylist() != [row]:
-            lake.replace("raw_files", key, [row])
+def run_told_before(lake: Lake, files: Sequence[str], ionic_step: Integers, energy_ev: Floats) -> str | None:
+    """The run that one of these files made before, if it has the energies that are told now.
+
+    VASP overwrites its files when it is started again in the same folder: a file whose run went otherwise told of an
+    earlier calculation, which stays.
+
+    Parameters
+    ----------
+    lake
+        Where the known runs are.
+    files
+        The file and those beside it that tell of the same run.
+    ionic_step
+        (n_frames,), as counted by the file.
+    energy_ev
+        (n_frames,), eV.
+    """
+    told = dict(zip(ionic_step.tolist(), energy_ev.tolist(), strict=True))
+    for uri in files:
+        for row in raw_files_of(lake, uri):
+            if _has_energies(lake, str(row["run_id"]), told):
+                return str(row["run_id"])
+    return None
 
 
-def _began_with(lake: Lake, run_id: str, energy_ev: float) -> bool:
-    batch = next(lake.frame_batches(run_id, ("energy_ev",)), None)
-    stored = None if batch is None else batch.column("energy_ev")[0].as_py()
-    return stored is not None and abs(stored - energy_ev) < _SAME_ENERGY_EV
+def _first_difference(lake: Lake, run_id: str, content_ids: Sequence[str]) -> int | None:
+    """The first frame in which a stored run is another one; None where one is the beginning of the other."""
+    stored = _column(lake, run_id, "content_id")
+    [run] = lake.rows("runs", key=run_id, columns=["n_stored_elsewhere"]).to_pylist() or [{}]
+    if run.get("n_stored_elsewhere"):  # its first frames are another run's, so only membership tells
+        return None if not stored or stored[0] in content_ids else 0
+    for index, (one, other) in enumerate(zip(stored, content_ids, strict=False)):
+        if one is not None and one != other:
+            return index
+    return None
 
 
-def _is_beginning(row: dict[str, object], path: Path, fingerprint: Fingerprint) -> bool:
-    """Whether what was read of a run is how this file begins, decompressed."""
-    size = int(str(row["content_bytes"] or 0))
-    if path.is_dir() or not 0 < size < fingerprint.content_bytes:
-        return False
-    return _content_sha256(path, size) == row["content_sha256"]
+def _has_energies(lake: Lake, run_id: str, told: Mapping[int, float]) -> bool:
+    steps, energies = (_column(lake, run_id, name) for name in ("ionic_step", "energy_ev"))
+    common = [(energy, told[step]) for step, energy in zip(steps, energies, strict=True) if step in told]
+    return bool(common) and all(one is not None and abs(one - other) < _SAME_ENERGY_EV for one, other in common)
 
 
-def _content_sha256(path: Path, n_bytes: int) -> str:
-    digest, left = hashlib.sha256(), n_bytes
-    scratch = memoryview(bytearray(_CHUNK))
-    with open_source(path) as source:
-        while left > 0 and (n := source.readinto(scratch[: min(_CHUNK, left)])):
+def _column(lake: Lake, run_id: str, name: str) -> list[Any]:
+    batches = lake.frame_batches(run_id, (name,))
+    return [value for batch in batches for value in batch.column(name).to_pylist()]
+
+
+def _bookmark(row: Row) -> Bookmark:
+    return Bookmark(
+        offset=int(str(row["resume_offset"])),
+        n_frames=int(str(row["resume_n_frames"])),
+        parser_state=json.loads(str(row["parser_state"])),
+        content_bytes=int(str(row["content_bytes"])),
+        content_sha256=str(row["content_sha256"]),
+    )
+
+
+def _sha256(uri: str) -> str:
+    digest, scratch = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    stream = open_raw(uri)
+    try:
+        while n := stream.readinto(scratch):
             digest.update(scratch[:n])
-            left -= n
+    finally:
+        stream.close()
     return digest.hexdigest()
-
-
-def _runs(lake: Lake) -> list[dict[str, object]]:
-    rows: list[dict[str, object]] = lake.rows("runs").to_pylist()
-    return rows
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -23,12 +23,25 @@ class WrittenFile:
     n_bytes: int
 
 
-def write_parquet(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> WrittenFile:
-    """Write batches as one file `<sha256 of its bytes, 20 digits>.parquet`, one row group per batch.
+def write_parquet(
+    folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first_row: int = 0
+) -> WrittenFile:
+    """Write batches as one file `<first row, 9 digits>-<sha256 of its bytes, 20 digits>.parquet`, a row group each.
 
     The file appears under its final name only when it is whole and on the disk.
+
+    Parameters
+    ----------
+    folder
+        Where; made when absent.
+    schema
+        Columns of the file.
+    batches
+        Its rows.
+    first_row
+        How many rows of the same key lie in files before this one: so names sort as rows do.
     """
-    _make_folder(folder)
+    make_folder(folder)
     unfinished = folder / f".{uuid.uuid4().hex}.tmp"
     n_rows = 0
     try:
@@ -37,7 +50,7 @@ def write_parquet(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBa
                 writer.write_batch(batch)
                 n_rows += batch.num_rows
         with unfinished.open("rb") as file:
-            name = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}.parquet"
+            name = f"{first_row:09d}-{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}.parquet"
         n_bytes = unfinished.stat().st_size
         flush_to_disk(unfinished)
         unfinished.replace(folder / name)
@@ -57,7 +70,8 @@ def flush_to_disk(*paths: Path) -> None:
             os.close(descriptor)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that a power cut after this loses none of them."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     flush_to_disk(*{parent.parent for parent in missing})

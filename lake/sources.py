@@ -1,73 +1,79 @@
-"""Which runs a path holds: a file, a run directory or a tree of them. Reading them belongs in `readers`."""
+"""Which runs an address holds: a file, a run directory or a tree of them. Reading them belongs in `readers`."""
 
-import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from lake.raw_store import entries_of, full_address, is_file, is_folder, name_of
 from schemas.errors import MeltlakeError
 
 SIMULATION_CARD = "simulation.json"
-_VASP_NAMES = ("OUTCAR", "vasprun", "vaspout", "XDATCAR", "ML_AB")
-_RICHEST_FIRST = ("vasprun", "OUTCAR", "vaspout", "XDATCAR", "ML_AB")
+
+_ONE_RUN = ("vaspout", "vasprun", "OUTCAR", "XDATCAR")
+"""Outputs of one VASP run by how their names begin, the richest first."""
+_RUN_EACH = re.compile(r"ML_AB.*|.*\.(?:ext)?xyz(?:\.\w+)?|.*\.lammpstrj(?:\.\w+)?|dump\..*")
+"""Names of files that are a run each, or several, whatever lies beside them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSource:
-    """One run to be read: the files that tell of it, the richest first."""
+    """One run to be read: addresses of the files that tell of it, the richest first."""
 
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
 
     @property
     def uri(self) -> str:
         """What a person calls it: its first file."""
-        return str(self.files[0])
+        return self.files[0]
 
 
 def run_sources(source: str | Path) -> list[RunSource]:
-    """Every run below a path.
+    """Every run below an address.
 
-    A file is one run. In a directory, one vasprun.xml and one OUTCAR tell of the same run; several files of one
-    kind are a run each. Files that are not VASP outputs by name are left alone; what the named ones hold is
-    decided by their content when they are read.
+    A file is one run. In a directory, one file of each kind that VASP writes tell of the same run; several files of
+    one kind are a run each. Files that are not outputs by name are left alone; what the named ones hold is decided
+    by their content when they are read.
 
     Raises
     ------
     MeltlakeError
-        If there is nothing at that path, or no VASP output below it.
+        If there is nothing at that address, or no output below it.
     """
-    if "://" in str(source):
-        raise MeltlakeError(f"{source}: sources in a bucket are not supported yet.", "Copy the runs to this machine.")
-    path = Path(os.path.normpath(Path(source).absolute()))  # without `..`, and links stay as the person named them
-    if path.is_file():
-        return [RunSource((path,))]
-    if not path.is_dir():
+    uri = full_address(source)
+    if is_file(uri):
+        return [RunSource((uri,))]
+    if not is_folder(uri):
         raise MeltlakeError(f"{source}: needed a VASP output file or a folder, found nothing.", "Check the path.")
-    found = list(_below(path))
+    found = list(_below(uri))
     if not found:
         raise MeltlakeError(
-            f"{source}: needed OUTCAR* or vasprun.xml* files, found none below this folder.",
+            f"{source}: needed OUTCAR*, vasprun.xml*, vaspout.h5*, XDATCAR*, ML_AB*, *.extxyz or *.lammpstrj files, "
+            "found none below this folder.",
             "Name the file itself if it is called otherwise.",
         )
     return found
 
 
-def _below(folder: Path) -> Iterator[RunSource]:
-    if (folder / SIMULATION_CARD).is_file():
+def _below(folder: str) -> Iterator[RunSource]:
+    entries = list(entries_of(folder))
+    files = [uri for uri, is_a_folder in entries if not is_a_folder]
+    if any(name_of(uri) == SIMULATION_CARD for uri in files):
         yield RunSource((folder,))
         return
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    yield from _runs_in([entry for entry in entries if entry.is_file()])
-    for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _below(entry)
+    yield from _runs_in(files)
+    for uri, is_a_folder in entries:
+        if is_a_folder:
+            yield from _below(uri)
 
 
-def _runs_in(files: list[Path]) -> Iterator[RunSource]:
-    by_kind = {kind: [file for file in files if file.name.startswith(kind)] for kind in _VASP_NAMES}
-    if all(len(of_kind) <= 1 for of_kind in by_kind.values()):
-        outputs = tuple(by_kind[kind][0] for kind in _RICHEST_FIRST if by_kind[kind])
+def _runs_in(files: list[str]) -> Iterator[RunSource]:
+    of_kind = {kind: [uri for uri in files if name_of(uri).startswith(kind)] for kind in _ONE_RUN}
+    if all(len(alike) <= 1 for alike in of_kind.values()):
+        outputs = tuple(alike[0] for alike in of_kind.values() if alike)
         if outputs:
             yield RunSource(outputs)
-        return
-    yield from (RunSource((file,)) for kind in _RICHEST_FIRST for file in by_kind[kind])
+    else:
+        yield from (RunSource((uri,)) for alike in of_kind.values() for uri in alike)
+    named_otherwise = (uri for uri in files if not name_of(uri).startswith(_ONE_RUN))
+    yield from (RunSource((uri,)) for uri in named_otherwise if _RUN_EACH.fullmatch(name_of(uri)))

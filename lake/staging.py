@@ -36,11 +36,10 @@ class StagedRun:
 
 
 @contextmanager
-def staged_run(lake_root: Path) -> Iterator[StagedRun]:
-    """A place for one run's rows below the lake; removed on leaving, whatever happened."""
-    folder = lake_root / "_staging"
+def staged_run(folder: Path) -> Iterator[StagedRun]:
+    """A place for one run's rows in the lake's scratch folder; removed on leaving, whatever happened."""
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
+    sweep(folder)
     path = folder / f"{uuid.uuid4().hex}.arrow"
     with path.open("ab") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
@@ -50,9 +49,13 @@ def staged_run(lake_root: Path) -> Iterator[StagedRun]:
             path.unlink(missing_ok=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed ingest left: the kernel has let go of its lock."""
-    for path in folder.glob("*.arrow"):
+def sweep(folder: Path, *, dry_run: bool = False) -> list[tuple[Path, int]]:
+    """Remove what a killed ingest left: the kernel has let go of its lock. Returns the files and their sizes."""
+    swept: list[tuple[Path, int]] = []
+    for path in sorted(folder.glob("*.arrow")):
         with suppress(OSError), path.open("rb") as left:
             fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)
+            swept.append((path, path.stat().st_size))
+            if not dry_run:
+                path.unlink(missing_ok=True)
+    return swept

@@ -5,7 +5,7 @@ The warehouse is disposable and a pure function of the lake: it is built aside, 
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,12 +24,22 @@ _STORAGE = "v1.5.0"  # the default of DuckDB 2.0 cannot be opened by 1.5
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 _IN_LAKE = {"frames"}
 """Too large to copy: a view over the lake's own files."""
+_PER_ATOM = {
+    "atomic_numbers",
+    "positions_angstrom",
+    "velocities_angstrom_per_fs",
+    "magnetic_moments_mu_b",
+    "forces_ev_per_angstrom",
+}
+"""Columns of frames that a published warehouse leaves out where DuckDB cannot reach the lake by itself."""
 
 
 def publish(settings: Settings) -> dict[str, int]:
     """Rebuild the warehouse from the lake's current versions and swap it in; returns rows by table.
 
-    A warehouse that another publisher made from a newer lake in the meantime is left alone.
+    Frames are a view over the lake's files. Of a lake in a bucket, which DuckDB cannot open without an extension, they
+    are copied without their values per atom. A warehouse that another publisher made from a newer lake in the meantime
+    is left alone.
     """
     target = Path(settings.warehouse)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,10 +100,19 @@ def session(settings: Settings) -> Iterator[Query]:
     is_current = published_versions(settings) == versions
     location = settings.warehouse if is_current else ":memory:"
     with duckdb.connect(location, read_only=is_current) as connection:
-        if not is_current:
-            with _told_as_a_sentence("The lake's files could not be read"):
+        with _told_as_a_sentence("The lake's files could not be read"):
+            if not is_current:
                 _build(connection, lake, versions)
+            if lake.is_remote:
+                _see_through_arrow(connection, lake, versions)
         yield partial(_read, connection)
+
+
+def _see_through_arrow(connection: duckdb.DuckDBPyConnection, lake: Lake, versions: Mapping[str, int]) -> None:
+    """Every column of a large table that is in a bucket, read while the query runs, in place of the copy."""
+    for name in _IN_LAKE:
+        if versions[name] >= 0 and (dataset := lake.row_dataset(name, version=versions[name])) is not None:
+            connection.register(name, dataset)
 
 
 def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
@@ -127,10 +146,14 @@ def _build(connection: duckdb.DuckDBPyConnection, lake: Lake, versions: Mapping[
     n_rows: dict[str, int] = {}
     for table in TABLES.values():
         version = versions[table.name]
-        if table.name in _IN_LAKE:
-            _create_view(connection, table, lake.files(table.name, version=version) if version >= 0 else [])
+        at = version if version >= 0 else None
+        if table.name not in _IN_LAKE:
+            _create_copy(connection, table, lake.rows(table.name, version=at))
+        elif lake.is_remote:
+            narrow = [name for name in table.arrow_schema.names if name not in _PER_ATOM]
+            _create_copy(connection, table, lake.rows(table.name, version=at, columns=narrow))
         else:
-            _create_copy(connection, table, lake.rows(table.name, version=version if version >= 0 else None))
+            _create_view(connection, table, lake.files(table.name, version=version) if version >= 0 else [])
         [(n_rows[table.name],)] = connection.execute(f"select count(*) from {table.name}").fetchall()
     for view in VIEWS:
         connection.execute(f"create or replace view {view.name} as {view.sql}")
@@ -147,21 +170,33 @@ def _create_copy(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.T
     connection.execute(f"create table {table.name} as select * from incoming_rows")
     connection.unregister("incoming_rows")
     connection.execute(f"comment on table {table.name} is {_quoted(f'one row per {table.one_row_per}')}")
-    for column in table.columns:
-        connection.execute(f"comment on column {table.name}.{column.name} is {_quoted(column.meaning)}")
+    meanings = {column.name: column.meaning for column in table.columns}
+    for name in rows.schema.names:
+        connection.execute(f"comment on column {table.name}.{name} is {_quoted(meanings[name])}")
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, files: list[str]) -> None:
-    names = ", ".join(table.arrow_schema.names)
+    create = f"create or replace view {table.name} as select"
     if files:
         listed = ", ".join(_quoted(file) for file in files)
         types = ", ".join(f"{_quoted(name)}: varchar" for name in table.partitions)
         source = f"read_parquet([{listed}], hive_partitioning=true, hive_types={{{types}}}, union_by_name=true)"
-        connection.execute(f"create or replace view {table.name} as select {names} from {source}")
+        try:
+            connection.execute(f"{create} {', '.join(table.arrow_schema.names)} from {source}")
+        except duckdb.BinderException:  # every file is of an older schema version
+            present = [name for name, *_ in connection.execute(f"describe select * from {source}").fetchall()]
+            connection.execute(f"{create} {_columns(table, present)} from {source}")
     else:
-        nothing = ", ".join(f"null::{_duckdb_type(field.type)} as {field.name}" for field in table.arrow_schema)
-        connection.execute(f"create or replace view {table.name} as select {nothing} where false")
+        connection.execute(f"{create} {_columns(table, [])} where false")
     connection.execute(f"comment on view {table.name} is {_quoted(f'one row per {table.one_row_per}')}")
+
+
+def _columns(table: Table, present: Collection[str]) -> str:
+    """Every column of a table, null where its files do not have it."""
+    return ", ".join(
+        field.name if field.name in present else f"null::{_duckdb_type(field.type)} as {field.name}"
+        for field in table.arrow_schema
+    )
 
 
 def _duckdb_type(arrow_type: pa.DataType) -> str:

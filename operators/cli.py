@@ -11,12 +11,12 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from pydantic import ValidationError
 
+from operators.arguments import parser
 from operators.present import as_text
 from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
 from schemas.settings import Settings
@@ -32,7 +32,7 @@ _PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.ESTALE}
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its documented code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(words)
+    arguments = parser().parse_args(words)
     signal.signal(signal.SIGTERM, _stop)
     try:
         sys.exit(_run(arguments, words))
@@ -64,8 +64,7 @@ def _run(arguments: Arguments, words: Sequence[str]) -> int:
         os.environ, lake=arguments.lake, landing=arguments.landing, warehouse=arguments.warehouse
     )
     with _remembered(settings, arguments, words):
-        verb: Verb = arguments.verb
-        answer = verb(settings, arguments)
+        answer = _VERBS[arguments.name](settings, arguments)
     if answer is None:
         return 0
     exit_code = int(str(answer.pop("exit_code", 0)))
@@ -106,7 +105,7 @@ def _without_places(words: Sequence[str]) -> str:
 def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.ingest import ingest
 
-    answer = ingest(settings, arguments.sources)
+    answer = ingest(settings, arguments.sources, workers=arguments.workers)
     refused = [run for run in answer["runs"] if run["reason"] is not None]  # type: ignore[attr-defined]
     for run in refused:
         sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
@@ -195,6 +194,41 @@ def _status(settings: Settings, _arguments: Arguments) -> dict[str, object]:
     return status(settings)
 
 
+def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.export import export
+
+    return export(
+        settings, arguments.out, format_=arguments.format, where=arguments.where, overwrite=arguments.overwrite
+    )
+
+
+def _raw_verify(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.raw_verify import raw_verify
+
+    answer = raw_verify(settings, arguments.run_id)
+    for problem in answer["problems"]:  # type: ignore[attr-defined]
+        sys.stderr.write(f"{problem['problem']}\n{problem['remedy']}\n")
+    return {**answer, "exit_code": EXIT_BAD_INPUT if answer["problems"] else 0}
+
+
+def _lake_describe(settings: Settings, _arguments: Arguments) -> dict[str, object]:
+    from operators.lake_describe import lake_describe
+
+    return lake_describe(settings)
+
+
+def _lake_compact(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.lake_upkeep import lake_compact
+
+    return lake_compact(settings, table=arguments.table)
+
+
+def _lake_vacuum(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.lake_upkeep import lake_vacuum
+
+    return lake_vacuum(settings, older_than_hours=arguments.older_than_hours, dry_run=arguments.dry_run)
+
+
 def _up(settings: Settings, arguments: Arguments) -> None:
     from operators.scheduling.stack import up
 
@@ -209,94 +243,25 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="meltlake", description="AIMD trajectories in; potentials, observables and SQL out."
-    )
-    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    ingest = _verb(verbs, "ingest", _ingest, "VASP output (files, run directories, trees) becomes frames in the lake")
-    ingest.add_argument("sources", nargs="+", metavar="SOURCE")
-
-    validate = _verb(verbs, "validate", _validate, "judge stored frames again by today's rules")
-    validate.add_argument("run_ids", nargs="*", metavar="RUN_ID")
-
-    _add_materialize(verbs)
-    _add_train_and_simulate(verbs)
-
-    observe = _verb(verbs, "observe", _observe, "observables of a run, or errors of a potential, with error bars")
-    of = observe.add_mutually_exclusive_group(required=True)
-    of.add_argument("--run", metavar="ID")
-    of.add_argument("--potential", metavar="ID")
-
-    _verb(verbs, "publish", _publish, "rebuild the DuckDB warehouse from the lake and swap it in")
-
-    report = _verb(verbs, "report", _report, "a static HTML report from the lake")
-    report.add_argument("--out", type=Path, metavar="DIR")
-
-    sql = _verb(verbs, "sql", _sql, "a reading query over warehouse and lake")
-    sql.add_argument("query", metavar="QUERY")
-    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
-
-    _verb(verbs, "status", _status, "what is in the lake, what is stale and why, what failed and why")
-
-    up = _verb(verbs, "up", _up, "the embedded Airflow and its pod API on this machine, until Ctrl-C or SIGTERM")
-    up.add_argument(
-        "--port", type=_port, metavar="PORT", help="of the Airflow UI; by default 8080 or the next free one"
-    )
-
-    demo = _verb(verbs, "demo", _demo, "the whole pipeline on synthetic melts and on your own runs")
-    demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
-    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
-    demo.add_argument("--port", type=_port, metavar="PORT")
-    return parser
-
-
-def _port(text: str) -> int:
-    if not 0 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, found {text}")
-    return int(text)
-
-
-def _add_materialize(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    materialize = _verb(verbs, "materialize", _materialize, "a training set in DeePMD's format")
-    for option, of in (("--compositions", "COMPOSITION"), ("--hold-out", "COMPOSITION"), ("--runs", "RUN_ID")):
-        materialize.add_argument(option, nargs="+", action="extend", default=[], metavar=of)
-    materialize.add_argument("--chemical-system", metavar="Al-Cu-Ni")
-    materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
-    materialize.add_argument("--seed", type=int, default=1)
-    materialize.add_argument("--test-fraction", type=float, default=0.25)
-    materialize.add_argument("--lake-version", type=int, metavar="V")
-
-
-def _add_train_and_simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    train = _verb(verbs, "train", _train, "a potential; resumed from its checkpoint, found when it exists")
-    train.add_argument("training_set", metavar="TRAINING_SET")
-    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
-    train.add_argument("--seed", type=int, default=1)
-    train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
-
-    simulate = _verb(verbs, "simulate", _simulate, "a LAMMPS run; its trajectory comes back as a run")
-    simulate.add_argument("potential", metavar="POTENTIAL")
-    simulate.add_argument("--protocol", choices=("twin", "nvt", "npt", "performance"), required=True)
-    simulate.add_argument("--composition", required=True)
-    simulate.add_argument("--temperature-k", type=float)
-    simulate.add_argument("--steps", type=int, metavar="N", help="instead of the protocol's own")
-    simulate.add_argument("--replicate", type=int, metavar="N", help="N x N x N copies of the start frame")
-    simulate.add_argument("--seed", type=int, default=1)
-
-
-def _verb(
-    verbs: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, verb: Verb, help_: str
-) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-    parser.set_defaults(verb=verb, name=name)
-    parser.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
-    places = parser.add_argument_group("places")
-    places.add_argument("--lake", metavar="PATH", help="default: MELTLAKE_LAKE or .meltlake/lake")
-    places.add_argument("--landing", metavar="PATH", help="default: MELTLAKE_LANDING or .meltlake/landing")
-    places.add_argument("--warehouse", metavar="FILE", help="default: MELTLAKE_WAREHOUSE or beside the lake")
-    return parser
+_VERBS: dict[str, Verb] = {
+    "ingest": _ingest,
+    "validate": _validate,
+    "materialize": _materialize,
+    "train": _train,
+    "simulate": _simulate,
+    "observe": _observe,
+    "publish": _publish,
+    "report": _report,
+    "sql": _sql,
+    "export": _export,
+    "raw verify": _raw_verify,
+    "lake describe": _lake_describe,
+    "lake compact": _lake_compact,
+    "lake vacuum": _lake_vacuum,
+    "status": _status,
+    "up": _up,
+    "demo": _demo,
+}
 
 
 if __name__ == "__main__":

@@ -3,15 +3,42 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from lake.delta import Lake
+from lake.frames import vectors
+from operators.physics.cells import volumes_angstrom3
 from operators.physics.forces import largest_forces
 from operators.physics.pairs import shortest_distances
 from schemas.expectations import READ_WHOLE, shortest_trainable_pairs_angstrom
+from schemas.faults import FAULTS
 from schemas.frames import Floats
+from schemas.tables import FRAMES
+
+_KEPT = (
+    "energy_ev",
+    "content_id",
+    "min_distance_angstrom",
+    "min_distance_over_limit",
+    "max_force_ev_per_angstrom",
+    "net_force_ev_per_angstrom",
+)
+_SCALARS = (
+    *_KEPT,
+    "n_atoms",
+    "ionic_step",
+    "cell_angstrom",
+    "virial_ev",
+    "scf_converged",
+    "scf_verdict",
+    "label_source",
+    "rejection_reasons",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +72,7 @@ def frame_checks(
     Returns
     -------
     pandas.DataFrame
-        One row per frame; `fingerprint` is equal for equal cell, positions and energy.
+        One row per frame; `content_id` is equal for equal cell, positions and energy.
     """
     limits = shortest_trainable_pairs_angstrom(np.unique(atomic_numbers))
     distance, over_limit = shortest_distances(atomic_numbers, positions, cells=cells, limits=limits)
@@ -59,9 +86,75 @@ def frame_checks(
             "net_force_ev_per_angstrom": net,
             "net_force_per_root_n_ev_per_angstrom": net / np.sqrt(len(atomic_numbers)),
             "max_virial_ev_per_atom": np.abs(labels.virial_ev).max(axis=(1, 2)) / len(atomic_numbers),
-            "fingerprint": [_fingerprint(*frame) for frame in zip(cells, positions, labels.energy_ev, strict=True)],
+            "content_id": [_content_id(*frame) for frame in zip(cells, positions, labels.energy_ev, strict=True)],
         }
     )
+
+
+def stored_checks(lake: Lake, run_id: str) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
+    """What the gate looks at, of frames that the lake has, and their reading faults.
+
+    What was computed when they were read is taken from their rows; frames of lakes from before these columns are
+    computed again.
+    """
+    batches = list(lake.frame_batches(run_id, _SCALARS))
+    if not batches:
+        return pd.DataFrame(columns=[*_KEPT, "ionic_step"]), []
+    if any(batch.column("content_id").null_count for batch in batches):
+        checks = pd.concat([_computed_again(batch) for batch in lake.frame_batches(run_id, FRAMES.file_schema.names)])
+    else:
+        checks = pd.concat([_as_stored(batch) for batch in batches])
+    reasons = [names for batch in batches for names in batch.column("rejection_reasons").to_pylist()]
+    faults = [tuple(name for name in names if name in FAULTS) for names in reasons]
+    return checks.reset_index(drop=True).assign(n_faults=[len(codes) for codes in faults]), faults
+
+
+def _as_stored(batch: pa.RecordBatch) -> pd.DataFrame:
+    n_atoms = batch.column("n_atoms")[0].as_py()
+    columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in _KEPT}
+    return pd.DataFrame(columns).assign(
+        net_force_per_root_n_ev_per_angstrom=columns["net_force_ev_per_angstrom"] / np.sqrt(n_atoms),
+        max_virial_ev_per_atom=np.abs(vectors(batch.column("virial_ev"), 3)).max(axis=(1, 2)) / n_atoms,
+        **_told(batch),
+    )
+
+
+def _computed_again(batch: pa.RecordBatch) -> pd.DataFrame:
+    atomic_numbers = np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
+    n_atoms = len(atomic_numbers)
+    return frame_checks(
+        atomic_numbers,
+        vectors(batch.column("positions_angstrom"), n_atoms),
+        cells=vectors(batch.column("cell_angstrom"), 3),
+        labels=Labels(
+            energy_ev=batch.column("energy_ev").to_numpy(zero_copy_only=False),
+            forces_ev_per_angstrom=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
+            virial_ev=vectors(batch.column("virial_ev"), 3),
+        ),
+    ).assign(**_told(batch))
+
+
+def _told(batch: pa.RecordBatch) -> dict[str, Any]:
+    """What the file says of its frames and no formula can change."""
+    verdicts = batch.column("scf_verdict").to_pylist()
+    if None in verdicts:  # rows of schema version 1
+        of_flag = {True: "converged", False: "unconverged", None: "unknown"}
+        verdicts = [of_flag[flag] for flag in batch.column("scf_converged").to_pylist()]
+    return {
+        "ionic_step": batch.column("ionic_step").to_numpy(),
+        "volume_angstrom3": volumes_angstrom3(vectors(batch.column("cell_angstrom"), 3)),
+        "scf_verdict": verdicts,
+        "label_source": batch.column("label_source").to_pylist(),
+    }
+
+
+def with_strides(checks: pd.DataFrame) -> pd.DataFrame:
+    """The same table with `steps_over_stride`: ionic steps since the last frame, in units of the run's usual stride."""
+    steps = checks["ionic_step"].to_numpy().astype(np.float64)
+    gaps = np.diff(steps, prepend=np.nan)
+    forward = gaps[gaps > 0]  # a restart appended to the same file counts from the beginning again
+    usual = np.median(forward) if len(forward) else 1.0
+    return checks.assign(steps_over_stride=np.where(gaps > 0, gaps / usual, 1.0))
 
 
 def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> list[str]:
@@ -70,7 +163,7 @@ def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> lis
     return [*faults, *(name for name in failed_rules if name != READ_WHOLE or not faults)]
 
 
-def _fingerprint(cell: Floats, positions: Floats, energy_ev: float) -> str:
+def _content_id(cell: Floats, positions: Floats, energy_ev: float) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for values in (positions, cell, np.float64(energy_ev)):
         digest.update(values.tobytes())

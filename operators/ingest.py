@@ -1,43 +1,50 @@
 """Ingest: raw files become frames in the lake. Parsing is the readers', judging the gate's, committing the lake's.
 
-A run is read once, staged, judged and only then committed: frames first, the row in `runs` last, so that a run is in
-the lake when its row is, and a kill at any moment leaves nothing half-done that the next ingest does not replace.
+Every run is read, staged, judged and committed by itself; then runs that go on from each other are linked. A kill at
+any moment leaves nothing half-done that the next ingest does not find and finish.
 """
 
+import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-
 from lake.delta import Lake
-from lake.frames import batches_of, complete_rows, staged_rows
-from lake.gate import Verdict, judge
-from lake.known_runs import READER_VERSION, known_unchanged, record_raw_files, run_name
-from lake.locks import exclusive
-from lake.parquet import ROWS_PER_GROUP
-from lake.readers import open_run
+from lake.known_runs import file_facts, remember_file, resumption_of, run_name, run_told_before, unchanged_runs
+from lake.raw_store import full_address, is_folder, is_remote, size_bytes
+from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
-from lake.staging import StagedRun, staged_run
+from operators.chains import link_runs
+from operators.cross_check import cross_check
 from operators.failures import forget_failure, record_failure
-from operators.frame_checks import Labels, frame_checks, rejection_reasons
+from operators.ingest_progress import IngestProgress
 from operators.log import log
-from schemas.composition import chemical_system, composition, element_counts, formula
+from operators.run_reading import Progress, ReadRun, Testimony, read_run, richest, testimony_of, unreadable
+from operators.run_storing import Stored, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
-from schemas.expectations import GATE_VERSION
-from schemas.frames import Fingerprint, Floats, FrameBatch, RunHeader, RunReader
 from schemas.settings import Settings
 
 VERB = "ingest"
 
+_WORTH_A_PROCESS_BYTES = 256 * 1024 * 1024
+"""Raw bytes that take longer to read than a process takes to start."""
 
-def ingest(settings: Settings, sources: Iterable[str]) -> dict[str, object]:
+Entry = dict[str, object]
+
+
+def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
     """Bring every run below the sources into the lake; a bad one is listed with its reason and the rest goes on.
+
+    Parameters
+    ----------
+    settings
+        Where the lake is.
+    sources
+        Files, run directories, trees of them; paths or `s3://` addresses.
+    workers
+        Processes that read runs at the same time; by default as many as the machine has cores and the work is worth.
 
     Returns
     -------
@@ -45,241 +52,193 @@ def ingest(settings: Settings, sources: Iterable[str]) -> dict[str, object]:
         `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored.
     """
     lake = Lake(settings.lake)
-    entries: list[dict[str, object]] = []
+    entries: list[Entry] = []
+    found: list[RunSource] = []
     for source in sources:
-        subject = os.path.abspath(source)  # noqa: PTH100 - also for what is not there
         try:
-            found = run_sources(source)
+            found += run_sources(source)
         except (MeltlakeError, OSError) as error:
-            entries.append(_refused(lake, subject, error))
-            continue
-        forget_failure(lake, VERB, subject)
-        entries.extend(_ingest_or_refuse(lake, run) for run in found)
+            entries.append(_refused(lake, full_address(source), error))
+        else:
+            forget_failure(lake, VERB, full_address(source))
+    sizes = [sum(map(_size, run.files)) for run in found]
+    n_workers = workers or _worthwhile_workers(sizes)
+    with IngestProgress(sum(sizes)) as progress:
+        if n_workers == 1:
+            for run in found:
+                entries += _ingest_or_refuse(lake, run, progress.advance)
+        else:
+            entries += _ingest_in_processes(settings, found, sizes, n_workers, progress)
+    link_runs(lake, [str(entry["run_id"]) for entry in entries if entry["run_id"]])
     return {"runs": entries}
 
 
-def _ingest_or_refuse(lake: Lake, source: RunSource) -> dict[str, object]:
+def _worthwhile_workers(sizes: Sequence[int]) -> int:
+    n_cores = len(os.sched_getaffinity(0))
+    return max(1, min(n_cores, len(sizes), sum(sizes) // _WORTH_A_PROCESS_BYTES))
+
+
+def _ingest_in_processes(
+    settings: Settings, found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: IngestProgress
+) -> list[Entry]:
+    # Spawned, not forked: delta-rs does not survive a fork of a process that has used it.
+    spawn = multiprocessing.get_context("spawn")
+    entries: list[Entry] = []
+    with ProcessPoolExecutor(n_workers, mp_context=spawn) as pool, _ended_with_us():
+        for size, of_run in zip(sizes, pool.map(_ingest_in_process, [settings] * len(found), found), strict=True):
+            progress.advance(sum(int(str(entry["n_frames"])) for entry in of_run), size)
+            entries += of_run
+    return entries
+
+
+def _ingest_in_process(settings: Settings, run: RunSource) -> list[Entry]:
+    return _ingest_or_refuse(Lake(settings.lake), run, None)
+
+
+@contextmanager
+def _ended_with_us() -> Iterator[None]:
+    """End the workers at once when this process is told to stop; what they had not committed never was there."""
     try:
-        entry = _ingest_run(lake, source)
-    except TryAgainLater:
+        yield
+    except BaseException:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
         raise
+
+
+def _ingest_or_refuse(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
+    try:
+        entries = _ingest_source(lake, source, progress)
+    except TryAgainLater as error:
+        log.warning("ingest put off", source=source.uri, reason=error.problem)
+        return [_not_stored(source.uri, error)]
     except (MeltlakeError, OSError) as error:
-        return _refused(lake, source.uri, error)
+        return [_refused(lake, source.uri, error)]
     forget_failure(lake, VERB, source.uri)
-    record_raw_files(lake, source.files, run_id=str(entry["run_id"]))
-    log.info("ingest", **{name: entry[name] for name in ("run_id", "source", "composition", "n_frames", "n_rejected")})
-    return entry
+    for entry in entries:
+        told = ("run_id", "source", "composition", "n_frames", "n_new", "n_rejected")
+        log.info("ingest", **{name: entry[name] for name in told})
+    return entries
 
 
-def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> dict[str, object]:
+def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
     error = found if isinstance(found, MeltlakeError) else _from_system(source, found)
     record_failure(lake, VERB, source, error)
     log.warning("ingest refused", source=source, reason=error.problem)
-    nothing: dict[str, object] = dict.fromkeys(("run_id", "composition"))
+    return _not_stored(source, error)
+
+
+def _not_stored(source: str, error: MeltlakeError) -> Entry:
+    """An entry for a run that is not in the lake; its exit code tells whether trying again may help."""
+    nothing: Entry = dict.fromkeys(("run_id", "composition"))
     counts = dict.fromkeys(("n_frames", "n_new", "n_accepted", "n_rejected"), 0)
-    return {**nothing, **counts, "source": source, "changed": False, "reason": error.problem, "remedy": error.remedy}
+    why = {"reason": error.problem, "remedy": error.remedy, "exit_code": error.exit_code}
+    return {**nothing, **counts, "source": source, "changed": False, **why}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReadRun:
-    """A run that was read and staged, and is not in the lake yet."""
-
-    path: Path
-    reader: RunReader
-    staged: StagedRun
-    checks: pd.DataFrame
-    faults: list[tuple[str, ...]]
+def _ingest_source(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
+    known = unchanged_runs(lake, source.files)
+    if known is not None:
+        return [_entry(Stored(row, n_new=0, changed=False), str(row["source_uri"])) for row in known]
+    if len(source.files) == 1:
+        return _ingest_file(lake, source.uri, progress)
+    return _ingest_directory(lake, source, progress)
 
 
-def _ingest_run(lake: Lake, source: RunSource) -> dict[str, object]:
-    known = known_unchanged(lake, source.files[0])
-    if known is not None and (known["complete"] or len(source.files) == 1):
-        return _entry(known, str(source.files[0]), n_new=0)
+def _ingest_file(lake: Lake, uri: str, progress: Progress | None) -> list[Entry]:
+    """One file, which may hold several runs."""
+    parts = ("",) if is_folder(uri) else parts_of(uri)
+    stored = []
+    for part in parts:
+        resumption = resumption_of(lake, uri) if part == "" else None
+        with read_run(lake, uri, part=part, resumption=resumption, progress=progress) as read:
+            stored.append((_store(lake, read, told_by=[uri] if part == "" else []), read))
+    if not is_folder(uri):
+        _remember(lake, stored, uri)
+    return [_entry(one, uri) for one, _ in stored]
+
+
+def _remember(lake: Lake, stored: Sequence[tuple[Stored, ReadRun]], uri: str) -> None:
+    read = stored[-1][1]
+    about = file_facts(read.header.source_format, read.fingerprint)
+    bookmark = read.bookmark if len(stored) == 1 else None
+    remember_file(lake, uri, runs=[str(one.row["run_id"]) for one, _ in stored], about=about, bookmark=bookmark)
+
+
+def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
+    """The files of one run: the richest is stored, the others are compared with it."""
     with ExitStack() as stack:
-        reads, refusals = _read_until_complete(lake, source, stack)
-        if not reads:
-            problems = "; ".join(error.problem.rstrip(".") for error in refusals)
-            raise UnreadableFile(f"{problems}.", refusals[0].remedy)
-        best = max(reads, key=lambda read: read.staged.n_rows)  # the richer file where they are equal: it comes first
-        for other in reads:
-            if other is not best:
-                note = f"{other.path.name} beside it holds {other.staged.n_rows} frames, fewer or less precise."
-                best.reader.outcome.notes.append(note)
-        return _commit(lake, best, siblings=source.files)
+        read, told = _richest_read(lake, source, progress, stack)
+        kept = read.testimony
+        checks = {other.uri: cross_check(kept, other) for other in told if other.uri != read.uri}
+        apart = [uri for uri, check in checks.items() if check.is_another_run]
+        beside = {uri: check for uri, check in checks.items() if uri not in apart}
+        notes = [check.note for check in beside.values() if check.note is not None]
+        stored = _store(lake, read, told_by=[read.uri, *beside], notes=notes)
+        _remember(lake, [(stored, read)], read.uri)
+    run_id = str(stored.row["run_id"])
+    rows = [{"run_id": run_id, **check.row} for check in beside.values()]
+    if lake.rows("cross_checks", key=run_id).to_pylist() != rows:
+        lake.replace("cross_checks", run_id, rows)
+    for other in told:
+        if other.uri in beside:
+            remember_file(lake, other.uri, runs=[run_id], about=other.facts)
+    entries = [_entry(stored, read.uri)]
+    for uri in apart:
+        entries += _ingest_or_refuse(lake, RunSource((uri,)), progress)
+    return entries
 
 
-def _read_until_complete(
-    lake: Lake, source: RunSource, stack: ExitStack
-) -> tuple[list[_ReadRun], list[UnreadableFile]]:
-    """Read the files of a run, the richest first, until one of them ends as its program ends it."""
-    reads: list[_ReadRun] = []
-    refusals: list[UnreadableFile] = []
-    for path in source.files:
-        staged = stack.enter_context(staged_run(lake.root))
-        try:
-            reader = stack.enter_context(open_run(path))
-            checks, faults = _stage(reader, staged)
-        except UnreadableFile as error:
-            refusals.append(error)
+def _richest_read(
+    lake: Lake, source: RunSource, progress: Progress | None, stack: ExitStack
+) -> tuple[ReadRun, list[Testimony]]:
+    """The file that tells most, read and staged, and what each file says."""
+    told: list[Testimony] = []
+    first: ReadRun | None = None
+    for uri in source.files:
+        if first is not None:
+            told.append(testimony_of(uri, progress=progress))
             continue
-        reads.append(_ReadRun(path=path, reader=reader, staged=staged, checks=checks, faults=faults))
-        if reader.outcome.complete:
-            break
-    return reads, refusals
+        try:
+            resumption = resumption_of(lake, uri)
+            first = stack.enter_context(read_run(lake, uri, resumption=resumption, progress=progress))
+            told.append(first.testimony)
+        except UnreadableFile as error:
+            told.append(unreadable(uri, error))
+    if first is None:
+        problems = [one.problem for one in told if one.problem is not None]
+        text = "; ".join(error.problem.rstrip(".") for error in problems)
+        raise UnreadableFile(f"{text}.", problems[0].remedy)
+    best = richest(told)
+    if best.uri == first.uri:
+        return first, told
+    return stack.enter_context(read_run(lake, best.uri, resumption=resumption_of(lake, best.uri))), told
 
 
-def _commit(lake: Lake, read: _ReadRun, *, siblings: Sequence[Path]) -> dict[str, object]:
-    path, reader = read.path, read.reader
-    fingerprint = reader.fingerprint()
-    first_energy_ev = float(read.checks["energy_ev"].iloc[0])
-    run_id = reader.header.run_id or run_name(
-        lake, path, fingerprint, siblings=siblings, first_energy_ev=first_energy_ev
-    )
-    verdict = judge(read.checks, reader.header.origin)
-    row = _run_row(reader, path, fingerprint, verdict)
-    with exclusive(lake.root / "_locks" / f"{run_id}.lock", doing=f"storing run {run_id}"):
-        return _store(lake, read, {**row, "run_id": run_id}, verdict)
+def _store(lake: Lake, read: ReadRun, *, told_by: Sequence[str], notes: Sequence[str] = ()) -> Stored:
+    checks = read.checks
+    run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
+    run_id = run_id or run_told_before(lake, told_by, checks["ionic_step"].to_numpy(), checks["energy_ev"].to_numpy())
+    run_id = run_id or run_name(lake, checks["content_id"].tolist(), head_sha256=read.head_sha256)
+    return store_run(lake, read, run_id=run_id, notes=notes)
 
 
-def _store(lake: Lake, read: _ReadRun, row: dict[str, object], verdict: Verdict) -> dict[str, object]:
-    """Frames first, the row in `runs` last; a reading that saw less of the same file than the lake has is late."""
-    run_id, path, staged = str(row["run_id"]), str(read.path), read.staged
-    before = _known(lake, run_id)
-    is_late = before.get("source_uri") == path and int(str(before["source_bytes"])) > int(str(row["source_bytes"]))
-    if _says_the_same(before, row) or is_late:
-        return _entry(before, path, n_new=0)
-    reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
-    partition = {"composition": str(row["composition"]), "run_id": run_id}
-    lake.replace_batches("frames", partition, batches_of(_judged(staged, reasons, verdict.flags), ROWS_PER_GROUP))
-    lake.replace("expectation_results", run_id, verdict.results)
-    lake.replace("runs", run_id, [row])
-    n_new = staged.n_rows - int(str(before.get("n_frames", 0)))
-    return {**_entry(row, path, n_new=n_new), "changed": True}
-
-
-def _stage(reader: RunReader, staged: StagedRun) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
-    """Stage every frame of a run; returns what the gate looks at, one row per frame, and their reading faults."""
-    parts: list[pd.DataFrame] = []
-    faults: list[tuple[str, ...]] = []
-    clock = _Clock(reader.header.time_step_fs)
-    for batch in reader.batches():
-        checks = _checks(reader.header, batch)
-        columns = staged_rows(batch, reader.header, first_frame=staged.n_rows, time_fs=clock.time_fs(batch))
-        for name in ("min_distance_angstrom", "max_force_ev_per_angstrom", "net_force_ev_per_angstrom"):
-            columns[name] = pa.array(checks[name], from_pandas=True)
-        staged.append(columns)
-        parts.append(checks)
-        faults.extend(batch.faults)
-    checks = pd.concat(parts, ignore_index=True)
-    checks.insert(0, "frame", np.arange(len(checks)))
-    return checks, faults
-
-
-def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
-    checks = frame_checks(
-        header.atomic_numbers,
-        batch.positions_angstrom,
-        cells=batch.cell_angstrom,
-        labels=Labels(
-            energy_ev=batch.energy_ev,
-            forces_ev_per_angstrom=batch.forces_ev_per_angstrom,
-            virial_ev=batch.virial_ev,
-        ),
-    )
-    return checks.assign(
-        n_faults=[len(codes) for codes in batch.faults],
-        scf_verdict=batch.scf_verdict,
-        label_source=batch.label_source,
-    )
-
-
-class _Clock:
-    """Time axis of a run: the file's own count of ionic steps, going on where a restart begins to count again."""
-
-    def __init__(self, time_step_fs: float | None) -> None:
-        self._time_step_fs = time_step_fs
-        self._segment = 0
-        self._offset_fs = 0.0
-        self._last_fs = 0.0
-
-    def time_fs(self, batch: FrameBatch) -> Floats:
-        """(n_frames,), fs since the first ionic step; NaN when the run is not molecular dynamics."""
-        times = np.full(batch.n_frames, np.nan)
-        if self._time_step_fs is None:
-            return times
-        for row, (step, segment) in enumerate(zip(batch.ionic_step, batch.segment, strict=True)):
-            if segment != self._segment:
-                self._segment = int(segment)
-                self._offset_fs = self._last_fs + self._time_step_fs
-            self._last_fs = times[row] = self._offset_fs + (int(step) - 1) * self._time_step_fs
-        return times
-
-
-def _judged(staged: StagedRun, reasons: list[list[str]], flags: list[list[str]]) -> Iterator[pa.RecordBatch]:
-    start = 0
-    for batch in staged.batches():
-        rows = slice(start, start + batch.num_rows)
-        yield complete_rows(batch, rejection_reasons=reasons[rows], flags=flags[rows])
-        start += batch.num_rows
-
-
-def _run_row(reader: RunReader, path: Path, fingerprint: Fingerprint, verdict: Verdict) -> dict[str, object]:
-    header, outcome = reader.header, reader.outcome
-    counts = element_counts(header.atomic_numbers)
-    n_frames = len(verdict.rejection_reasons)
-    is_simulation = header.origin == "dnnp"
-    return {
-        "origin": header.origin,
-        "source_uri": str(path),
-        "source_sha256": fingerprint.raw_sha256,
-        "content_sha256": fingerprint.content_sha256,
-        "content_bytes": fingerprint.content_bytes,
-        "source_format": header.source_format,
-        "source_bytes": fingerprint.raw_bytes,
-        "composition": composition(counts),
-        "formula": formula(counts),
-        "chemical_system": chemical_system(counts),
-        "n_atoms": header.n_atoms,
-        "n_frames": n_frames,
-        "ensemble": header.ensemble,
-        "temperature_target_k": header.temperature_target_k,
-        "time_step_fs": header.time_step_fs,
-        "level_of_theory": header.level_of_theory.label,
-        "potcar_titles": list(header.level_of_theory.potcar_titles),
-        "vasp_version": None if is_simulation else header.code_version,
-        "lammps_version": header.code_version if is_simulation else None,
-        "n_accepted": n_frames - verdict.n_rejected,
-        "n_rejected": verdict.n_rejected,
-        "n_energy_only": outcome.n_energy_only,
-        "n_incomplete": outcome.n_incomplete,
-        "complete": outcome.complete,
-        "synthetic": header.synthetic,
-        "potential_id": header.potential_id,
-        "protocol": header.protocol,
-        "parent_run_id": header.parent_run_id,
-        "notes": outcome.notes,
-        "reader_version": READER_VERSION,
-        "gate_version": GATE_VERSION,
-        "ingested_at": datetime.now(UTC).replace(tzinfo=None),
-    }
-
-
-def _known(lake: Lake, run_id: str) -> dict[str, object]:
-    rows: list[dict[str, object]] = lake.rows("runs", key=run_id).to_pylist()
-    return rows[0] if rows else {}
-
-
-def _says_the_same(before: dict[str, object], row: dict[str, object]) -> bool:
-    """The same content came from elsewhere, for example compressed: the lake has it already."""
-    return all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "gate_version"))
+def _size(uri: str) -> int:
+    try:
+        return 0 if is_folder(uri) else size_bytes(uri)
+    except OSError:
+        return 0  # it is told when the file is opened
 
 
 def _from_system(source: str, error: OSError) -> UnreadableFile:
+    if is_remote(source):
+        return UnreadableFile(f"{source}: it cannot be read ({error}).", "Check the bucket, the key and the rights.")
     if Path(source).exists() and error.filename is not None and not str(error.filename).startswith(source):
         raise error  # not about the source: the lake's own disk, for example
     return UnreadableFile(f"{source}: it cannot be read ({error.strerror}).", "Check its permissions and its disk.")
 
 
-def _entry(row: dict[str, object], source: str, *, n_new: int) -> dict[str, object]:
+def _entry(stored: Stored, source: str) -> Entry:
     names = ("run_id", "composition", "n_frames", "n_accepted", "n_rejected", "complete", "notes")
-    return {**{name: row[name] for name in names}, "source": source, "n_new": n_new, "changed": False, "reason": None}
+    row = {name: stored.row[name] for name in names}
+    return {**row, "source": source, "n_new": stored.n_new, "changed": stored.changed, "reason": None}

@@ -143,8 +143,8 @@ def _write_run(lake: Lake, run: ChosenRun, *, folder: Path, type_map: Sequence[s
             frames = labelled_frames(batch, run.atomic_numbers, with_virial=run.with_virial)
             its_split = run.split[first : first + batch.num_rows]
             first += batch.num_rows
-            for split in set(its_split) & set(writers):
-                writers[split].append(frames.chosen(its_split == split))
+            for split, writer in writers.items():
+                writer.append(frames, its_split == split)
 
 
 def _frame_rows(runs: Sequence[ChosenRun], training_set_id: str) -> list[dict[str, object]]:

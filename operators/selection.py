@@ -3,21 +3,30 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
+from lake.deepmd_npy import LABEL_COLUMNS
 from lake.delta import Lake
 from lake.frames import vectors
+from operators.frame_ids import frame_ids
 from operators.physics.split import Splits, block_split, random_split, smallest_gap
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
+from schemas.tables import FRAMES
 from schemas.training import TrainingSetRequest
 
 RunRow = Mapping[str, object]
 
-_COLUMNS = ("time_fs", "atomic_numbers", "accepted", "label_source", "energy_ev", "virial_ev", "cell_angstrom")
+_HAS_LABELS_ID = "labels_id" in FRAMES.file_schema.names
+_COLUMNS = (
+    *("time_fs", "atomic_numbers", "accepted", "label_source", "energy_ev", "virial_ev", "cell_angstrom"),
+    *(("labels_id",) if _HAS_LABELS_ID else ()),
+)
 _MOST_GROUPS_SHOWN = 8
 
 
@@ -37,7 +46,7 @@ class ChosenRun:
     with_virial: bool
     """Whether every chosen frame has a virial."""
     labels_sha256: str
-    """Over cells, energies, virials, positions and forces of the chosen frames."""
+    """Over all numbers of the chosen frames: a mended reader must not find the training set of its old numbers."""
 
     def n_frames(self, split: str) -> int:
         """How many frames are in that part of the split."""
@@ -120,13 +129,11 @@ def _chosen_run(
     usable &= _first_seen(str(row["formula"]), energy, cells, virials, usable=usable, seen=seen)
     if not usable.any():
         return None
-    cell, virial = cells[usable], virials[usable]
     split = np.full(len(usable), "", dtype="<U8")
     split[usable] = "held_out" if held_out else _split(time_fs[usable], request, run_id=run_id)
-    with_virial = not np.isnan(virial).any()
+    with_virial = not np.isnan(virials[usable]).any()
     has_time = not np.isnan(time_fs).any()
-    labels = hashlib.sha256(b"".join(map(_bytes, (energy[usable], cell, *([virial] if with_virial else [])))))
-    _add_vectors(labels, lake, run_id, usable=usable, version=version)
+    labels = hashlib.sha256("".join(compress(_labels_ids(lake, run_id, batches, version=version), usable)).encode())
     return ChosenRun(
         run_id=run_id,
         composition=str(row["composition"]),
@@ -177,19 +184,22 @@ def _split(time_fs: Floats, request: TrainingSetRequest, *, run_id: str) -> Spli
     return block_split(time_fs, test_fraction=request.test_fraction)
 
 
-def _add_vectors(digest: "hashlib._Hash", lake: Lake, run_id: str, *, usable: NDArray[np.bool_], version: int) -> None:
-    """Positions and forces too: a reader that was mended must not find the training set of its old numbers."""
-    first = 0
-    for batch in lake.frame_batches(run_id, ("positions_angstrom", "forces_ev_per_angstrom"), version=version):
-        rows = usable[first : first + batch.num_rows]
-        first += batch.num_rows
-        for column in batch.columns:
-            n_atoms = len(column[0]) // 3 if column[0].is_valid else 0
-            digest.update(_bytes(vectors(column, n_atoms)[rows]))
-
-
-def _bytes(array: Floats) -> bytes:
-    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+def _labels_ids(lake: Lake, run_id: str, batches: Sequence[pa.RecordBatch], *, version: int) -> list[str]:
+    """`labels_id` of every frame of a run; computed again from the vectors where an old lake has none."""
+    if _HAS_LABELS_ID and not any(batch.column("labels_id").null_count for batch in batches):
+        return [name for batch in batches for name in batch.column("labels_id").to_pylist()]
+    found: list[str] = []
+    for batch in lake.frame_batches(run_id, LABEL_COLUMNS, version=version):
+        n_atoms = len(batch.column("atomic_numbers")[0])
+        _, ids = frame_ids(
+            vectors(batch.column("positions_angstrom"), n_atoms),
+            cells=vectors(batch.column("cell_angstrom"), 3),
+            energies=batch.column("energy_ev").to_numpy(zero_copy_only=False),
+            forces=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
+            virials=vectors(batch.column("virial_ev"), 3),
+        )
+        found.extend(ids)
+    return found
 
 
 def _require_trained_elements(runs: Sequence[ChosenRun]) -> None:

@@ -29,7 +29,7 @@ def status(settings: Settings) -> dict[str, object]:
     return {
         "lake": settings.lake,
         "lake_version": lake.version(),
-        "compositions": _compositions(lake.rows("runs").to_pylist()),
+        "compositions": compositions(lake.rows("runs").to_pylist()),
         "stale": [asdict(item) for item in stale(settings)],
         "failed": [{name: row[name] for name in ("verb", "subject", "cause", "remedy")} for row in failures],
     }
@@ -50,7 +50,8 @@ def stale(settings: Settings) -> Iterator[Stale]:
     yield from _not_published(settings, lake)
 
 
-def _compositions(runs: list[Row]) -> list[dict[str, object]]:
+def compositions(runs: list[Row]) -> list[dict[str, object]]:
+    """Runs and frames of each composition, by origin; synthetic ones apart."""
     keys = sorted({(run["composition"], run["origin"], bool(run["synthetic"])) for run in runs})
     return [
         {

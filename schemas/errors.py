@@ -29,6 +29,10 @@ class UnreadableFile(MeltlakeError):
     """A file that no reader can take frames from; the reason is `problem`."""
 
 
+class FileReplaced(MeltlakeError):
+    """A file that was read in part is not the same file any more: it must be read from its beginning."""
+
+
 class TryAgainLater(MeltlakeError):
     """Something is busy or not there yet; the same command may succeed later."""
 

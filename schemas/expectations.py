@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.elements import covalent_radii_angstrom
+from schemas.frames import CONVERGED
 
 Severity = Literal["reject", "flag"]
 Origin = Literal["aimd", "dnnp"]
@@ -57,7 +58,7 @@ RULES: tuple[Rule, ...] = (
         origins=("aimd",),
         column="scf_verdict",
         severity="reject",
-        allowed=("converged",),
+        allowed=CONVERGED,
         reason="forces of an unconverged electronic step are not those of the ground state",
     ),
     Rule(
@@ -110,7 +111,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         name="frame_not_repeated",
-        column="fingerprint",
+        column="content_id",
         severity="reject",
         unique=True,
         reason="a restart writes some steps again; the same frame twice leaks between train and test",
@@ -139,9 +140,20 @@ RULES: tuple[Rule, ...] = (
         unit="of the shortest trainable distance (1.5 angstrom between metal atoms)",
         reason="rare in a metallic melt; worth a look",
     ),
+    Rule(
+        name="no_step_missing",
+        column="steps_over_stride",
+        severity="flag",
+        maximum=1.5,
+        unit="of the run's usual stride",
+        reason="ionic steps are missing before this frame: velocities and displacements across the gap are wrong",
+    ),
 )
 
-GATE_VERSION = 1
+LABEL_RULES = frozenset({"scf_converged", "label_from_dft", "energy_present", "forces_present"})
+"""Rules about labels: positions without labels fail them, and may still be averaged over."""
+
+GATE_VERSION = 2
 """Rises when a rule changes, so that runs judged by older rules are known to be stale."""
 
 

@@ -12,7 +12,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
 
 Ensemble = Literal["nve", "nvt", "npt", "relaxation", "static", "unknown"]
-ScfVerdict = Literal["converged", "unconverged", "suspect", "unknown"]
+ScfVerdict = Literal["converged", "converged_at_nelm", "unconverged", "suspect", "unknown"]
+"""`suspect`: the loop ended at NELM and the file does not tell how small its last change was."""
+CONVERGED = ("converged", "converged_at_nelm")
 LabelSource = Literal["dft", "vasp_mlff", "none"]
 
 
@@ -37,6 +39,11 @@ class LevelOfTheory:
     """How projectors were brought to real space (LREAL: auto, on, T); None for reciprocal space."""
     aspherical: bool | None = None
     """LASPH; None when off."""
+    machine_learned: str | None = None
+    """How VASP's own force field took part (`on the fly`, `refit`, `run`); None without. Not part of the label: frames
+    that the force field labelled are told apart by `label_source`."""
+    energy_kind: str | None = None
+    """What the energy is, where the file does not say it is the free energy; None for the free energy."""
     potcar_titles: tuple[str, ...] = ()
 
     @property
@@ -60,6 +67,7 @@ class LevelOfTheory:
             "PREC": self.precision,
             "LREAL": self.real_space,
             "LASPH": "T" if self.aspherical else None,
+            "energy": self.energy_kind,
         }
 
 
@@ -135,6 +143,8 @@ class FrameBatch:
     """One tuple of reason codes per frame, such as `forces_not_finite`; empty when the frame was read whole."""
     velocities_angstrom_per_fs: Floats | None = None
     """(n_frames, n_atoms, 3); None when the file stores none."""
+    magnetic_moments_mu_b: Floats | None = None
+    """(n_frames, n_atoms) for collinear spins or (n_frames, n_atoms, 3); None when the file stores none."""
 
     def __post_init__(self) -> None:
         n_frames, n_atoms = self.positions_angstrom.shape[:2]
@@ -161,6 +171,9 @@ class FrameBatch:
         velocities = self.velocities_angstrom_per_fs
         if velocities is not None and velocities.shape != (n_frames, n_atoms, 3):
             raise ValueError(f"FrameBatch.velocities_angstrom_per_fs: found shape {velocities.shape}")
+        moments = self.magnetic_moments_mu_b
+        if moments is not None and moments.shape not in {(n_frames, n_atoms), (n_frames, n_atoms, 3)}:
+            raise ValueError(f"FrameBatch.magnetic_moments_mu_b: found shape {moments.shape}")
 
     @property
     def n_frames(self) -> int:
@@ -195,6 +208,22 @@ class Fingerprint:
     content_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """Where the reading of a file that VASP may still be writing can go on."""
+
+    offset: int
+    """Bytes of content that need not be parsed again; a frame begins behind them."""
+    n_frames: int
+    """Frames that end before the offset. They are final: nothing that is written later changes them."""
+    parser_state: dict[str, object]
+    """What the reader knew at the offset, in JSON's types; only the reader that made it understands it."""
+    content_bytes: int
+    """How much of the content was there when the bookmark was made; never less than `offset`."""
+    content_sha256: str
+    """Of those bytes: a file that was replaced in between has others."""
+
+
 class RunReader(Protocol):
     """One opened run: a header, its frames in file order, and, after the last batch, the outcome.
 
@@ -216,6 +245,18 @@ class RunReader(Protocol):
 
     def fingerprint(self) -> Fingerprint:
         """Identity of the file; reads whatever is left of it."""
+        ...
+
+    def bookmark(self) -> Bookmark | None:
+        """Where to go on when the file has grown, after the last batch; None where a format must be read whole."""
+        ...
+
+    def raw_bytes_read(self) -> int:
+        """How much of the raw file went by so far, for a person who waits."""
+        ...
+
+    def head_sha256(self) -> str:
+        """Of the text before the first frame (or what stands for it): the same however far the file has grown."""
         ...
 
 
@@ -240,7 +281,7 @@ class Trajectory:
     """(n_frames, 3, 3); NaN when the run has no stress."""
     temperature_k: Floats
     accepted: NDArray[np.bool_]
-    """(n_frames,), what the gate said."""
+    """(n_frames,), what the gate said; of frames without any label, what it said of their positions."""
     label_source: NDArray[np.str_]
     """(n_frames,), one of `LabelSource`."""
     velocities_angstrom_per_fs: Floats | None = None

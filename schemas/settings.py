@@ -1,4 +1,7 @@
-"""Where things are. One object, made once by the command line; nothing else looks at the environment."""
+"""Where things are. One object, made once by the command line; nothing else of ours looks at the environment.
+
+How to reach a bucket is not among them: the libraries that talk to it know the names `AWS_*` (see `lake.object_store`).
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +13,11 @@ HOME = Path(".meltlake")
 
 
 class Settings(BaseModel):
-    """Locations of the lake, the landing zone and the published warehouse."""
+    """Locations of the lake, the landing zone and the published warehouse.
+
+    The lake is a folder or `s3://bucket/prefix`. What belongs to a lake and is not a table of it lies on this machine:
+    below or beside a folder, and in `.meltlake` of the working directory for a lake in a bucket.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,13 +35,17 @@ class Settings(BaseModel):
 
     @property
     def home(self) -> Path:
-        """The folder beside the lake that holds the warehouse, reports and the embedded Airflow."""
-        return Path(self.lake).parent
+        """The folder that holds the warehouse, reports and the embedded Airflow: beside the lake, if that is local."""
+        return HOME if self._is_remote else Path(self.lake).parent
 
     @property
     def artifacts(self) -> Path:
-        """Training sets, potentials and simulations: files that tables point to."""
-        return Path(self.lake) / "artifacts"
+        """Training sets, potentials and simulations: files that tables point to, always on this machine."""
+        return HOME / "artifacts" if self._is_remote else Path(self.lake) / "artifacts"
+
+    @property
+    def _is_remote(self) -> bool:
+        return "://" in self.lake
 
     @property
     def environment(self) -> dict[str, str]:

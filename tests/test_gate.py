@@ -22,7 +22,8 @@ def frames():
             "max_virial_ev_per_atom": 0.5,
             "min_distance_over_limit": 1.4,
             "net_force_per_root_n_ev_per_angstrom": 0.0,
-            "fingerprint": [f"frame {i}" for i in range(n)],
+            "content_id": [f"frame {i}" for i in range(n)],
+            "steps_over_stride": 1.0,
         }
     )
 
@@ -45,7 +46,7 @@ def test_good_frames_are_accepted(frames):
         ("max_force_ev_per_angstrom", 51.0, "forces_bounded"),
         ("max_virial_ev_per_atom", 51.0, "virial_bounded"),
         ("min_distance_over_limit", 0.9, "pairs_apart"),
-        ("fingerprint", "frame 1", "frame_not_repeated"),
+        ("content_id", "frame 1", "frame_not_repeated"),
     ],
 )
 def test_each_rejecting_rule_names_the_frame_that_broke_it(frames, column, value, rule):

@@ -2,12 +2,15 @@
 
 import gzip
 import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from lake.delta import Lake
-from lake.locks import exclusive
 from operators.ingest import ingest
 from operators.materialize import materialize
 from operators.toy_melt import ToyMeltRequest, generate
@@ -91,9 +94,9 @@ def test_a_calculation_that_overwrote_an_earlier_one_does_not_replace_it(run, se
     first = ingested(settings, tmp_path / "job")
     request = ToyMeltRequest(composition="Al50Cu50", n_atoms=32, n_frames=8, seed=2, source_format="both")
     shutil.copy(generate(tmp_path / "again", request) / later, tmp_path / "job" / later)
-    second = ingested(settings, tmp_path / "job")
-    assert (first["run_id"] != second["run_id"], second["n_frames"]) == (True, 8)
-    assert Lake(settings.lake).rows("frames").num_rows == N_FRAMES + 8
+    runs = ingest(settings, [str(tmp_path / "job")])["runs"]
+    assert [entry["n_frames"] for entry in runs if entry["run_id"] != first["run_id"]] == [8]
+    assert Lake(settings.lake).n_rows("frames") == N_FRAMES + 8
 
 
 @pytest.mark.parametrize("split", ["blocks", "random"])
@@ -117,18 +120,29 @@ def test_what_cannot_be_read_is_refused_with_a_reason_and_the_rest_goes_on(run, 
 
 
 def test_a_staging_file_of_a_killed_ingest_is_swept(run, settings):
-    left = Lake(settings.lake).root / "_staging" / "killed.arrow"
+    left = Path(settings.lake) / "_staging" / "killed.arrow"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half a run")
     ingested(settings, run / "OUTCAR")
     assert list(left.parent.iterdir()) == []
 
 
-def test_a_run_that_another_process_is_storing_is_tried_again_later(run, settings):
+def test_a_run_that_another_process_is_storing_is_waited_for(run, settings):
     first = ingested(settings, run / "OUTCAR")
-    lock = Lake(settings.lake).root / "_locks" / f"{first['run_id']}.lock"
-    with exclusive(lock, doing="testing"), pytest.raises(TryAgainLater, match="storing run"):
+    lake = Lake(settings.lake)
+    hold = f"""if True:
+        import sys, time
+        from lake.delta import Lake
+        with Lake({settings.lake!r}).writing({first["run_id"]!r}, doing="testing"):
+            print("held", flush=True)
+            time.sleep(1.5)"""
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) as other:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(TryAgainLater, match="storing"), lake.writing(first["run_id"], doing="storing", wait_s=0):
+            pass
+        started = time.monotonic()
         validate(settings)
+        assert time.monotonic() - started > 0.5
 
 
 def test_mended_forces_make_another_training_set(run, settings):

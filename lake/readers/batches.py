@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decimal_rows, decode_columns
+from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decimal_rows, decode_columns, decode_into
 from schemas.frames import FrameBatch, LabelSource, ScfVerdict
 from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
 
@@ -43,6 +43,8 @@ class TableStore:
         self.n_rows = n_rows
         self.n_fields = n_fields
         self.layout: RowLayout | None = None
+        self.all_finite = False
+        """Whether the strict decoder took every number of the last tables, so that none can be a NaN."""
         # Kept from batch to batch: fresh memory costs more than the copying.
         self._text = np.empty(2 * PADDING, np.uint8)
         self._clear()
@@ -52,6 +54,17 @@ class TableStore:
         self._regular: list[int] = []
         self._irregular: dict[int, list[bytes]] = {}
         self._n_frames = 0
+
+    @property
+    def layout_memory(self) -> list[object] | None:
+        """The layout in JSON's types."""
+        return None if self.layout is None else [self.layout.sample.decode("latin-1"), self.layout.spare]
+
+    @layout_memory.setter
+    def layout_memory(self, memory: list[object] | None) -> None:
+        if memory is not None:
+            sample, spare = memory
+            self.layout = RowLayout.learn(str(sample).encode("latin-1"), self.n_fields, spare=int(str(spare)))
 
     def takes(self, n_bytes: int) -> bool:
         """Whether a table of that size can be laid out like the others."""
@@ -80,25 +93,40 @@ class TableStore:
 
     def decode(self) -> NDArray[np.float64]:
         """All collected tables: (n_frames, n_rows, n_fields); the store is empty afterwards."""
-        regular = self._decode_regular()
-        values = regular
+        return np.concatenate(self.vectors(), axis=2)
+
+    def vectors(self) -> NDArray[np.float64]:
+        """All collected tables, as one array (n_frames, n_rows, 3) for every three fields; the store is empty then."""
+        shape = (self.n_fields // 3, self._n_frames, self.n_rows, 3)
+        self.all_finite = not self._irregular and self.layout is not None
         if self._irregular:
-            values = np.full((self._n_frames, self.n_rows, self.n_fields), np.nan)
-            values[self._regular] = regular
+            values = np.full(shape, np.nan)
+            values[:, self._regular] = self._regular_vectors()
             for index, lines in self._irregular.items():
                 if len(lines) == self.n_rows:
-                    values[index] = decimal_rows(lines, self.n_fields, self.layout)
+                    self._put(decimal_rows(lines, self.n_fields, self.layout), values[:, index])
+        else:
+            values = self._regular_vectors()
         self._clear()
         return values
 
-    def _decode_regular(self) -> NDArray[np.float64]:
-        shape = (len(self._regular), self.n_rows, self.n_fields)
+    def _regular_vectors(self) -> NDArray[np.float64]:
+        values = np.empty((self.n_fields // 3, len(self._regular), self.n_rows, 3))
         if self.layout is None or not self._regular:
-            return np.empty(shape)
+            return values
+        rows = values.reshape(len(values), -1, 3)
+        columns = [rows[index // 3, :, index % 3] for index in range(self.n_fields)]
         try:
-            return decode_columns(self._text, self.layout, shape[0] * self.n_rows).reshape(shape)
+            decode_into(columns, self._text, self.layout, rows.shape[1])
         except NotPlainDecimals:
-            return np.stack([self._decode_one(index, self.layout) for index in range(shape[0])])
+            self.all_finite = False
+            for index in range(len(self._regular)):
+                self._put(self._decode_one(index, self.layout), values[:, index])
+        return values
+
+    def _put(self, table: NDArray[np.float64], vectors: NDArray[np.float64]) -> None:
+        for index in range(self.n_fields):
+            vectors[index // 3, :, index % 3] = table[:, index]
 
     def _decode_one(self, index: int, layout: RowLayout) -> NDArray[np.float64]:
         n_bytes = self.n_rows * layout.width
@@ -121,7 +149,13 @@ def cells_of(records: list[FrameRecord]) -> NDArray[np.float64]:
     return np.array([record.cell_angstrom for record in records]).reshape(-1, 3, 3)
 
 
-def batch_of(records: list[FrameRecord], positions: NDArray[np.float64], forces: NDArray[np.float64]) -> FrameBatch:
+def batch_of(
+    records: list[FrameRecord],
+    positions: NDArray[np.float64],
+    forces: NDArray[np.float64],
+    *,
+    all_finite: bool = False,
+) -> FrameBatch:
     """One batch; what is not finite is flagged here.
 
     Parameters
@@ -130,14 +164,18 @@ def batch_of(records: list[FrameRecord], positions: NDArray[np.float64], forces:
         (n_frames, n_atoms, 3), A, Cartesian.
     forces
         (n_frames, n_atoms, 3), eV/A.
+    all_finite
+        Whether that is known of both, so that they need not be searched.
     """
     cells = cells_of(records)
     stress = np.array([record.stress_kbar for record in records]).reshape(-1, 3, 3)
     volume = np.abs((cells[:, 0] * np.cross(cells[:, 1], cells[:, 2])).sum(axis=1))
     energy = np.array([record.energy_ev for record in records])
-    _flag(records, ~np.isfinite(_spoiled(positions)), "positions_not_finite")
-    _flag(records, ~np.isfinite(_spoiled(forces)), "forces_not_finite")
-    _flag(records, (energy == 0.0) & ~forces.any(axis=(1, 2)), "energy_and_forces_zero")
+    if not all_finite:
+        _flag(records, ~np.isfinite(_spoiled(positions)), "positions_not_finite")
+        _flag(records, ~np.isfinite(_spoiled(forces)), "forces_not_finite")
+    if not energy.all():
+        _flag(records, (energy == 0.0) & ~forces.any(axis=(1, 2)), "energy_and_forces_zero")
     return FrameBatch(
         ionic_step=np.array([record.ionic_step for record in records], dtype=np.int32),
         segment=np.array([record.segment for record in records], dtype=np.int32),

@@ -10,21 +10,30 @@ NaN, an exponent, a shifted column, a damaged byte) raises, and the frame it is 
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-PADDING = 16
-"""Bytes that must stand before the first and after the last row, so that every word lies inside the buffer."""
+from lake.readers.row_words import PADDING, TILE_ROWS, Column, Text, Words, words_at
+from lake.readers.short_columns import ShortColumns
 
-_TILE_ROWS = 8192  # the scratch arrays of a tile fit into the second-level cache
+__all__ = [
+    "PADDING",
+    "NotPlainDecimals",
+    "RowLayout",
+    "decimal",
+    "decimal_rows",
+    "decode_columns",
+    "decode_into",
+    "glued_decimals",
+]
+
 _LONGEST_FIELD = 16
 _MOST_DECIMALS = 8
-
-Words = NDArray[np.uint64]
-Text = bytes | bytearray | NDArray[np.uint8]
 
 
 def _word(number: int) -> np.uint64:
@@ -58,15 +67,6 @@ class NotPlainDecimals(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
-    """Where one number stands in a row: in `[start, end)`, right-aligned, with `decimals` digits after the point."""
-
-    start: int
-    end: int
-    decimals: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Literal:
     """Up to eight characters that must be the same in every row."""
 
@@ -81,8 +81,11 @@ class RowLayout:
 
     width: int
     """Including the newline."""
-    fields: tuple[_Field, ...]
+    fields: tuple[Column, ...]
     literals: tuple[_Literal, ...]
+    sample: bytes
+    """The row that it was learned from, with which `learn` gives the same layout again."""
+    spare: int
 
     @classmethod
     def learn(cls, row: bytes, n_fields: int, *, spare: int = 0) -> Self | None:
@@ -94,18 +97,18 @@ class RowLayout:
         found = len(numbers)
         if not row.endswith(b"\n") or found < n_fields or (found > n_fields and not spare):
             return None
-        fields: list[_Field] = []
+        fields: list[Column] = []
         for number in numbers[:n_fields]:
             start = fields[-1].end if fields else 0
             start += len(row[start : number.start()].rstrip(b" "))
             decimals = number.end() - row.index(b".", number.start()) - 1
             if number.end() - number.start() > _LONGEST_FIELD or not 1 <= decimals <= _MOST_DECIMALS:
                 return None
-            fields.append(_Field(start, number.end(), decimals))
-        return cls(len(row), tuple(fields), _literals(row, fields, ignore_after=bool(spare)))
+            fields.append(Column(start, number.end(), decimals))
+        return cls(len(row), tuple(fields), _literals(row, fields, ignore_after=bool(spare)), row, spare)
 
 
-def _literals(row: bytes, fields: list[_Field], *, ignore_after: bool) -> tuple[_Literal, ...]:
+def _literals(row: bytes, fields: list[Column], *, ignore_after: bool) -> tuple[_Literal, ...]:
     """Everything that no field's 16 characters cover, as words."""
     fixed = np.ones(len(row), dtype=bool)
     for field in fields:
@@ -141,35 +144,58 @@ def decode_columns(table: Text, layout: RowLayout, n_rows: int) -> NDArray[np.fl
         If any row differs from the layout in anything but plain decimal digits.
     """
     values = np.empty((n_rows, len(layout.fields)))
-    groups = [
-        (decimals, [index for index, field in enumerate(layout.fields) if field.decimals == decimals])
-        for decimals in sorted({field.decimals for field in layout.fields})
-    ]
-    scratch = [np.empty((8, len(columns), min(n_rows, _TILE_ROWS)), np.uint64) for _, columns in groups]
-    for first in range(0, n_rows, _TILE_ROWS):
-        rows = range(first, min(first + _TILE_ROWS, n_rows))
-        _check_literals(table, layout, rows)
-        for (decimals, columns), words in zip(groups, scratch, strict=True):
-            tile = words[:, :, : len(rows)]
-            for place, index in enumerate(columns):
-                field = layout.fields[index]
-                for word, at in ((0, field.end - 8), (1, field.end - 16)):
-                    n_inside = at + 8 - field.start
-                    _load(tile[word, place], _view(table, layout.width, at, rows), n_inside)
-            for index, column in zip(columns, _decode(tile, decimals), strict=True):
-                values[rows.start : rows.stop, index] = column
+    decode_into([values[:, index] for index in range(len(layout.fields))], table, layout, n_rows)
     return values
 
 
-def _view(table: Text, width: int, at: int, rows: range) -> Words:
-    """Characters `at .. at + 7` of every row as one word each, without a copy."""
-    offset = PADDING + rows.start * width + at
-    return np.ndarray((len(rows),), "<u8", buffer=table, offset=offset, strides=(width,))
+def decode_into(columns: Sequence[NDArray[np.float64]], table: Text, layout: RowLayout, n_rows: int) -> None:
+    """As `decode_columns`, but the numbers are written to one array (n_rows,) per column."""
+    short = _short_columns(layout)
+    short_scratch = {} if short is None else short.scratch(n_rows)
+    long_scratch: list[Words] = []
+    for first in range(0, n_rows, TILE_ROWS):
+        rows = range(first, min(first + TILE_ROWS, n_rows))
+        if short is None or not short.decode(table, rows, columns, short_scratch):
+            long_scratch = long_scratch or _scratch_of(layout, min(n_rows, TILE_ROWS))
+            _decode_any(columns, table, layout, rows, long_scratch)
+
+
+@lru_cache(maxsize=16)
+def _short_columns(layout: RowLayout) -> ShortColumns | None:
+    end, line_end = layout.fields[-1].end, len(layout.sample.rstrip(b"\r\n"))
+    return ShortColumns.of(layout.sample, layout.fields, range(end, line_end if layout.spare else end))
+
+
+def _groups(layout: RowLayout) -> list[tuple[int, list[int]]]:
+    """Columns of equal decimals."""
+    return [
+        (decimals, [index for index, field in enumerate(layout.fields) if field.decimals == decimals])
+        for decimals in sorted({field.decimals for field in layout.fields})
+    ]
+
+
+def _scratch_of(layout: RowLayout, n_rows: int) -> list[Words]:
+    return [np.empty((8, len(members), n_rows), np.uint64) for _, members in _groups(layout)]
+
+
+def _decode_any(
+    columns: Sequence[NDArray[np.float64]], table: Text, layout: RowLayout, rows: range, scratch: list[Words]
+) -> None:
+    """Numbers of any size: every character is classified."""
+    _check_literals(table, layout, rows)
+    for (decimals, members), words in zip(_groups(layout), scratch, strict=True):
+        tile = words[:, :, : len(rows)]
+        for place, index in enumerate(members):
+            field = layout.fields[index]
+            for word, at in ((0, field.end - 8), (1, field.end - 16)):
+                _load(tile[word, place], words_at(table, layout.width, at, rows), at + 8 - field.start)
+        for index, column in zip(members, _decode(tile, decimals), strict=True):
+            columns[index][rows.start : rows.stop] = column
 
 
 def _check_literals(table: Text, layout: RowLayout, rows: range) -> None:
     for literal in layout.literals:
-        if ((_view(table, layout.width, literal.first, rows) ^ literal.pattern) & literal.mask).any():
+        if ((words_at(table, layout.width, literal.first, rows) ^ literal.pattern) & literal.mask).any():
             raise NotPlainDecimals("a row is not laid out like the first one")
 
 

@@ -2,54 +2,68 @@
 
 import re
 from pathlib import Path
+from typing import Literal, get_args
 
+from lake.raw_store import is_folder
 from lake.readers.containers import SourceStream, open_source
 from schemas.errors import UnreadableFile
 
-HEAD_BYTES = 1024
+HEAD_BYTES = 4096
 
-_FORMATS: tuple[tuple[str, re.Pattern[bytes]], ...] = (
-    ("outcar", re.compile(rb"(?:^|\n) vasp\.\d")),
+SourceFormat = Literal["outcar", "vasprun", "vaspout_h5", "ml_ab", "xdatcar", "extxyz", "lammps_dump"]
+
+_NUMBER = rb"[-+]?[\d.]+(?:[EeDd][-+]?\d+)?"
+_THREE_NUMBERS = rb"[ \t]*%b(?:(?:[ \t]+|(?=-))%b){2}[ \t\r]*\n" % (_NUMBER, _NUMBER)
+# Title, scale (one or three numbers), three vectors, perhaps species, numbers of atoms.
+_POSCAR_HEAD = (
+    rb"[^\n]*\n(?:[ \t]*%b[ \t\r]*\n|%b)(?:%b){3}(?:[ \t]*[A-Z][^\n]*\n)?[ \t]*\d+(?:[ \t]+\d+)*[ \t\r]*\n"
+    % (_NUMBER, _THREE_NUMBERS, _THREE_NUMBERS)
+)
+
+_FORMATS: tuple[tuple[SourceFormat, re.Pattern[bytes]], ...] = (
+    ("vaspout_h5", re.compile(rb"\A\x89HDF\r\n")),
     ("vasprun", re.compile(rb"<modeling\b")),
+    ("lammps_dump", re.compile(rb"\A\s*ITEM: (?:TIMESTEP|UNITS|TIME)\s")),
+    ("ml_ab", re.compile(rb"\A[ ]*1\.\d+[ ]+Version\s")),
+    ("xdatcar", re.compile(rb"\n[ \t]*(?:Direct|Cartesian) configuration=|\A(?:[^\n]*\n){3}[ \t]*CAR[ \t\r]*\n")),
+    ("xdatcar", re.compile(rb"\A%b(?:[ \t\r]*\n)+%b" % (_POSCAR_HEAD, _THREE_NUMBERS))),
+    ("extxyz", re.compile(rb"\A\s*\d+[ \t\r]*\n[^\n]*\b(?:Lattice|Properties)[ ]*=", re.IGNORECASE)),
+    ("outcar", re.compile(rb"(?:\A|\n) vasp\.\d")),
 )
 
-_VASP_RUN = "Ingest the OUTCAR or the vasprun.xml of the run instead."
-# What is recognised but not read: how it looks, what it is, what to do.
-_OTHERS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
-    (re.compile(rb"\x89HDF\r\n"), "it is an HDF5 file, and vaspout.h5 is not read yet", _VASP_RUN),
-    (re.compile(rb"[ ]*1\.0 Version"), "it is an ML_AB file, which is not read yet", _VASP_RUN),
-    (
-        re.compile(rb"(?s).*\nDirect configuration="),
-        "it is an XDATCAR, which has no forces and is not read yet",
-        _VASP_RUN,
-    ),
-    (re.compile(rb"<\?xml|[ \t\r\n]*<"), "it is XML, but not a vasprun.xml (it has no <modeling>)", _VASP_RUN),
-    (re.compile(rb"\s*ITEM:|LAMMPS \("), "it is LAMMPS output", "Ingest the folder of the simulation instead."),
-    (re.compile(rb"(?s).*\n\s*N\s+E\s+dE\s+d eps"), "it is an OSZICAR, which has no positions", _VASP_RUN),
+_ANY_RUN = "Ingest the OUTCAR, vasprun.xml or vaspout.h5 of the run instead."
+# What is recognised but holds no run: how it looks, what it is.
+_OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"<\?xml|[ \t\r\n]*<"), "it is XML, but not a vasprun.xml (it has no <modeling>)"),
+    (re.compile(rb"LAMMPS \("), "it is the log of LAMMPS, which has no positions"),
+    (re.compile(rb"(?s).*\n\s*N\s+E\s+dE\s+d eps"), "it is an OSZICAR, which has no positions"),
+    (re.compile(_POSCAR_HEAD), "it is a POSCAR or CONTCAR, which is no trajectory and has no energy"),
+    (re.compile(rb"\s*\d+[ \t\r]*\n[^\n]*\n\s*[A-Z][a-z]?\s"), "it is a plain XYZ file, which has no cell"),
+    (re.compile(rb"\s*\w+ *= *\S"), "it is a list of settings such as an INCAR"),
 )
 
 
-def source_format(path: str | Path) -> str:
-    """`outcar` or `vasprun`.
+def source_format(path: str | Path) -> SourceFormat:
+    """The kind of a file.
 
     Raises
     ------
     UnreadableFile
-        If the file is empty or of any other kind.
+        If the file is empty or of no kind that holds a run.
     """
-    if Path(path).is_dir():
-        raise UnreadableFile(f"{path} is a directory, not a file.", "Name the OUTCAR or the vasprun.xml in it.")
+    if is_folder(str(path)):
+        raise UnreadableFile(f"{path} is a directory, not a file.", "Name the output file in it.")
     with open_source(path) as source:
         return format_of(source)
 
 
-def format_of(source: SourceStream) -> str:
-    """`outcar` or `vasprun`, from the beginning of a stream that is not consumed.
+def format_of(source: SourceStream) -> SourceFormat:
+    """The kind of a stream, from its beginning, which is not consumed.
 
     Raises
     ------
     UnreadableFile
-        If the content is empty or of any other kind.
+        If the content is empty or of no kind that holds a run.
     """
     head = source.peek(HEAD_BYTES)
     if not head:
@@ -58,8 +72,9 @@ def format_of(source: SourceStream) -> str:
     for name, looks in _FORMATS:
         if looks.search(head):
             return name
-    for looks, what, remedy in _OTHERS:
+    needed = f"needed one of {', '.join(get_args(SourceFormat))}"
+    for looks, what in _OTHERS:
         if looks.match(head):
-            raise UnreadableFile(f"{source.name}: needed an OUTCAR or a vasprun.xml, but {what}.", remedy)
+            raise UnreadableFile(f"{source.name}: {needed}, but {what}.", _ANY_RUN)
     kind = "binary data" if b"\0" in head else "text of an unknown kind"
-    raise UnreadableFile(f"{source.name}: needed an OUTCAR or a vasprun.xml, found {kind}.", _VASP_RUN)
+    raise UnreadableFile(f"{source.name}: {needed}, found {kind}.", _ANY_RUN)

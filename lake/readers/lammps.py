@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from lake.readers.lammps_box import box_of
 from lake.sources import SIMULATION_CARD
 from schemas.errors import UnreadableFile
-from schemas.frames import Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
 from schemas.simulation import SimulationCard
 from schemas.units import ANGSTROM_PER_FS_PER_ANGSTROM_PER_PS, EV_PER_ANGSTROM3_PER_BAR, GPA_PER_KBAR
 
@@ -94,10 +95,21 @@ class LammpsReader:
         if self.card.outcome == "unphysical":
             self.outcome.notes.append(f"The simulation was halted as unphysical: {self.card.reason}.")
 
+    def raw_bytes_read(self) -> int:
+        return self._n_bytes
+
     def fingerprint(self) -> Fingerprint:
         """Identity of the dump, after the last batch was taken."""
         digest = self._digest.hexdigest()
         return Fingerprint(digest, self._n_bytes, digest, self._n_bytes)
+
+    def bookmark(self) -> Bookmark | None:
+        """None: a simulation is read whole, with its table."""
+        return None
+
+    def head_sha256(self) -> str:
+        """Of the card."""
+        return hashlib.sha256((self.folder / SIMULATION_CARD).read_bytes()).hexdigest()
 
     def _header(self) -> RunHeader:
         plan = self.card.plan
@@ -216,7 +228,7 @@ def _next_frame(lines: _Lines) -> _Frame | None:
     if head[8].split()[2:] != DUMP_COLUMNS.encode().split():
         return None
     try:
-        step, n_atoms, cell = int(head[1]), int(head[3]), _cell(head[5:8])
+        step, n_atoms, cell = int(head[1]), int(head[3]), box_of(head[5:8]).cell
     except ValueError:
         return None
     table = lines.take(n_atoms)
@@ -235,19 +247,6 @@ def _rows(table: Sequence[bytes]) -> Floats | None:
         return None
     rows: Floats = values.reshape(-1, _N_COLUMNS)
     return rows[np.argsort(rows[:, 0], kind="stable")]
-
-
-def _cell(bounds: Sequence[bytes]) -> Floats:
-    """(3, 3), Angstrom. LAMMPS writes the bounding box of a tilted cell (manual, `Howto triclinic`)."""
-    values = np.array([line.split() for line in bounds], dtype=np.float64)
-    low, high = values[:, 0], values[:, 1]
-    if values.shape[1] == 2:
-        return np.diag(high - low)
-    xy, xz, yz = values[:, 2]
-    length = high - low
-    length[0] -= max(0.0, xy, xz, xy + xz) - min(0.0, xy, xz, xy + xz)
-    length[1] -= max(0.0, yz) - min(0.0, yz)
-    return np.array([[length[0], 0.0, 0.0], [xy, length[1], 0.0], [xz, yz, length[2]]])
 
 
 class _Thermo:

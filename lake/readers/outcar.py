@@ -1,21 +1,30 @@
 """Reads an OUTCAR once, front to back, step by step. What a step holds is in `outcar_collector` and `outcar_frames`."""
 
+import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
 from lake.readers.outcar_frames import TABLE, energies_between
-from lake.readers.outcar_header import TYPES_LINE, VERSION_LINE, OutcarHead, read_head, take_thermostat
+from lake.readers.outcar_header import (
+    THERMOSTAT_SETTINGS,
+    TYPES_LINE,
+    VERSION_LINE,
+    OutcarHead,
+    read_head,
+    take_thermostat,
+)
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
 from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
-from schemas.frames import Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
 _ITERATION = b"- Iteration "
 _COUNTERS = re.compile(rb"-+ Iteration[ ]*(\d+|\*+)\([ ]*(\d+|\*+)\)")
@@ -39,9 +48,19 @@ class OutcarReader:
     header: RunHeader
     outcome: ReadingOutcome
 
-    def __init__(self, source: SourceStream | str | Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self,
+        source: SourceStream | str | Path,
+        *,
+        bookmark: Bookmark | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         self.source = open_source(source) if isinstance(source, str | Path) else source
+        if bookmark is not None:
+            self.source.expect(bookmark.content_bytes, bookmark.content_sha256)
         self.outcome = ReadingOutcome()
+        self._bookmark = bookmark
+        self._progress: Progress | None = None
         self._window = TextWindow(self.source, chunk_bytes)
         self._token = _ITERATION
         self._region = 0  # where the text of the current step begins
@@ -49,7 +68,9 @@ class OutcarReader:
         self._counter = StepCounter()
         self._iteration_repeated = False
         end_of_head = self._end_of_head()
-        head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
+        head_text = bytes(self._window.text[:end_of_head])
+        self._head_sha256 = hashlib.sha256(head_text).hexdigest()
+        head = read_head(head_text, self.source.name)
         self.header = run_header(head.settings, "outcar", head.atomic_numbers)
         self._settings = replace(head.settings)
         self._frames = FrameCollector(head)
@@ -62,18 +83,35 @@ class OutcarReader:
     ) -> None:
         self.source.close()
 
+    def raw_bytes_read(self) -> int:
+        return self.source.n_raw_bytes
+
     def fingerprint(self) -> Fingerprint:
         """Identity of the whole file, also of what stands after the last frame."""
         return self.source.finish()
 
+    def head_sha256(self) -> str:
+        """Of the text before the first ionic step."""
+        return self._head_sha256
+
+    def bookmark(self) -> Bookmark | None:
+        """Where to go on, after the last batch; None for a file to which several runs were written."""
+        if self._progress is None or self._counter.segment or not self._window.exhausted:
+            return None
+        return bookmark_at(self._progress, self.source)
+
     def batches(self) -> Iterator[FrameBatch]:
-        """All frames in file order.
+        """All frames in file order, or those behind the bookmark.
 
         Raises
         ------
         UnreadableFile
             If the file holds no complete frame, or the text of several runs at once.
+        FileReplaced
+            If the file does not begin any more as it did when the bookmark was made.
         """
+        if self._bookmark is not None:
+            self._go_on_at(self._bookmark)
         counter = self._counter
         while (line := self._next_counter()) is not None:
             at, step, iteration = line
@@ -128,14 +166,42 @@ class OutcarReader:
             text = self._window.text
             last_table = self._window.find_last_between(TABLE, self._region, len(text))
             self._split_at_new_runs(self._region if last_table is None else last_table)
-            self._region = self._frames.collect(text, self._region, len(text), self._counter, more_follows=True)
+            self._collect(len(text), more_follows=True)
             self._search = max(self._search, self._region)
         self._window.drop(self._region)
         self._search -= self._region
         self._region = 0
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        """What stands before the window is not needed any more: note all else that is known here."""
+        state: dict[str, object] = {
+            "search": self._search,
+            "token": self._token.decode("ascii"),
+            "counter": asdict(self._counter),
+            "iteration_repeated": self._iteration_repeated,
+            "n_ionic_steps": self.outcome.n_ionic_steps,
+            "n_energy_only": self.outcome.n_energy_only,
+            "n_incomplete": self.outcome.n_incomplete,
+            "thermostat": {setting.name: getattr(self._settings, setting.name) for setting in THERMOSTAT_SETTINGS},
+            "frames": self._frames.memory(),
+        }
+        self._progress = Progress(self._window.n_dropped, self._frames.n_frames, state)
+
+    def _go_on_at(self, bookmark: Bookmark) -> None:
+        skip_to(bookmark, self.source, self._window)
+        state: dict[str, Any] = bookmark.parser_state
+        self._search, self._token = state["search"], state["token"].encode("ascii")
+        self._counter = StepCounter(**state["counter"])
+        self._iteration_repeated = state["iteration_repeated"]
+        for name in ("n_ionic_steps", "n_energy_only", "n_incomplete"):
+            setattr(self.outcome, name, state[name])
+        for name, value in state["thermostat"].items():
+            setattr(self._settings, name, value)
+        self._frames.recall(state["frames"])
 
     def _learn_token(self, hit: int) -> None:
-        if self._token is _ITERATION:
+        if self._token == _ITERATION:
             line_start = self._window.text.rfind(b"\n", 0, hit) + 1
             self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
 
@@ -203,13 +269,17 @@ class OutcarReader:
             )
         return head
 
+    def _collect(self, end: int, *, more_follows: bool) -> None:
+        text, counter = self._window.text, self._counter
+        if self._frames.n_frames == 0:
+            take_thermostat(self._settings, bytes(text[self._region : end]))
+        highest_before = counter.highest
+        self._region = self._frames.collect(text, self._region, end, counter, more_follows=more_follows)
+        self.outcome.n_ionic_steps += counter.highest - highest_before
+
     def _close_step(self, end: int, *, at_end: bool) -> None:
         text, counter, start = self._window.text, self._counter, self._region
-        if self._frames.n_frames == 0:
-            take_thermostat(self._settings, bytes(text[start:end]))
-        highest_before = counter.highest
-        self._region = self._frames.collect(text, start, end, counter, more_follows=False)
-        self.outcome.n_ionic_steps += counter.highest - highest_before
+        self._collect(end, more_follows=False)
         if self._iteration_repeated and counter.n_frames > 1:
             raise self._mixed_runs(f"ionic step {counter.step} is there twice")
         if counter.step == 0 or counter.n_frames:

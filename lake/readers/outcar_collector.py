@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isnan
+from typing import Any
 
 from lake.readers import outcar_frames as blocks
 from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of
@@ -42,6 +43,23 @@ class FrameCollector:
         self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
 
+    def memory(self) -> dict[str, object]:
+        """What later frames depend on, in JSON's types."""
+        return {
+            "n_frames": self.n_frames,
+            "n_ml_frames": self.n_ml_frames,
+            "cell_moved": self.cell_moved,
+            "cell_text": self._cell_text.decode("latin-1"),
+            "layout": self._store.layout_memory,
+        }
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Go on with the `memory` of another reading."""
+        self.n_frames, self.n_ml_frames = memory["n_frames"], memory["n_ml_frames"]
+        self.cell_moved, self._cell_text = memory["cell_moved"], memory["cell_text"].encode("latin-1")
+        self._cell = blocks.cell_of(self._cell_text) if self._cell_text else NO_TENSOR
+        self._store.layout_memory = memory["layout"]
+
     def full_batches(self) -> list[FrameBatch]:
         """The batches that are complete, once."""
         if batch_is_full(self._records, self._store):
@@ -52,8 +70,8 @@ class FrameCollector:
     def close_batch(self) -> None:
         """Make a batch of the frames at hand."""
         if self._records:
-            tables = self._store.decode()
-            self._batches.append(batch_of(self._records, tables[:, :, :3], tables[:, :, 3:]))
+            positions, forces = self._store.vectors()
+            self._batches.append(batch_of(self._records, positions, forces, all_finite=self._store.all_finite))
             self._records = []
 
     def collect(self, text: bytearray, start: int, end: int, counter: StepCounter, *, more_follows: bool) -> int:
@@ -142,6 +160,7 @@ class FrameCollector:
             ediff=settings.ediff,
             last_change_ev=blocks.last_energy_change(text, start, end) if at_nelm else None,
             told=blocks.scf_end_told(text, start, end),
+            version=settings.version,
         )
 
     def _cell_of(self, rows: bytes) -> tuple[float, ...]:

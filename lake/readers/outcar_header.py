@@ -88,6 +88,9 @@ _SETTINGS = (
     _Setting("ivdw", b"IVDW =", int, echo=True),
     _Setting("metagga", b"METAGGA =", _text, echo=True),
     _Setting("vdw_functional", b"LUSE_VDW =", _text, echo=True),
+    _Setting("machine_learning", b"ML_LMLFF =", _text, echo=True),
+    _Setting("machine_learning_mode", b"ML_MODE =", _text, echo=True),
+    _Setting("machine_learning_start", b"ML_ISTART =", int, echo=True),
 )
 
 

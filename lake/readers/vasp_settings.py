@@ -17,6 +17,7 @@ _ANDERSEN = 1
 _NOSE_HOOVER = (None, 0, 2)
 _OTHER_THERMOSTATS = (4, 5, 13)  # Nose-Hoover chains, CSVR, several Andersen baths
 _NVE_SMASS = -3.0
+_SAYS_WHEN_UNCONVERGED = (6, 2)
 _VELOCITIES_KEPT_SMASS = -2.0
 
 
@@ -70,6 +71,12 @@ class VaspSettings:
     ivdw: int | None = None
     vdw_functional: str | None = None
     """LUSE_VDW, as VASP prints a logical."""
+    machine_learning: str | None = None
+    """ML_LMLFF, as the user wrote it."""
+    machine_learning_mode: str | None = None
+    """ML_MODE, since VASP 6.4."""
+    machine_learning_start: int | None = None
+    """ML_ISTART, which ML_MODE replaces."""
     k_points: str | None = None
     potcar_titles: tuple[str, ...] = ()
     synthetic: bool = False
@@ -133,7 +140,13 @@ def _has_thermostat(settings: VaspSettings, ensemble: Ensemble) -> bool:
 
 
 def scf_verdict(
-    *, scf_steps: int, nelm: int | None, ediff: float | None, last_change_ev: float | None, told: str
+    *,
+    scf_steps: int,
+    nelm: int | None,
+    ediff: float | None,
+    last_change_ev: float | None,
+    told: str,
+    version: str | None = None,
 ) -> ScfVerdict:
     """Whether a step's electronic loop converged.
 
@@ -144,6 +157,8 @@ def scf_verdict(
     ----------
     told
         What the file says: `reached`, `not reached` or nothing.
+    version
+        VASP's, where `told` is what it wrote itself.
     """
     if told == "not reached":
         return "unconverged"
@@ -151,9 +166,16 @@ def scf_verdict(
         return "unknown"
     if scf_steps < nelm:
         return "converged" if told == "reached" else "unknown"
+    if told == "reached" and release_of(version) >= _SAYS_WHEN_UNCONVERGED:
+        return "converged_at_nelm"
     if last_change_ev is None or ediff is None or isnan(last_change_ev):
         return "suspect"
-    return "converged" if abs(last_change_ev) < ediff else "unconverged"
+    return "converged_at_nelm" if abs(last_change_ev) < ediff else "unconverged"
+
+
+def release_of(version: str | None) -> tuple[int, ...]:
+    """A version such as 6.3.0 as numbers that can be compared; none when it is not known."""
+    return () if version is None else tuple(int(part) for part in version.split("."))
 
 
 def element_of(title: str) -> str | None:

@@ -29,6 +29,8 @@ _POTCAR_FAMILY = {"PAW_PBE": "PBE", "PAW_GGA": "PW91", "PAW_LDA": "LDA", "PAW": 
 # VASP goes by the first letter, and prints five or six of them.
 _PRECISIONS = {"L": "low", "M": "medium", "H": "high", "A": "accurate", "S": "single"}
 _ORBITALS = "spdf"
+_ML_MODES = {"TRAIN": "on the fly", "SELECT": "select", "REFIT": "refit", "REFITBAYESIAN": "refit", "RUN": "run"}
+_ML_STARTS = {0: "on the fly", 1: "on the fly", 2: "run", 3: "select", 4: "refit"}
 _DEFAULT_DFT_U_TYPE = 2
 _FINEST_MESH = 64
 _SAME_COORDINATE = 2.0e-6  # an OUTCAR prints six decimals
@@ -49,6 +51,7 @@ def level_of_theory(settings: VaspSettings) -> LevelOfTheory:
         precision=_PRECISIONS.get((settings.precision or "").strip()[:1].upper()),
         real_space=_real_space(settings),
         aspherical=is_true(settings.aspherical) or None,
+        machine_learned=_machine_learned(settings),
         potcar_titles=settings.potcar_titles,
     )
 
@@ -85,8 +88,9 @@ def _divisions(coordinates: Sequence[float]) -> int:
 
     A mesh of n points through the origin has multiples of 1/n, a shifted one has odd multiples of 1/(2n).
     """
-    fractions = [Fraction(value).limit_denominator(_FINEST_MESH) for value in coordinates]
-    if any(abs(fraction - value) > _SAME_COORDINATE for fraction, value in zip(fractions, coordinates, strict=True)):
+    distinct = set(coordinates)
+    fractions = [Fraction(value).limit_denominator(_FINEST_MESH) for value in distinct]
+    if any(abs(fraction - value) > _SAME_COORDINATE for fraction, value in zip(fractions, distinct, strict=True)):
         return 0
     denominator = lcm(*(fraction.denominator for fraction in fractions))
     shifted = denominator % 2 == 0 and all((fraction * denominator).numerator % 2 for fraction in fractions)
@@ -135,6 +139,14 @@ def _spin_orbit(settings: VaspSettings) -> str | None:
     if is_true(settings.spin_orbit):
         return "LSORBIT"
     return "LNONCOLLINEAR" if is_true(settings.noncollinear) else None
+
+
+def _machine_learned(settings: VaspSettings) -> str | None:
+    """How VASP's own force field took part; ML_ISTART says it where there is no ML_MODE, and trains by default."""
+    if not is_true(settings.machine_learning):
+        return None
+    mode = (settings.machine_learning_mode or "").strip("'\" ").upper()
+    return _ML_MODES.get(mode) or _ML_STARTS.get(settings.machine_learning_start or 0, "unknown")
 
 
 def _real_space(settings: VaspSettings) -> str | None:

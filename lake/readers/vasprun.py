@@ -1,10 +1,12 @@
 """Reads a vasprun.xml once, front to back, step by step. What a step holds is in `vasprun_collector`."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
@@ -12,7 +14,7 @@ from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE
 from lake.readers.vasprun_header import read_head
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
-from schemas.frames import Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
 _CALCULATION_END = b"</calculation>"
 _END = b"</modeling>"
@@ -30,14 +32,26 @@ class VasprunReader:
     header: RunHeader
     outcome: ReadingOutcome
 
-    def __init__(self, source: SourceStream | str | Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
+    def __init__(
+        self,
+        source: SourceStream | str | Path,
+        *,
+        bookmark: Bookmark | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
         self.source = open_source(source) if isinstance(source, str | Path) else source
+        if bookmark is not None:
+            self.source.expect(bookmark.content_bytes, bookmark.content_sha256)
         self.outcome = ReadingOutcome()
+        self._bookmark = bookmark
+        self._progress: Progress | None = None
         self._window = TextWindow(self.source, chunk_bytes)
         self._n_calculations = 0
         self._ended = False
         end_of_head = self._end_of_head()
-        head = read_head(bytes(self._window.text[:end_of_head]), self.source.name)
+        head_text = bytes(self._window.text[:end_of_head])
+        self._head_sha256 = hashlib.sha256(head_text).hexdigest()
+        head = read_head(head_text, self.source.name)
         self._ended = self._window.find_between(_END, 0, end_of_head) is not None
         self._window.drop(end_of_head)
         self.header = run_header(head.settings, "vasprun", head.atomic_numbers)
@@ -52,18 +66,35 @@ class VasprunReader:
     ) -> None:
         self.source.close()
 
+    def raw_bytes_read(self) -> int:
+        return self.source.n_raw_bytes
+
     def fingerprint(self) -> Fingerprint:
         """Identity of the whole file, also of what stands after the last frame."""
         return self.source.finish()
 
+    def head_sha256(self) -> str:
+        """Of the text before the first ionic step."""
+        return self._head_sha256
+
+    def bookmark(self) -> Bookmark | None:
+        """Where to go on, after the last batch."""
+        if self._progress is None or not self._window.exhausted:
+            return None
+        return bookmark_at(self._progress, self.source)
+
     def batches(self) -> Iterator[FrameBatch]:
-        """All frames in file order.
+        """All frames in file order, or those behind the bookmark.
 
         Raises
         ------
         UnreadableFile
             If the file holds no complete frame, or several runs.
+        FileReplaced
+            If the file does not begin any more as it did when the bookmark was made.
         """
+        if self._bookmark is not None:
+            self._go_on_at(self._bookmark)
         while (step := self._next_step()) is not None:
             self._n_calculations += step.calculation is not None
             ionic_step = self._n_calculations + self._frames.n_ml_frames + (step.calculation is None)
@@ -91,6 +122,7 @@ class VasprunReader:
             # Eigenvalues and densities of states may be many times larger than all frames: forget them as they pass.
             begun = window.find_last_between(CALCULATION, 0, len(window))
             self._forget(max(len(window) - _LONGEST_TOKEN, 0) if begun is None else begun)
+            self._note_progress()
             if not window.grow():
                 self._forget(len(window))
                 return None
@@ -100,21 +132,44 @@ class VasprunReader:
         before = structure if calculation is None or not inside else calculation
         self._forget(before)
         structure -= before
-        energy_end = window.find(ENERGY_END, structure)
+        energy_end = window.find_between(ENERGY_END, structure, len(window))
+        if energy_end is None:
+            self._note_progress()
+            energy_end = window.find(ENERGY_END, structure)
         end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
         return StepText(0 if inside else None, structure, end)
 
     def _forget(self, position: int) -> None:
-        """Drop text that belongs to no frame, having looked at what it says."""
+        """Drop text that belongs to no frame, having looked at what begins in it."""
         window = self._window
-        self._n_calculations += window.text.count(CALCULATION, 0, position)
-        self._ended = self._ended or window.find_between(_END, 0, position) is not None
-        if window.find_between(_NEW_RUN, 0, position) is not None:
+        self._n_calculations += window.text.count(CALCULATION, 0, position + len(CALCULATION) - 1)
+        self._ended = self._ended or window.find_between(_END, 0, position + len(_END) - 1) is not None
+        if window.find_between(_NEW_RUN, 0, position + len(_NEW_RUN) - 1) is not None:
             raise UnreadableFile(
                 f"{self.source.name}: several vasprun.xml were joined into one file.",
                 "Split the file before each line that begins with '<?xml' and ingest the parts.",
             )
         window.drop(position)
+
+    def _note_progress(self) -> None:
+        """What stands before the window is not needed any more: note all else that is known here.
+
+        At the end of the file nothing is noted: a step that is not whole may go on when the file has grown.
+        """
+        if self._window.exhausted:
+            return
+        state: dict[str, object] = {
+            "n_calculations": self._n_calculations,
+            "ended": self._ended,
+            "frames": self._frames.memory(),
+        }
+        self._progress = Progress(self._window.n_dropped, self._frames.n_frames, state)
+
+    def _go_on_at(self, bookmark: Bookmark) -> None:
+        skip_to(bookmark, self.source, self._window)
+        state: dict[str, Any] = bookmark.parser_state
+        self._n_calculations, self._ended = state["n_calculations"], state["ended"]
+        self._frames.recall(state["frames"])
 
     def _finish(self) -> None:
         """Say how the reading ended; refuse a file without frames."""

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from math import isnan
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers import vasprun_frames as blocks
 from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of, cells_of
-from lake.readers.vasp_settings import scf_verdict
+from lake.readers.vasp_settings import is_true, scf_verdict
 from lake.readers.vasprun_header import VasprunHead
 from schemas.frames import FrameBatch
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
@@ -44,6 +45,21 @@ class XmlFrameCollector:
         self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
 
+    def memory(self) -> dict[str, object]:
+        """What later frames depend on, in JSON's types."""
+        return {
+            "n_frames": self.n_frames,
+            "n_ml_frames": self.n_ml_frames,
+            "n_energy_only": self.n_energy_only,
+            "layouts": [self._positions.layout_memory, self._forces.layout_memory],
+        }
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Go on with the `memory` of another reading."""
+        self.n_frames, self.n_ml_frames = memory["n_frames"], memory["n_ml_frames"]
+        self.n_energy_only = memory["n_energy_only"]
+        self._positions.layout_memory, self._forces.layout_memory = memory["layouts"]
+
     def full_batches(self) -> list[FrameBatch]:
         """The batches that are complete, once."""
         if batch_is_full(self._records, self._positions, self._forces):
@@ -54,8 +70,10 @@ class XmlFrameCollector:
     def close_batch(self) -> None:
         """Make a batch of the frames at hand."""
         if self._records:
-            fractional, forces = self._positions.decode(), self._forces.decode()
-            self._batches.append(batch_of(self._records, cartesian(fractional, cells_of(self._records)), forces))
+            (fractional,), (forces,) = self._positions.vectors(), self._forces.vectors()
+            cells = cells_of(self._records)
+            all_finite = self._positions.all_finite and self._forces.all_finite and bool(np.isfinite(cells).all())
+            self._batches.append(batch_of(self._records, cartesian(fractional, cells), forces, all_finite=all_finite))
             self._records = []
 
     def collect(self, text: bytearray, step: StepText, ionic_step: int) -> int:
@@ -127,7 +145,7 @@ class XmlFrameCollector:
             return
         record.scf_steps = text.count(blocks.SCF_STEP, step.calculation, step.structure)
         if record.scf_steps == 0:
-            record.label_source = "vasp_mlff" if self._head.machine_learned else "none"
+            record.label_source = "vasp_mlff" if is_true(self._head.settings.machine_learning) else "none"
             record.faults.append("no_electronic_steps")
             return
         at_nelm = settings.nelm is not None and record.scf_steps >= settings.nelm
@@ -183,8 +201,12 @@ def cartesian(fractional: NDArray[np.float64], cells: NDArray[np.float64]) -> ND
 
     Written out instead of a matrix product, so that no BLAS decides the order of the sum.
     """
-    a, b, c = cells[:, None, 0], cells[:, None, 1], cells[:, None, 2]
-    positions: NDArray[np.float64] = fractional[:, :, 0:1] * a
-    positions += fractional[:, :, 1:2] * b
-    positions += fractional[:, :, 2:3] * c
+    positions = np.empty_like(fractional)
+    along_a, along_b, along_c = (np.ascontiguousarray(fractional[:, :, index]) for index in range(3))
+    term = np.empty_like(along_a)
+    for axis in range(3):
+        coordinate = along_a * cells[:, 0, axis, None]
+        coordinate += np.multiply(along_b, cells[:, 1, axis, None], out=term)
+        coordinate += np.multiply(along_c, cells[:, 2, axis, None], out=term)
+        positions[:, :, axis] = coordinate
     return positions

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.vasp_settings import VaspSettings, element_of
+from lake.readers.vasp_settings import VaspSettings, element_of, release_of
 from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
 from schemas.elements import SYMBOLS
@@ -79,6 +79,9 @@ _SETTINGS = (
     _Setting("screening", b"HFSCREEN", float),
     _Setting("vdw_functional", b"LUSE_VDW", _text),
     _Setting("ivdw", b"IVDW", int, incar_first=True),
+    _Setting("machine_learning", b"ML_LMLFF", _text, incar_first=True),
+    _Setting("machine_learning_mode", b"ML_MODE", _text, incar_first=True),
+    _Setting("machine_learning_start", b"ML_ISTART", int, incar_first=True),
 )
 _ROW = re.compile(rb"<rc>(.*?)</rc>", re.DOTALL)
 _CELL = re.compile(rb"<c>(.*?)</c>", re.DOTALL)
@@ -93,14 +96,11 @@ class VasprunHead:
     """(n_atoms,)."""
     n_degrees_of_freedom: int
     """Of the ions; VASP's temperature is 2 Ekin / (n kB)."""
-    machine_learned: bool
-    """Whether the run was told to use VASP's own force field (ML_LMLFF)."""
 
     @property
     def has_shifted_labels(self) -> bool:
         """Before version 6, `e_wo_entrp` of an ionic step holds E(sigma->0) and `e_0_energy` the entropy term."""
-        version = self.settings.version
-        return version is not None and int(version.split(".")[0]) < 6
+        return () < release_of(self.settings.version) < (6,)
 
 
 def read_head(text: bytes, name: str) -> VasprunHead:
@@ -129,12 +129,10 @@ def read_head(text: bytes, name: str) -> VasprunHead:
     if settings.ediff == 0:
         settings.ediff = None
     numbers = _atomic_numbers(text, settings.potcar_titles, name)
-    learning = _value(incar, b"ML_LMLFF", _text)
     return VasprunHead(
         settings=settings,
         atomic_numbers=numbers,
         n_degrees_of_freedom=_free_coordinates(text) or 3 * (len(numbers) - 1),
-        machine_learned=isinstance(learning, str) and learning.strip(". ").upper().startswith("T"),
     )
 
 

@@ -42,6 +42,15 @@ class TextWindow:
         del self.text[:position]
         self.n_dropped += position
 
+    def skip_to(self, offset: int, *, but_read_to: int) -> None:
+        """Make `offset` of the whole text position 0, and have it in memory up to `but_read_to`, if it goes so far."""
+        while self.n_dropped + len(self.text) < offset and not self.exhausted:
+            self.drop(len(self.text))
+            self.grow()
+        self.drop(min(max(offset - self.n_dropped, 0), len(self.text)))
+        while self.n_dropped + len(self.text) < but_read_to and self.grow():
+            pass
+
     def find(self, token: bytes, start: int) -> int | None:
         """First position of `token` at or after `start`, reading on as needed."""
         while True:

@@ -15,7 +15,7 @@ from schemas.tables.observables import (
     THERMODYNAMICS,
     VACF,
 )
-from schemas.tables.runs import EXPECTATION_RESULTS, FRAMES, RAW_FILES, RUNS, TASK_FAILURES
+from schemas.tables.runs import CROSS_CHECKS, EXPECTATION_RESULTS, FRAMES, RAW_FILES, RUNS, TASK_FAILURES
 from schemas.tables.training import (
     LEARNING_CURVES,
     PARITY,
@@ -28,7 +28,7 @@ from schemas.tables.training import (
 
 __all__ = ["FRAMES", "SCHEMA_VERSION", "TABLES", "TEXTS", "Column", "Table", "fingerprint"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Rises with every change of a table; `docs/schema-history.md` says what changed."""
 
 TABLES: dict[str, Table] = {
@@ -36,7 +36,7 @@ TABLES: dict[str, Table] = {
     for table in (
         RUNS, FRAMES, EXPECTATION_RESULTS, TRAINING_SETS, TRAINING_SET_FRAMES, RECIPES, POTENTIALS,
         LEARNING_CURVES, RMSE, PARITY, RDF, VACF, THERMODYNAMICS, SHORT_RANGE_ORDER, AGREEMENT,
-        PERFORMANCE, EXPERIMENTS, TASK_FAILURES, RAW_FILES,
+        PERFORMANCE, EXPERIMENTS, TASK_FAILURES, RAW_FILES, CROSS_CHECKS,
     )
 }  # fmt: skip
 

@@ -1,23 +1,26 @@
-"""One contender of one benchmark, in a fresh process: prints CPU seconds of the work alone and peak memory as JSON."""
+"""Contenders that read: files, and radial distributions of what was read. Each imports first and hands back its work.
 
-import json
-import resource
-import sys
-import time
-from collections.abc import Callable
+A contender is a function of a path; the work returns what it found, at least `n_frames`. Imports, plug-ins and
+compilation happen before the work begins.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-Work = Callable[[], object]
+import numpy as np
+
+Work = Callable[[], Mapping[str, float]]
 
 
-def ours(path: Path) -> Work:
+def meltlake(path: Path) -> Work:
+    """Every number of every frame, and the sha256 of the file."""
     from lake.readers import open_run
 
-    def read() -> int:
+    def read() -> Mapping[str, float]:
         with open_run(path) as reader:
             n_frames = sum(batch.n_frames for batch in reader.batches())
             reader.fingerprint()
-        return n_frames
+        return {"n_frames": n_frames}
 
     return read
 
@@ -26,24 +29,96 @@ def dpdata_reader(path: Path) -> Work:
     import dpdata
 
     form = "vasp/outcar" if path.name == "OUTCAR" else "vasp/xml"
-    dpdata.LabeledSystem()
-    return lambda: dpdata.LabeledSystem(str(path), fmt=form).get_nframes()
+    dpdata.LabeledSystem()  # loads the plug-ins
+    return lambda: {"n_frames": dpdata.LabeledSystem(str(path), fmt=form).get_nframes()}
 
 
 def ase_reader(path: Path) -> Work:
+    import ase.io
     import ase.io.vasp
 
-    read = ase.io.vasp.read_vasp_out if path.name == "OUTCAR" else ase.io.vasp.read_vasp_xml
-    return lambda: len(list(read(str(path), index=slice(None))))
+    form = {"OUTCAR": "vasp-out", "vasprun.xml": "vasp-xml", "XDATCAR": "vasp-xdatcar"}[path.name]
+    return lambda: {"n_frames": len(ase.io.read(path, index=":", format=form))}
 
 
-def ours_rdf(path: Path) -> Work:
+def pymatgen_reader(path: Path) -> Work:
+    from pymatgen.io.vasp import Vasprun
+
+    def read() -> Mapping[str, float]:
+        run = Vasprun(path, parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+        return {"n_frames": len(run.ionic_steps)}
+
+    return read
+
+
+def sha256(path: Path) -> Work:
+    """What ours does beside the reading."""
+    import hashlib
+
+    def read() -> Mapping[str, float]:
+        with path.open("rb") as file:
+            hashlib.file_digest(file, "sha256")
+        return {}
+
+    return read
+
+
+def h5py_slices(path: Path) -> Work:
+    """The same vectors without a reader: what HDF5 itself costs."""
+    import h5py
+
+    def read() -> Mapping[str, float]:
+        with h5py.File(path) as file:
+            vectors = [file[f"intermediate/ion_dynamics/{name}"] for name in ("position_ions", "forces")]
+            n_frames = len(vectors[0])
+            for start in range(0, n_frames, 128):
+                for vector in vectors:
+                    vector[start : start + 128]
+        return {"n_frames": n_frames}
+
+    return read
+
+
+def our_gunzip(path: Path) -> Work:
+    """The content alone, with the sha256 of file and content."""
+    from lake.readers.containers import open_source
+
+    memory = memoryview(bytearray(1 << 20))
+
+    def read() -> Mapping[str, float]:
+        n_bytes = 0
+        with open_source(path) as stream:
+            while n := stream.readinto(memory):
+                n_bytes += n
+        return {"n_bytes": n_bytes}
+
+    return read
+
+
+def gzip_reader(path: Path) -> Work:
+    import gzip
+
+    memory = memoryview(bytearray(1 << 20))
+
+    def read() -> Mapping[str, float]:
+        n_bytes = 0
+        with gzip.open(path) as stream:
+            while n := stream.readinto(memory):
+                n_bytes += n
+        return {"n_bytes": n_bytes}
+
+    return read
+
+
+def our_rdf(path: Path) -> Work:
     from operators.physics.rdf import partial_rdf
 
-    numbers, positions, cells = _melt(path)
+    with np.load(path) as melt:
+        numbers, positions, cells = melt["numbers"], melt["positions"], melt["cells"]
 
-    def work() -> object:
-        return partial_rdf(numbers, positions, cells=cells, r_max_angstrom=9.0, n_bins=180)
+    def work() -> Mapping[str, float]:
+        partial_rdf(numbers, positions, cells=cells, r_max_angstrom=9.0, n_bins=180)
+        return {"n_frames": len(positions)}
 
     work()  # compiles
     return work
@@ -51,54 +126,21 @@ def ours_rdf(path: Path) -> Work:
 
 def freud_rdf(path: Path) -> Work:
     import freud
-    import numpy as np
 
     freud.parallel.set_num_threads(1)
-    numbers, positions, cells = _melt(path)
+    with np.load(path) as melt:
+        numbers, positions, cells = melt["numbers"], melt["positions"], melt["cells"]
     kinds = np.unique(numbers)
 
-    def work() -> object:
-        curves = []
+    def work() -> Mapping[str, float]:
         for a in kinds:
             for b in kinds[kinds >= a]:
-                mode = "finite_size" if a == b else "exact"
-                rdf = freud.density.RDF(bins=180, r_max=9.0, normalization_mode=mode)
+                rdf = freud.density.RDF(bins=180, r_max=9.0, normalization_mode="finite_size" if a == b else "exact")
                 for cell, frame in zip(cells, positions, strict=True):
                     box = freud.box.Box.cube(cell[0, 0])
                     wrapped = box.wrap(frame - cell[0, 0] / 2)
                     query = None if a == b else wrapped[numbers == b]
                     rdf.compute((box, wrapped[numbers == a]), query_points=query, reset=False)
-                curves.append(rdf.rdf)
-        return curves
+        return {"n_frames": len(positions)}
 
     return work
-
-
-def _melt(path: Path):
-    import numpy as np
-
-    with np.load(path) as melt:
-        return melt["numbers"], melt["positions"], melt["cells"]
-
-
-CONTENDERS = {
-    "meltlake": ours,
-    "dpdata": dpdata_reader,
-    "ASE": ase_reader,
-    "meltlake rdf": ours_rdf,
-    "freud": freud_rdf,
-}
-
-
-def main() -> None:
-    work = CONTENDERS[sys.argv[1]](Path(sys.argv[2]))
-    before = time.process_time()
-    result = work()
-    seconds = time.process_time() - before
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    n_frames = result if isinstance(result, int) else None
-    sys.stdout.write(json.dumps({"cpu_s": seconds, "peak_mb": peak_mb, "n_frames": n_frames}) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -35,7 +35,7 @@ def read_bytes() -> Callable[..., dict[str, object]]:
         arrays: dict[str, object] = {
             name: np.concatenate([getattr(batch, name) for batch in batches])
             for name in names
-            if name not in {"faults", "velocities_angstrom_per_fs"}
+            if name != "faults" and getattr(batches[0], name) is not None
         }
         faults = [fault for batch in batches for fault in batch.faults]
         return arrays | {"faults": faults, "outcome": reader.outcome, "header": reader.header}

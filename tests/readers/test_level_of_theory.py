@@ -129,3 +129,45 @@ def test_mesh_is_recovered_from_its_irreducible_points(mesh, shifted):
 @pytest.mark.parametrize("n_mesh_points", [None, 7])
 def test_points_that_are_no_whole_mesh_stay_a_list(n_mesh_points):
     assert listed_k_points([[0, 0, 0], [0.1, 0, 0], [0.37, 0.2, 0]], n_mesh_points) == "3 in list"
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("ch4-mlff/OUTCAR", "on the fly"),
+        ("h2-mlff-istart0/OUTCAR", "on the fly"),
+        ("h2-mlff-istart1/OUTCAR", "on the fly"),
+        ("h2o-md10/OUTCAR", None),
+    ],
+)
+def test_part_of_a_force_field_is_known(reference, name, meaning):
+    assert open_run(reference / name).header.level_of_theory.machine_learned == meaning
+
+
+@pytest.mark.parametrize(
+    ("mode", "start", "meaning"),
+    [
+        ("run", None, "run"),
+        ("REFIT", 0, "refit"),
+        ("RefitBayesian", None, "refit"),
+        ("select", None, "select"),
+        (None, 2, "run"),
+        (None, 4, "refit"),
+        (None, None, "on the fly"),
+        (None, 9, "unknown"),
+    ],
+)
+def test_mode_of_a_force_field(mode, start, meaning):
+    settings = VaspSettings(machine_learning=".TRUE.", machine_learning_mode=mode, machine_learning_start=start)
+    assert level_of_theory(settings).machine_learned == meaning
+
+
+def test_mode_of_a_force_field_in_xml_is_that_of_the_outcar(reference, read_bytes):
+    content = (reference / "h2o-md10/vasprun.xml").read_bytes()
+    learning = b"""<incar>
+  <i type="logical" name="ML_LMLFF"> T  </i>
+  <i type="string" name="ML_MODE">run</i>
+"""
+    run = read_bytes(content.replace(b"<incar>\n", learning, 1))
+    assert run["header"].level_of_theory.machine_learned == "run"
+    assert run["header"].level_of_theory.label == H2O

@@ -85,7 +85,7 @@ def test_scf_verdict_separates_nelm_from_convergence(reference, entry):
     for step in truth["scf_certainly_unconverged_steps"]:
         assert verdicts[step] == "unconverged"
     for step in truth["scf_hit_nelm_but_dE_below_EDIFF_steps"]:
-        assert verdicts[step] == "converged"
+        assert verdicts[step] == "converged_at_nelm"
     steps_below_nelm = set(range(len(verdicts))) - set(truth["scf_hit_nelm_steps"])
     assert {str(verdicts[step]) for step in steps_below_nelm} <= {"converged"}
 

@@ -82,18 +82,23 @@ def test_thermostat_that_is_named_behind_the_first_step_is_known(reference, read
 
 
 @pytest.mark.parametrize(
-    ("steps", "change", "told", "verdict"),
+    ("steps", "change", "told", "version", "verdict"),
     [
-        (9, None, "reached", "converged"),
-        (9, None, "", "unknown"),
-        (10, 1e-7, "reached", "converged"),
-        (10, -1e-3, "reached", "unconverged"),
-        (10, None, "reached", "suspect"),
-        (3, 1e-9, "not reached", "unconverged"),
+        (9, None, "reached", "5.4.4", "converged"),
+        (9, None, "", "5.4.4", "unknown"),
+        (10, 1e-7, "reached", "5.4.4", "converged_at_nelm"),
+        (10, 1e-7, "", None, "converged_at_nelm"),
+        (10, -1e-3, "reached", "6.1.2", "unconverged"),
+        (10, None, "reached", "6.1", "suspect"),
+        (10, None, "reached", "6.2.0", "converged_at_nelm"),
+        (10, -1e-3, "reached", "6.10.1", "converged_at_nelm"),
+        (10, 1e-7, "not reached", "6.3.0", "unconverged"),
+        (3, 1e-9, "not reached", "6.3.0", "unconverged"),
     ],
 )
-def test_scf_verdict(steps, change, told, verdict):
-    assert scf_verdict(scf_steps=steps, nelm=10, ediff=1e-6, last_change_ev=change, told=told) == verdict
+def test_scf_verdict(steps, change, told, version, verdict):
+    found = scf_verdict(scf_steps=steps, nelm=10, ediff=1e-6, last_change_ev=change, told=told, version=version)
+    assert found == verdict
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from lake.readers.containers import SourceStream, open_source
-from lake.readers.detect import source_format
 from schemas.errors import UnreadableFile
 
 ARRAYS = (
@@ -181,29 +180,6 @@ def test_several_compressed_streams_in_a_row_are_one_file(module):
     assert content == b"abc" * 1000 + b"def" * 1000
     assert source.damage is None
     assert source.finish().content_sha256 == hashlib.sha256(content).hexdigest()
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "the file is empty"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "vaspout.h5 is not read yet"),
-        (b" 1.0 Version\n****", "ML_AB file"),
-        (b"melt\n 1.0\n 5 0 0\n 0 5 0\n 0 0 5\n Al\n 1\nDirect configuration=     1\n", "XDATCAR"),
-        (b"<?xml version='1.0'?><other/>", "not a vasprun.xml"),
-        (bytes(500), "binary data"),
-        (b"hello\n", "text of an unknown kind"),
-    ],
-)
-def test_what_is_not_read_is_named(tmp_path, content, reason):
-    (tmp_path / "OUTCAR").write_bytes(content)
-    with pytest.raises(UnreadableFile, match=reason):
-        source_format(tmp_path / "OUTCAR")
-
-
-def test_format_is_told_by_content_and_not_by_name(reference, tmp_path):
-    (tmp_path / "vasprun.xml").write_bytes((reference / "h2o-md10/OUTCAR").read_bytes()[:5000])
-    assert source_format(tmp_path / "vasprun.xml") == "outcar"
 
 
 def test_long_run_of_a_force_field_without_counters_is_read_in_pieces(reference, read_bytes):

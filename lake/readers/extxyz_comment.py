@@ -1,0 +1,114 @@
+"""The second line of an extended XYZ frame: its keys, its cell, its columns. Rows of atoms do not belong here."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from lake.readers.columns import decimal
+from schemas.frames import Floats, LevelOfTheory
+
+_WORD = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
+_PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S*))?")
+_IN_LIST = re.compile(r"[^\s,\[\]{}]+")
+_ESCAPED = re.compile(r"\\(.)")
+_TRUE = {"T", "True", "true", "TRUE", "1"}
+_COLUMN_TYPES = {"S", "R", "I", "L"}
+_PLAIN_COLUMNS = "species:S:1:pos:R:3"
+
+_LEVEL_KEYS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "functional": ("functional", str),
+    "ENCUT": ("encut_ev", float),
+    "ISMEAR": ("ismear", int),
+    "SIGMA": ("sigma_ev", float),
+    "ISPIN": ("ispin", int),
+    "k-points": ("k_points", str),
+    "vdW": ("vdw", str),
+    "DFT+U": ("dft_u", str),
+    "spins": ("spin_orbit", str),
+    "PREC": ("precision", str),
+    "LREAL": ("real_space", str),
+    "LASPH": ("aspherical", "T".__eq__),
+    "energy": ("energy_kind", str),
+}
+_LEVEL_KEY = re.compile(rf"(?:^| )({'|'.join(map(re.escape, _LEVEL_KEYS))})=")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a row hold what."""
+
+    places: Mapping[str, slice]
+    n_columns: int
+    words: tuple[int, ...]
+    """Which are no numbers."""
+
+
+def parse_comment(line: bytes) -> dict[str, str]:
+    """Keys and values as text, without quotes; a key without a value is `T`. Nothing is taken from a damaged line."""
+    if b"\0" in line or (line.count(b'"') - line.count(b'\\"')) % 2:
+        return {}
+    pairs: dict[str, str] = {}
+    try:
+        text = line.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return {}
+    for key, value in _PAIR.findall(text):
+        pairs[_unquoted(key)] = _unquoted(value) if value else "T"
+    return pairs
+
+
+def _unquoted(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text[1:-1]) if text[:1] in {'"', "'"} and len(text) > 1 else text
+
+
+def columns_of(comment: Mapping[str, str]) -> Columns | None:
+    """What `Properties` says; None if it cannot be understood or gives no atoms and positions."""
+    words = comment.get("Properties", _PLAIN_COLUMNS).split(":")
+    places: dict[str, slice] = {}
+    n_columns, words_at = 0, list[int]()
+    for name, kind, count in zip(words[::3], words[1::3], words[2::3], strict=False):
+        if kind not in _COLUMN_TYPES or not count.isdigit():
+            return None
+        places[name] = slice(n_columns, n_columns + int(count))
+        words_at += range(n_columns, n_columns + int(count)) if kind in {"S", "L"} else ()
+        n_columns += int(count)
+    position = places.get("pos", slice(0, 0))
+    if len(words) % 3 or not {"species", "Z"} & places.keys() or position.stop - position.start != 3:
+        return None
+    return Columns(places, n_columns, tuple(words_at))
+
+
+def numbers_in(text: str) -> Floats:
+    """The numbers of a value, (n,); NaN for a word that is none."""
+    return np.array([decimal(word.encode()) for word in _IN_LIST.findall(text)])
+
+
+def number_at(comment: Mapping[str, str], key: str | None) -> float:
+    """One number; NaN where the key is missing or holds anything else."""
+    return decimal(comment[key].encode()) if key is not None and key in comment else float("nan")
+
+
+def tensor_in(text: str) -> Floats:
+    """A symmetric tensor, (3, 3), from nine numbers or from six in the order xx yy zz yz xz xy; NaN otherwise."""
+    numbers = numbers_in(text)
+    if len(numbers) == 6:
+        xx, yy, zz, yz, xz, xy = numbers
+        return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    return numbers.reshape(3, 3) if len(numbers) == 9 else np.full((3, 3), np.nan)
+
+
+def is_periodic(comment: Mapping[str, str]) -> bool:
+    """Whether the cell repeats in all directions; a file that does not say so means it."""
+    return all(word in _TRUE for word in _IN_LIST.findall(comment.get("pbc", "T")))
+
+
+def level_of_theory_in(label: str) -> LevelOfTheory:
+    """The level of theory whose label this is, as far as a label tells; unknown where it cannot be understood."""
+    _, *parts = _LEVEL_KEY.split(label)
+    known = ((*_LEVEL_KEYS[key], value) for key, value in zip(parts[::2], parts[1::2], strict=True))
+    try:
+        return LevelOfTheory(**{name: convert(value) for name, convert, value in known})  # type: ignore[arg-type]
+    except ValueError:
+        return LevelOfTheory()

@@ -1,0 +1,93 @@
+"""Files of rows on their way into and out of a table, wherever it lies. Their encoding belongs in `parquet`."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lake.delta_log import RowFile, TableLog
+from lake.object_store import told_as_a_sentence
+from lake.parquet import write_parquet
+
+UPLOAD = "upload-"
+"""How names of folders begin that hold a file on its way to a bucket."""
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def write_row_file(
+    log: TableLog, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch], *, first_row: int, scratch: Path
+) -> RowFile:
+    """Write rows where no reader looks until a commit names their file.
+
+    Parameters
+    ----------
+    log
+        The table; made when absent.
+    partition
+        Value of every partition column.
+    batches
+        Batches of `Table.file_schema`, one row group each.
+    first_row
+        How many rows of the key lie in files before this one.
+    scratch
+        Folder on this machine, for a file on its way to a bucket.
+
+    Raises
+    ------
+    MeltlakeError
+        If a newer meltlake wrote the table.
+    """
+    description = log.description
+    for value in partition.values():
+        if not _SAFE_NAME.fullmatch(value):
+            raise ValueError(f"{description.name}: partition value {value!r} has a character that a path must not have")
+    log.create()
+    folder = "/".join(f"{name}={partition[name]}" for name in description.partitions)
+    with _folder_for(log, folder, scratch) as here:
+        written = write_parquet(here, description.file_schema, batches, first_row=first_row)
+        path = f"{folder}/{written.path.name}"
+        if log.place.is_remote:
+            log.place.receive(written.path, path)
+    return RowFile(path, written.n_rows, written.n_bytes, dict(partition))
+
+
+def read_row_file(
+    log: TableLog, row_file: RowFile, columns: Sequence[str], *, start: int = 0, stop: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Columns of a file's rows `start` to `stop`, one row group at a time; null where the file is too old to have one.
+
+    What lies outside the range is not read.
+    """
+    stop = row_file.n_rows if stop is None else min(stop, row_file.n_rows)
+    if start >= stop:
+        return
+    types = log.description.file_schema
+    with told_as_a_sentence(log.place.address):
+        file = pq.ParquetFile(f"{log.place.path}/{row_file.path}", filesystem=log.place.file_system)
+        present = set(file.schema_arrow.names)
+        first = 0
+        for group in range(file.num_row_groups):
+            after = first + file.metadata.row_group(group).num_rows
+            low, high = max(start, first), min(stop, after)
+            if low < high:
+                found = file.read_row_group(group, columns=[name for name in columns if name in present])
+                rows = found.slice(low - first, high - low).combine_chunks()
+                arrays = [
+                    rows[name] if name in present else pa.nulls(high - low, types.field(name).type) for name in columns
+                ]
+                yield from pa.table(arrays, names=list(columns)).to_batches()
+            first = after
+
+
+@contextmanager
+def _folder_for(log: TableLog, folder: str, scratch: Path) -> Iterator[Path]:
+    if not log.place.is_remote:
+        yield Path(log.place.address, folder)
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch, prefix=UPLOAD) as here:
+        yield Path(here)

@@ -1,0 +1,150 @@
+"""What can be typed after `meltlake`: verbs, options and their help. Running them belongs in `cli`."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of `meltlake`; `name` in what it parses is the verb, one word or two."""
+    whole = argparse.ArgumentParser(
+        prog="meltlake", description="AIMD trajectories in; potentials, observables and SQL out."
+    )
+    verbs = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    ingest = _verb(verbs, "ingest", "VASP output (files, run directories, trees) becomes frames in the lake")
+    ingest.add_argument("sources", nargs="+", metavar="SOURCE", help="a path or an s3:// address")
+    ingest.add_argument("--workers", type=_count, metavar="N", help="processes that read; by default as many as pay")
+
+    validate = _verb(verbs, "validate", "judge stored frames again by today's rules")
+    validate.add_argument("run_ids", nargs="*", metavar="RUN_ID")
+
+    _add_materialize(verbs)
+    _add_train_and_simulate(verbs)
+
+    observe = _verb(verbs, "observe", "observables of a run, or errors of a potential, with error bars")
+    of = observe.add_mutually_exclusive_group(required=True)
+    of.add_argument("--run", metavar="ID")
+    of.add_argument("--potential", metavar="ID")
+
+    _verb(verbs, "publish", "rebuild the DuckDB warehouse from the lake and swap it in")
+
+    report = _verb(verbs, "report", "a static HTML report from the lake")
+    report.add_argument("--out", type=Path, metavar="DIR")
+
+    sql = _verb(verbs, "sql", "a reading query over warehouse and lake")
+    sql.add_argument("query", metavar="QUERY")
+    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+
+    _add_export(verbs)
+    _add_raw_and_lake(verbs)
+
+    _verb(verbs, "status", "what is in the lake, what is stale and why, what failed and why")
+
+    up = _verb(verbs, "up", "the embedded Airflow and its pod API on this machine, until Ctrl-C or SIGTERM")
+    up.add_argument(
+        "--port", type=_port, metavar="PORT", help="of the Airflow UI; by default 8080 or the next free one"
+    )
+
+    demo = _verb(verbs, "demo", "the whole pipeline on synthetic melts and on your own runs")
+    demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
+    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
+    demo.add_argument("--port", type=_port, metavar="PORT")
+    return whole
+
+
+def _port(text: str) -> int:
+    if not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, found {text}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"needed at least 1, found {text}")
+    return int(text)
+
+
+def _add_materialize(verbs: Verbs) -> None:
+    materialize = _verb(verbs, "materialize", "a training set in DeePMD's format")
+    for option, of in (("--compositions", "COMPOSITION"), ("--hold-out", "COMPOSITION"), ("--runs", "RUN_ID")):
+        materialize.add_argument(option, nargs="+", action="extend", default=[], metavar=of)
+    materialize.add_argument("--chemical-system", metavar="Al-Cu-Ni")
+    materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
+    materialize.add_argument("--seed", type=int, default=1)
+    materialize.add_argument("--test-fraction", type=float, default=0.25)
+    materialize.add_argument("--lake-version", type=int, metavar="V")
+
+
+def _add_train_and_simulate(verbs: Verbs) -> None:
+    train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
+    train.add_argument("training_set", metavar="TRAINING_SET")
+    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
+    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
+
+    simulate = _verb(verbs, "simulate", "a LAMMPS run; its trajectory comes back as a run")
+    simulate.add_argument("potential", metavar="POTENTIAL")
+    simulate.add_argument("--protocol", choices=("twin", "nvt", "npt", "performance"), required=True)
+    simulate.add_argument("--composition", required=True)
+    simulate.add_argument("--temperature-k", type=float)
+    simulate.add_argument("--steps", type=int, metavar="N", help="instead of the protocol's own")
+    simulate.add_argument("--replicate", type=int, metavar="N", help="N x N x N copies of the start frame")
+    simulate.add_argument("--seed", type=int, default=1)
+
+
+def _add_export(verbs: Verbs) -> None:
+    export = _verb(verbs, "export", "frames for other tools, chosen by an SQL condition")
+    export.add_argument("out", metavar="OUT", help="the file (extxyz, ase) or folder (deepmd) to be made")
+    export.add_argument(
+        "--format",
+        choices=("extxyz", "deepmd", "ase"),
+        required=True,
+        help="extxyz: one text file; deepmd: a folder of deepmd_systems; ase: a .traj file",
+    )
+    export.add_argument(
+        "--where",
+        default="accepted",
+        metavar="SQL",
+        help="condition over the columns of runs and frames, by default `accepted`; `true` takes every frame",
+    )
+    export.add_argument("--overwrite", action="store_true", help="replace what is at OUT")
+
+
+def _add_raw_and_lake(verbs: Verbs) -> None:
+    raw = _group(verbs, "raw", "`raw verify`: proof that raw files are in the lake")
+    verify = _verb(raw, "raw verify", "prove that every frame of a run's raw files is in the lake")
+    verify.add_argument("run_id", metavar="RUN_ID")
+
+    lake = _group(verbs, "lake", "`lake describe`, `lake compact`, `lake vacuum`: what the lake holds, and its upkeep")
+    _verb(lake, "lake describe", "tables, versions, sizes, compositions and pinned versions of the lake")
+    compact = _verb(lake, "lake compact", "merge small files; rows and every older version stay")
+    compact.add_argument("--table", metavar="TABLE", help="only this one")
+    vacuum = _verb(lake, "lake vacuum", "delete files that neither today's nor a pinned version needs")
+    vacuum.add_argument("--dry-run", action="store_true", help="only say what would go")
+    vacuum.add_argument(
+        "--older-than-hours",
+        type=_count,
+        default=168,
+        metavar="H",
+        help="by default 168: an older version stays readable for a week; at least 1, for an ingest that is running",
+    )
+
+
+def _group(verbs: Verbs, name: str, help_: str) -> Verbs:
+    """Verbs of two words, such as `raw verify`."""
+    group = verbs.add_parser(name, help=help_, description=f"{help_}.")
+    return group.add_subparsers(required=True, metavar="COMMAND")
+
+
+def _verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:
+    one = verbs.add_parser(name.rpartition(" ")[2], help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+    one.set_defaults(name=name)
+    one.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
+    places = one.add_argument_group("places")
+    places.add_argument("--lake", metavar="PATH", help="or s3://...; default: MELTLAKE_LAKE or .meltlake/lake")
+    places.add_argument("--landing", metavar="PATH", help="default: MELTLAKE_LANDING or .meltlake/landing")
+    places.add_argument("--warehouse", metavar="FILE", help="default: MELTLAKE_WAREHOUSE or beside the lake")
+    return one

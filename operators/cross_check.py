@@ -1,0 +1,99 @@
+"""Compares the files that tell of one run: same steps, same energies, same volumes? The verdicts become rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lake.raw_store import name_of
+from operators.run_reading import Testimony
+from schemas.frames import Floats
+
+SAME_ENERGY_EV = 1e-5
+"""VASP's files print the same energy with 6 or 8 decimals."""
+
+SAME_VOLUME_FRACTION = 1e-5
+"""Of the volume: lattice vectors come with 6 to 16 decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossCheck:
+    """What another file says beside the one that the frames come from."""
+
+    row: dict[str, object]
+    """Of `cross_checks`, without the run."""
+    is_another_run: bool
+    """Whether no step is the same, so that it is what another calculation left in the folder."""
+
+    @property
+    def note(self) -> str | None:
+        """A sentence for the run's notes; None when the files agree."""
+        return None if self.row["verdict"] == "agrees" else str(self.row["reason"])
+
+
+def cross_check(kept: Testimony, other: Testimony) -> CrossCheck:
+    """Compare a file with the one that the frames come from.
+
+    Steps are compared where both tell of them: an OUTCAR of NWRITE = 0 has the positions of two steps only, an
+    XDATCAR no energies. Frames of VASP's own force field are compared with such frames only.
+    """
+    if other.problem is not None:
+        row = _row(other, verdict="unreadable", n_compared=0, reason=other.problem.problem)
+        return CrossCheck(row, is_another_run=False)
+    both = _common_steps(kept.frames, other.frames)
+    energy, volume = (_differences(both, name) for name in ("energy_ev", "volume_angstrom3"))
+    verdict, reason = _verdict(kept, other, both, energy=energy, volume=volume)
+    row = _row(other, verdict=verdict, n_compared=len(both), reason=f"{name_of(other.uri)} beside it {reason}")
+    row["max_energy_difference_ev"] = _largest(energy)
+    row["max_volume_difference_angstrom3"] = _largest(volume)
+    known = energy[np.isfinite(energy)]
+    is_another_run = both.empty or (len(known) > 0 and bool((known > SAME_ENERGY_EV).all()))
+    return CrossCheck(row, is_another_run=is_another_run)
+
+
+def _common_steps(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    both = one.merge(other, on="ionic_step", suffixes=("_1", "_2"))
+    sources = both["label_source_1"], both["label_source_2"]
+    comparable = (sources[0] == sources[1]) | (sources[0] == "none") | (sources[1] == "none")
+    return both[comparable]
+
+
+def _differences(both: pd.DataFrame, name: str) -> Floats:
+    one, other = (both[f"{name}_{which}"].to_numpy(dtype=np.float64) for which in (1, 2))
+    differences: Floats = np.abs(one - other)
+    return differences
+
+
+def _verdict(
+    kept: Testimony, other: Testimony, both: pd.DataFrame, *, energy: Floats, volume: Floats
+) -> tuple[str, str]:
+    n_kept, n_other, n_both = len(kept.frames), len(other.frames), len(both)
+    if not n_both:
+        return "disagrees", "has no ionic step in common with the file that the frames come from"
+    if n_different := int((energy > SAME_ENERGY_EV).sum()):
+        worst = f"by up to {_largest(energy):.3g} eV"
+        return "disagrees", f"has another free energy in {n_different} of {n_both} common steps, {worst}"
+    if (volume > SAME_VOLUME_FRACTION * both["volume_angstrom3_1"].to_numpy()).any():
+        return "disagrees", f"has another cell, by up to {_largest(volume):.3g} cubic angstrom"
+    if n_other < n_kept:
+        return "shorter", f"holds {n_other} of {n_kept} frames and agrees in {n_both}"
+    if n_other > n_kept:
+        return "longer", f"holds {n_other} frames, {n_other - n_kept} more, and agrees in {n_both}"
+    return "agrees", f"holds the same {n_other} frames"
+
+
+def _largest(differences: Floats) -> float | None:
+    return float(np.nanmax(differences)) if np.isfinite(differences).any() else None
+
+
+def _row(other: Testimony, *, verdict: str, n_compared: int, reason: str) -> dict[str, object]:
+    return {
+        "path": other.uri,
+        "source_format": other.source_format or None,
+        "verdict": verdict,
+        "n_frames": len(other.frames),
+        "n_compared": n_compared,
+        "max_energy_difference_ev": None,
+        "max_volume_difference_angstrom3": None,
+        "reason": f"{reason.rstrip('.')}.",
+    }

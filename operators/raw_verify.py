@@ -1,0 +1,260 @@
+"""The verb `raw verify`: proof, by reading them again, that the lake has every frame of a run's raw files.
+
+It compares; it stores nothing and deletes nothing. Equality is that of `frame_digests`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.delta import Lake
+from lake.frames import staged_rows
+from lake.inventory import stored_bytes
+from lake.known_runs import READER_VERSION, Row
+from lake.raw_store import is_file, is_folder, size_bytes
+from lake.readers import open_run, parts_of
+from operators.bar import bar
+from operators.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests
+from operators.log import log
+from operators.physics.pairs import shortest_distances
+from operators.stored_run import StoredFrame, StoredRun
+from schemas.errors import MeltlakeError, UnreadableFile
+from schemas.expectations import shortest_trainable_pairs_angstrom
+from schemas.frames import Fingerprint, FrameBatch, RunHeader
+from schemas.settings import Settings
+
+_MOST_EXAMPLES = 3
+_TOLD_APART = ("problem", "remedy")
+_INGEST_AGAIN = "Run `meltlake ingest {path}`, then verify again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileVerdict:
+    """What became of the frames of one raw file."""
+
+    path: str
+    verdict: str
+    """`proven`: every frame is in the lake, bit for bit. `other_digits`: every frame is, but some only as another file
+    or a restart tells them. Otherwise what is wrong: `missing`, `changed`, `unreadable` or `frames_missing`."""
+    complete: bool = False
+    """The file ends where its program ends it."""
+    raw_bytes: int = 0
+    n_frames: int = 0
+    n_in_run: int = 0
+    """Frames that are stored with the run."""
+    n_elsewhere: int = 0
+    """Frames that are stored with another run of its chain, bit for bit."""
+    n_in_other_digits: int = 0
+    """Frames that are stored as another file tells them, or as a restart computed them again."""
+    missing_frames: str = ""
+    """Positions in the file of frames that the lake does not have, from 0."""
+    problem: str = ""
+    remedy: str = ""
+
+
+def raw_verify(settings: Settings, run_id: str) -> dict[str, object]:
+    """Compare the raw files of a run with the lake.
+
+    Returns
+    -------
+    dict
+        `complete`: every frame of the file that the run comes from is proven, and that file is not half-written.
+        `raw_bytes`: what deleting the proven files frees. `problems`: what a person must act on.
+
+    Raises
+    ------
+    MeltlakeError
+        If the lake does not have the run, or an older version of the readers read it.
+    """
+    lake = Lake(settings.lake)
+    run = _run(lake, run_id)
+    raw_files = _raw_files(lake, run)
+    known = KnownFrames.of(list(_stored_digests(lake, {run_id, *_runs_told(lake, raw_files)})))
+    verdicts = [_verdict(lake, run, row, known) for row in raw_files]
+    proven = [one for one in verdicts if one.verdict == "proven"]
+    problems = [{"problem": one.problem, "remedy": one.remedy} for one in verdicts if one.problem]
+    answer = {
+        "run_id": run_id,
+        "complete": not problems and verdicts[0].verdict == "proven" and verdicts[0].complete,
+        "raw_bytes": sum(one.raw_bytes for one in proven),
+        "lake_bytes": stored_bytes(lake, "frames", run_id),
+        "n_frames": run["n_frames"],
+        "n_stored_elsewhere": run["n_stored_elsewhere"] or 0,
+    }
+    log.info("raw verify", **answer)
+    files = [{name: value for name, value in asdict(one).items() if name not in _TOLD_APART} for one in verdicts]
+    return {**answer, "files": files, "problems": problems}
+
+
+def _run(lake: Lake, run_id: str) -> Row:
+    found: list[Row] = lake.rows("runs", key=run_id).to_pylist()
+    if not found:
+        raise MeltlakeError(
+            f"The lake's table runs has no {run_id}.",
+            "`meltlake sql 'select run_id, source_uri from runs'` lists them.",
+        )
+    if found[0]["reader_version"] != READER_VERSION:
+        raise MeltlakeError(
+            f"Run {run_id} was read by version {found[0]['reader_version']} of the readers, today's is "
+            f"{READER_VERSION}: their numbers cannot be compared.",
+            _INGEST_AGAIN.format(path=found[0]["source_uri"]),
+        )
+    return found[0]
+
+
+def _raw_files(lake: Lake, run: Row) -> list[Row]:
+    """Files that tell of the run, that first which its frames come from; a simulation's folder is in no table."""
+    rows: list[Row] = [row for row in lake.rows("raw_files").to_pylist() if row["run_id"] == run["run_id"]]
+    if all(row["path"] != run["source_uri"] for row in rows):
+        rows.append({"path": run["source_uri"], "source_sha256": run["source_sha256"]})
+    return sorted(rows, key=lambda row: (row["path"] != run["source_uri"], str(row["path"])))
+
+
+def _runs_told(lake: Lake, raw_files: Sequence[Row]) -> set[str]:
+    """Other runs that the same files tell of: a file whose atoms change on the way holds several."""
+    paths = {row["path"] for row in raw_files}
+    return {str(row["run_id"]) for row in lake.rows("raw_files").to_pylist() if row["path"] in paths}
+
+
+def _stored_digests(lake: Lake, run_ids: set[str]) -> Iterator[Digests]:
+    for run_id in sorted(run_ids):
+        for batch in lake.frame_batches(run_id, QUANTITIES):
+            yield frame_digests({name: batch.column(name) for name in QUANTITIES})
+
+
+def _verdict(lake: Lake, run: Row, raw_file: Row, known: KnownFrames) -> FileVerdict:
+    path = str(raw_file["path"])
+    if not (is_file(path) or is_folder(path)):
+        return FileVerdict(
+            path=path,
+            verdict="missing",
+            problem=f"{path}: needed the raw file of run {run['run_id']}, found nothing.",
+            remedy="If it was moved, ingest it where it lies now; if it was deleted, there is nothing to prove.",
+        )
+    try:
+        read = _read(path, known, n_kept=int(str(run["n_stored_elsewhere"] or 0)))
+    except UnreadableFile as error:
+        return FileVerdict(path=path, verdict="unreadable", problem=error.problem, remedy=error.remedy)
+    if read.fingerprint.raw_sha256 != raw_file["source_sha256"]:
+        return FileVerdict(
+            path=path,
+            verdict="changed",
+            complete=read.complete,
+            raw_bytes=read.fingerprint.raw_bytes,
+            n_frames=len(read.digests),
+            problem=f"{path} has changed since it was ingested: its checksum is not the stored one.",
+            remedy=_INGEST_AGAIN.format(path=path),
+        )
+    return _compared(lake, run, path, read, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptFrame:
+    """A frame of a raw file that may be stored with another run."""
+
+    frame: StoredFrame
+    energy_ev: float
+    atomic_numbers: NDArray[np.int8]
+
+    def is_in(self, runs: Sequence[StoredRun]) -> bool:
+        """Whether a run has the same configuration with the same energy, to the decimals that files print."""
+        limits = shortest_trainable_pairs_angstrom(np.unique(self.atomic_numbers))
+        positions, cells = self.frame.positions[None], self.frame.cell[None]
+        [distance], _ = shortest_distances(self.atomic_numbers, positions, cells=cells, limits=limits)
+        return any(run.places_of(self.frame, self.energy_ev, float(distance)) for run in runs)
+
+
+@dataclass(slots=True)
+class _Read:
+    """A raw file that was read to its end, all its parts."""
+
+    fingerprint: Fingerprint
+    complete: bool
+    digests: Digests
+    """(n_frames, len(QUANTITIES))."""
+    unknown: NDArray[np.bool_]
+    """(n_frames,): frames that the run does not have bit for bit."""
+    kept: dict[int, _KeptFrame]
+    """The first of them, by position; no more than other runs may have."""
+
+
+def _read(path: str, known: KnownFrames, *, n_kept: int) -> _Read:
+    """Read all parts of a file; `n_kept` unknown frames are kept."""
+    none = KnownFrames.of([]).digests
+    read = _Read(Fingerprint("", 0, "", 0), complete=True, digests=none, unknown=np.zeros(0, dtype=np.bool_), kept={})
+    for part in ("",) if is_folder(path) else parts_of(path):
+        with open_run(path, part=part) as reader, bar("raw verify", _size(path), unit="B") as waited:
+            for batch in reader.batches():
+                _add(read, batch, reader.header, known, n_kept=n_kept)
+                waited.update(reader.raw_bytes_read() - waited.n)
+            read.complete = read.complete and reader.outcome.complete
+            read.fingerprint = reader.fingerprint()
+    return read
+
+
+def _size(path: str) -> int:
+    return 0 if is_folder(path) else size_bytes(path)
+
+
+def _add(read: _Read, batch: FrameBatch, header: RunHeader, known: KnownFrames, *, n_kept: int) -> None:
+    no_time = np.full(batch.n_frames, np.nan)  # the time axis is the lake's: it goes on through a chain
+    digests = frame_digests(staged_rows(batch, header, first_frame=0, time_fs=no_time))
+    unknown = ~known.has(digests)
+    for row in np.flatnonzero(unknown)[: n_kept - len(read.kept)]:
+        vectors = (batch.cell_angstrom, batch.positions_angstrom, batch.forces_ev_per_angstrom)
+        frame = StoredFrame(*(values[row].copy() for values in vectors))
+        kept = _KeptFrame(frame, float(batch.energy_ev[row]), header.atomic_numbers)
+        read.kept[len(read.digests) + int(row)] = kept
+    read.digests = np.concatenate([read.digests, digests])
+    read.unknown = np.concatenate([read.unknown, unknown])
+
+
+def _compared(lake: Lake, run: Row, path: str, read: _Read, known: KnownFrames) -> FileVerdict:
+    elsewhere, alike = _found_elsewhere(lake, run, read)
+    if path != run["source_uri"]:  # a file beside it prints other digits of the same steps
+        alike |= read.unknown & ~elsewhere & known.has_steps(read.digests)
+    missing = read.unknown & ~elsewhere & ~alike
+    return FileVerdict(
+        path=path,
+        verdict="frames_missing" if missing.any() else "other_digits" if alike.any() else "proven",
+        complete=read.complete,
+        raw_bytes=read.fingerprint.raw_bytes,
+        n_frames=len(missing),
+        n_in_run=int((~read.unknown).sum()),
+        n_elsewhere=int(elsewhere.sum()),
+        n_in_other_digits=int(alike.sum()),
+        missing_frames=_ranges(missing),
+        problem=_problem(path, read, missing, known) if missing.any() else "",
+        remedy=_INGEST_AGAIN.format(path=path) if missing.any() else "",
+    )
+
+
+def _found_elsewhere(lake: Lake, run: Row, read: _Read) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n_frames,) each: which kept frames other runs of the same atoms have bit for bit, and which alike."""
+    exact, alike = np.zeros_like(read.unknown), np.zeros_like(read.unknown)
+    if read.kept:
+        rows = [row for row in lake.rows("runs").to_pylist() if row["formula"] == run["formula"] and row["n_frames"]]
+        others = [StoredRun(lake, row) for row in rows if row["run_id"] != run["run_id"]]
+        known = KnownFrames.of(list(_stored_digests(lake, {other.run_id for other in others})))
+        for position, frame in read.kept.items():
+            exact[position] = known.has(read.digests[position : position + 1])[0]
+            alike[position] = not exact[position] and frame.is_in(others)
+    return exact, alike
+
+
+def _problem(path: str, read: _Read, missing: NDArray[np.bool_], known: KnownFrames) -> str:
+    told = []
+    for row in np.flatnonzero(missing)[:_MOST_EXAMPLES]:
+        differs = ", ".join(known.differences(read.digests[row]))
+        told.append(f"frame {row} differs in {differs}" if differs else f"frame {row} is not there")
+    more = "; ..." if missing.sum() > _MOST_EXAMPLES else ""
+    count = f"{missing.sum()} of {len(missing)} frames are not in the lake as they stand there"
+    return f"{path}: {count} ({_ranges(missing)}): {'; '.join(told)}{more}."
+
+
+def _ranges(rows: NDArray[np.bool_]) -> str:
+    """Positions as a person writes them: `4, 7-9`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], rows, [False]]).astype(np.int8))).reshape(-1, 2)
+    return ", ".join(f"{first}" if last == first + 1 else f"{first}-{last - 1}" for first, last in edges)

@@ -1,0 +1,276 @@
+"""Reads the files of one run: frames of the richest are staged, the others only tell what they know.
+
+Nothing is stored here.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from lake.delta import Lake
+from lake.frames import staged_rows
+from lake.known_runs import Resumption, file_facts
+from lake.readers import open_run
+from lake.readers.containers import open_source
+from lake.staging import StagedRun, staged_run
+from operators.frame_checks import Labels, frame_checks, stored_checks
+from operators.physics.cells import volumes_angstrom3
+from schemas.errors import FileReplaced, UnreadableFile
+from schemas.frames import (
+    Bookmark,
+    Fingerprint,
+    Floats,
+    FrameBatch,
+    Integers,
+    ReadingOutcome,
+    RunHeader,
+    RunReader,
+)
+
+Progress = Callable[[int, int], None]
+"""Called with frames and bytes of raw files that were read since the last call."""
+
+_STAGED_CHECKS = (
+    "content_id",
+    "min_distance_angstrom",
+    "min_distance_over_limit",
+    "max_force_ev_per_angstrom",
+    "net_force_ev_per_angstrom",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRun:
+    """A run that was read and staged, and is not in the lake yet, or not all of it."""
+
+    uri: str
+    part: str
+    header: RunHeader
+    outcome: ReadingOutcome
+    fingerprint: Fingerprint
+    """Of what was read, however the file grows meanwhile."""
+    head_sha256: str
+    bookmark: Bookmark | None
+    """Where to go on when the file has grown."""
+    staged: StagedRun
+    """The frames that were read now."""
+    checks: pd.DataFrame
+    """What the gate looks at: one row per frame of the run, those that the lake has included."""
+    faults: list[tuple[str, ...]]
+    """Reading faults of the same frames."""
+    resumed: Resumption | None = None
+    """The run of the lake that was read on; its first frames are final and were not read again."""
+
+    @property
+    def n_stored(self) -> int:
+        """Frames that the lake has already and that come before the staged ones."""
+        return 0 if self.resumed is None else self.resumed.bookmark.n_frames
+
+    @property
+    def testimony(self) -> "Testimony":
+        """What this file says of its run, for comparison with the others."""
+        told = Testimony(self.uri, self.header.source_format, complete=self.outcome.complete)
+        columns = (self.checks[name].to_numpy() for name in ("ionic_step", "energy_ev", "volume_angstrom3"))
+        told.add(*columns, label_source=self.checks["label_source"].to_numpy(dtype=np.str_))
+        return told
+
+
+@dataclass(slots=True)
+class Testimony:
+    """What one file says of a run: its ionic steps with their energies and volumes."""
+
+    uri: str
+    source_format: str = ""
+    complete: bool = False
+    problem: UnreadableFile | None = None
+    """Why nothing could be read of it; None when something could."""
+    facts: dict[str, object] = field(default_factory=dict)
+    """Columns of `raw_files`: which bytes were read."""
+    _parts: list[pd.DataFrame] = field(default_factory=list)
+
+    def add(self, ionic_step: Integers, energy_ev: Floats, volume_angstrom3: Floats, *, label_source: object) -> None:
+        columns = {"ionic_step": ionic_step, "energy_ev": energy_ev, "volume_angstrom3": volume_angstrom3}
+        self._parts.append(pd.DataFrame({**columns, "label_source": label_source}))
+
+    @property
+    def frames(self) -> pd.DataFrame:
+        """One row per frame: `ionic_step, energy_ev, volume_angstrom3, label_source`."""
+        return pd.concat(self._parts, ignore_index=True) if self._parts else pd.DataFrame(columns=["label_source"])
+
+    @property
+    def richness(self) -> tuple[int, int]:
+        """How many frames have labels, and how many there are."""
+        frames = self.frames
+        return int((frames["label_source"] != "none").sum()), len(frames)
+
+
+@contextmanager
+def read_run(
+    lake: Lake, uri: str, *, part: str = "", resumption: Resumption | None = None, progress: Progress | None = None
+) -> Iterator[ReadRun]:
+    """Read and stage one file; what was staged is gone when the block is left.
+
+    Parameters
+    ----------
+    lake
+        Where the run's earlier frames are.
+    uri
+        The file.
+    part
+        Which of its runs.
+    resumption
+        The run that an earlier reading of this file made: only what is new is read. Where the file turns out to be
+        another one, it is read from its beginning.
+    progress
+        Told of every batch.
+
+    Raises
+    ------
+    UnreadableFile
+        If the file holds no frame that can be trusted.
+    """
+    with ExitStack() as stack:
+        staged = stack.enter_context(staged_run(lake.scratch))
+        try:
+            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress, stack=stack)
+        except FileReplaced:
+            staged = stack.enter_context(staged_run(lake.scratch))
+            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress, stack=stack)
+        yield read
+
+
+def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
+    """What a file says of its run, without keeping its frames."""
+    told = Testimony(uri)
+    try:
+        with open_run(uri) as reader:
+            told.source_format = reader.header.source_format
+            for batch in _reported(reader, progress):
+                told.add(
+                    batch.ionic_step,
+                    batch.energy_ev,
+                    volumes_angstrom3(batch.cell_angstrom),
+                    label_source=batch.label_source,
+                )
+            told.complete = reader.outcome.complete
+            told.facts = file_facts(told.source_format, reader.fingerprint())
+    except UnreadableFile as error:
+        return unreadable(uri, error)
+    return told
+
+
+def unreadable(uri: str, problem: UnreadableFile) -> Testimony:
+    """A file that tells nothing; its bytes are known all the same, so that it is not tried again unchanged."""
+    with open_source(uri) as stream:
+        return Testimony(uri, problem=problem, facts=file_facts("", stream.finish()))
+
+
+def richest(told: Sequence[Testimony]) -> Testimony:
+    """The file that the frames are taken from: most labelled frames, then most frames, then the first."""
+    return max(told, key=lambda one: one.richness)
+
+
+def _read(
+    lake: Lake,
+    uri: str,
+    staged: StagedRun,
+    *,
+    part: str,
+    resumption: Resumption | None,
+    progress: Progress | None,
+    stack: ExitStack,
+) -> ReadRun:
+    bookmark = None if resumption is None else resumption.bookmark
+    reader = stack.enter_context(open_run(uri, part=part, bookmark=bookmark))
+    checks, faults = _stored(lake, resumption)
+    n_stored = 0 if bookmark is None else bookmark.n_frames
+    start_fs = 0.0 if resumption is None else resumption.trajectory_start_fs
+    clock = _Clock(reader.header.time_step_fs, start_fs)
+    for batch in _reported(reader, progress):
+        found = _checks(reader.header, batch)
+        columns = staged_rows(batch, reader.header, first_frame=n_stored + staged.n_rows, time_fs=clock.time_fs(batch))
+        columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
+        staged.append(columns)
+        checks.append(found)
+        faults.extend(batch.faults)
+    if not checks:
+        raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
+    table = pd.concat(checks, ignore_index=True)
+    table.insert(0, "frame", np.arange(len(table)))
+    return ReadRun(
+        uri=uri,
+        part=part,
+        header=reader.header,
+        outcome=reader.outcome,
+        fingerprint=reader.fingerprint(),
+        head_sha256=reader.head_sha256(),
+        bookmark=reader.bookmark(),
+        staged=staged,
+        checks=table,
+        faults=faults,
+        resumed=resumption,
+    )
+
+
+def _stored(lake: Lake, resumption: Resumption | None) -> tuple[list[pd.DataFrame], list[tuple[str, ...]]]:
+    if resumption is None or resumption.bookmark.n_frames == 0:
+        return [], []
+    checks, faults = stored_checks(lake, resumption.run_id)
+    n_final = resumption.bookmark.n_frames
+    return [checks.iloc[:n_final]], faults[:n_final]
+
+
+def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBatch]:
+    """Batches of a reader, each told to `progress` with the bytes of the raw file that it took."""
+    n_before = 0
+    for batch in reader.batches():
+        n_bytes = reader.raw_bytes_read()
+        if progress is not None:
+            progress(batch.n_frames, n_bytes - n_before)
+        n_before = n_bytes
+        yield batch
+
+
+def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
+    checks = frame_checks(
+        header.atomic_numbers,
+        batch.positions_angstrom,
+        cells=batch.cell_angstrom,
+        labels=Labels(
+            energy_ev=batch.energy_ev,
+            forces_ev_per_angstrom=batch.forces_ev_per_angstrom,
+            virial_ev=batch.virial_ev,
+        ),
+    )
+    return checks.assign(
+        ionic_step=batch.ionic_step,
+        volume_angstrom3=volumes_angstrom3(batch.cell_angstrom),
+        n_faults=[len(codes) for codes in batch.faults],
+        scf_verdict=batch.scf_verdict,
+        label_source=batch.label_source,
+    )
+
+
+class _Clock:
+    """Time axis of a run: the file's own count of ionic steps, going on where a restart begins to count again."""
+
+    def __init__(self, time_step_fs: float | None, start_fs: float) -> None:
+        self._time_step_fs = time_step_fs
+        self._segment = 0
+        self._offset_fs = self._last_fs = start_fs
+
+    def time_fs(self, batch: FrameBatch) -> Floats:
+        """(n_frames,), fs since the first ionic step; NaN when the run is not molecular dynamics."""
+        times = np.full(batch.n_frames, np.nan)
+        if self._time_step_fs is None:
+            return times
+        for row, (step, segment) in enumerate(zip(batch.ionic_step, batch.segment, strict=True)):
+            if segment != self._segment:
+                self._segment = int(segment)
+                self._offset_fs = self._last_fs + self._time_step_fs
+            self._last_fs = times[row] = self._offset_fs + (int(step) - 1) * self._time_step_fs
+        return times

@@ -1,0 +1,278 @@
+"""Stores what was read of a run: frames first, the row in `runs` after them, so that a kill leaves nothing half-done.
+
+Every stored frame is judged before anything is committed. Reading files does not belong here, nor does the decision
+which run continues which.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lake.delta import Lake
+from lake.frames import batches_of, complete_rows
+from lake.gate import Verdict, judge
+from lake.known_runs import READER_VERSION, Row, file_facts
+from lake.parquet import ROWS_PER_GROUP
+from operators.frame_checks import rejection_reasons, stored_checks, with_strides
+from operators.run_reading import ReadRun
+from schemas.composition import chemical_system, composition, element_counts, formula
+from schemas.errors import TryAgainLater
+from schemas.expectations import GATE_VERSION
+from schemas.tables import FRAMES
+
+_GATE_COLUMNS = ("accepted", "rejection_reasons", "flags")
+LINK_NOTE_BEGINS = "It goes on from run "
+"""How the note about a run's place in a restart chain begins."""
+
+_CHAIN_COLUMNS = ("n_stored_elsewhere", "trajectory_id", "continues_run_id", "trajectory_start_fs")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a run."""
+
+    row: Row
+    """Its row in `runs`."""
+    n_new: int
+    changed: bool
+
+
+def store_run(lake: Lake, read: ReadRun, *, run_id: str, notes: Sequence[str]) -> Stored:
+    """Make the lake hold what was read, exactly once; a reading that saw less than the lake has changes nothing.
+
+    Parameters
+    ----------
+    lake
+        Where to.
+    read
+        The run as it was read.
+    run_id
+        Its name.
+    notes
+        Sentences about the file beyond those of its reader.
+
+    Raises
+    ------
+    TryAgainLater
+        If another process stored a different reading of the same run at the same time.
+    """
+    with lake.writing(run_id, doing=f"storing run {run_id}"):
+        before = known_run(lake, run_id)
+        n_before = lake.n_rows("frames", run_id)
+        verdict = (
+            None if _has_nothing_new(read, before, n_before) else judge(with_strides(read.checks), read.header.origin)
+        )
+        n_rejected = int(str(before["n_rejected"])) if verdict is None else verdict.n_rejected
+        row = _run_row(read, n_rejected=n_rejected) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
+        if _is_up_to_date(before, row, n_before) or _is_late(before, row):
+            return Stored(before, n_new=0, changed=False)
+        if read.resumed is not None:
+            row |= {name: before[name] for name in _CHAIN_COLUMNS}
+            row["notes"] = [*notes_of(row), *(note for note in notes_of(before) if note.startswith(LINK_NOTE_BEGINS))]
+        if verdict is not None:
+            _store_frames(lake, read, row, verdict)
+            lake.replace("expectation_results", run_id, verdict.results)
+        lake.replace("runs", run_id, [row])
+        if lake.n_rows("frames", run_id) != row["n_frames"]:
+            raise TryAgainLater(
+                f"Another process stored run {run_id} at the same time, from a file that holds more or fewer frames.",
+                "Run the same command again: it finds what is missing.",
+            )
+    return Stored(row, n_new=int(str(row["n_frames"])) - n_before, changed=True)
+
+
+def _has_nothing_new(read: ReadRun, before: Row, n_before: int) -> bool:
+    """Whether the file grew by no frame since it was judged by today's rules."""
+    is_judged = before.get("gate_version") == GATE_VERSION
+    return read.resumed is not None and is_judged and not read.staged.n_rows and n_before == read.n_stored
+
+
+def notes_of(row: Row) -> list[str]:
+    """Sentences about the run's file."""
+    notes = row.get("notes")
+    return list(notes) if isinstance(notes, list) else []
+
+
+def known_run(lake: Lake, run_id: str) -> Row:
+    """The row in `runs`; empty when there is none."""
+    rows: list[Row] = lake.rows("runs", key=run_id).to_pylist()
+    return rows[0] if rows else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A stored run after it was judged again."""
+
+    row: Row
+    """Its row in `runs`."""
+    verdict: Verdict
+    changed: bool
+
+
+def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, shift_fs: float = 0.0) -> Rewritten:
+    """Judge a stored run again by today's rules, and rewrite what that or a new place in a chain changes.
+
+    Parameters
+    ----------
+    lake
+        Where the run is.
+    row
+        Its row in `runs` as it shall be but for what the verdict says.
+    keep
+        (n_frames,), which of its frames stay; all by default.
+    shift_fs
+        What is added to its times.
+    """
+    run_id = str(row["run_id"])
+    checks, faults = stored_checks(lake, run_id)
+    keep = np.ones(len(checks), dtype=bool) if keep is None else keep
+    kept = checks[keep].reset_index(drop=True)
+    kept.insert(0, "frame", np.arange(len(kept)))
+    verdict = judge(with_strides(kept), str(row["origin"]))
+    faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
+    reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
+    moved = not keep.all() or bool(shift_fs)
+    if frames_change := moved or not _stands(lake, run_id, reasons, verdict.flags):
+        rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
+        judged = _judged(rows, reasons, verdict.flags)
+        lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP))
+    counts = {"n_frames": len(kept), "n_rejected": verdict.n_rejected, "n_accepted": len(kept) - verdict.n_rejected}
+    after = {**row, **counts, "gate_version": GATE_VERSION}
+    row_changes = after != known_run(lake, run_id)
+    if frames_change or row_changes:
+        lake.replace("expectation_results", run_id, verdict.results)
+        lake.replace("runs", run_id, [after])
+    return Rewritten(after, verdict, frames_change or row_changes)
+
+
+def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict) -> None:
+    run_id, n_stored, flags = str(row["run_id"]), read.n_stored, verdict.flags
+    reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
+    new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
+    if n_stored and _stands(lake, run_id, reasons[:n_stored], flags[:n_stored]):
+        rows = batches_of(new, ROWS_PER_GROUP)
+        if not read.staged.n_rows and lake.n_rows("frames", run_id) == n_stored:
+            return
+        if lake.append_batches("frames", _partition(row), rows, after=n_stored) is not None:
+            return
+        new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
+    kept = _judged(_first_rows(_stored_rows(lake, run_id), n_stored), reasons[:n_stored], flags[:n_stored])
+    lake.replace_batches("frames", _partition(row), batches_of(chain(kept, new), ROWS_PER_GROUP))
+
+
+def _stands(lake: Lake, run_id: str, reasons: list[list[str]], flags: list[list[str]]) -> bool:
+    """Whether the lake's first frames carry these verdicts already."""
+    found: list[tuple[list[str], list[str]]] = []
+    for batch in lake.frame_batches(run_id, ("rejection_reasons", "flags")):
+        columns = (batch.column(name).to_pylist() for name in ("rejection_reasons", "flags"))
+        found.extend(zip(*columns, strict=True))
+    return found[: len(reasons)] == list(zip(reasons, flags, strict=True))
+
+
+def _stored_rows(lake: Lake, run_id: str) -> Iterator[pa.RecordBatch]:
+    for batch in lake.frame_batches(run_id, FRAMES.file_schema.names):
+        yield batch.drop_columns(list(_GATE_COLUMNS))
+
+
+def _first_rows(batches: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if n_rows <= 0:
+            return
+        yield batch.slice(0, n_rows)
+        n_rows -= batch.num_rows
+
+
+def _moved(batches: Iterable[pa.RecordBatch], keep: NDArray[np.bool_], shift_fs: float) -> Iterator[pa.RecordBatch]:
+    """The frames that stay, numbered without gaps, at their new times."""
+    start = n_kept = 0
+    for batch in batches:
+        part = batch.filter(pa.array(keep[start : start + batch.num_rows]))
+        start += batch.num_rows
+        if part.num_rows:
+            frame = pa.array(np.arange(n_kept, n_kept + part.num_rows, dtype=np.int32))
+            part = part.set_column(part.schema.get_field_index("frame"), "frame", frame)
+            time_fs = pc.add(part.column("time_fs"), shift_fs)
+            yield part.set_column(part.schema.get_field_index("time_fs"), "time_fs", time_fs)
+        n_kept += part.num_rows
+
+
+def _judged(
+    batches: Iterable[pa.RecordBatch], reasons: list[list[str]], flags: list[list[str]]
+) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for batch in batches:
+        rows = slice(start, start + batch.num_rows)
+        yield complete_rows(batch, rejection_reasons=reasons[rows], flags=flags[rows])
+        start += batch.num_rows
+
+
+def _partition(row: Row) -> dict[str, str]:
+    return {name: str(row[name]) for name in ("composition", "run_id")}
+
+
+def _is_up_to_date(before: Row, row: Row, n_rows: int) -> bool:
+    """The same content came again, for example from elsewhere or compressed."""
+    same = all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "gate_version"))
+    return same and n_rows == before["n_frames"]
+
+
+def _is_late(before: Row, row: Row) -> bool:
+    """The lake has more of the same run: from a copy that went on, or from a later look at the growing file."""
+    if not before or (before["source_uri"] == row["source_uri"] and before["reader_version"] != READER_VERSION):
+        return False
+    return int(str(before["n_frames"])) + int(str(before["n_stored_elsewhere"] or 0)) > int(str(row["n_frames"]))
+
+
+def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
+    header, outcome = read.header, read.outcome
+    counts = element_counts(header.atomic_numbers)
+    theory = header.level_of_theory
+    n_frames = len(read.checks)
+    is_simulation = header.origin == "dnnp"
+    return {
+        "origin": header.origin,
+        "source_uri": read.uri,
+        **file_facts(header.source_format, read.fingerprint),
+        "composition": composition(counts),
+        "formula": formula(counts),
+        "chemical_system": chemical_system(counts),
+        "n_atoms": header.n_atoms,
+        "n_frames": n_frames,
+        "ensemble": header.ensemble,
+        "temperature_target_k": header.temperature_target_k,
+        "time_step_fs": header.time_step_fs,
+        "level_of_theory": theory.label,
+        "functional": theory.functional,
+        "encut_ev": theory.encut_ev,
+        "k_points": theory.k_points,
+        "ismear": theory.ismear,
+        "sigma_ev": theory.sigma_ev,
+        "ispin": theory.ispin,
+        "vdw": theory.vdw,
+        "machine_learned": theory.machine_learned,
+        "potcar_titles": list(theory.potcar_titles),
+        "vasp_version": None if is_simulation else header.code_version,
+        "lammps_version": header.code_version if is_simulation else None,
+        "n_accepted": n_frames - n_rejected,
+        "n_rejected": n_rejected,
+        "n_energy_only": outcome.n_energy_only,
+        "n_incomplete": outcome.n_incomplete,
+        "n_stored_elsewhere": 0,
+        "trajectory_id": None,
+        "continues_run_id": None,
+        "trajectory_start_fs": None if header.time_step_fs is None else 0.0,
+        "complete": outcome.complete,
+        "synthetic": header.synthetic,
+        "potential_id": header.potential_id,
+        "protocol": header.protocol,
+        "parent_run_id": header.parent_run_id,
+        "reader_version": READER_VERSION,
+        "gate_version": GATE_VERSION,
+        "ingested_at": datetime.now(UTC).replace(tzinfo=None),
+    }

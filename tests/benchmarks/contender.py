@@ -1,0 +1,52 @@
+"""The process of one contender: `python -m tests.benchmarks.contender NAME PATH` prints what its work cost as JSON."""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from tests.benchmarks import chains, contenders
+
+CONTENDERS = {
+    "meltlake": contenders.meltlake,
+    "dpdata": contenders.dpdata_reader,
+    "ASE": contenders.ase_reader,
+    "pymatgen": contenders.pymatgen_reader,
+    "sha256 alone": contenders.sha256,
+    "h5py slices": contenders.h5py_slices,
+    "meltlake, decompressing only": contenders.our_gunzip,
+    "gzip of Python": contenders.gzip_reader,
+    "meltlake rdf": contenders.our_rdf,
+    "freud": contenders.freud_rdf,
+    "lake write": chains.lake_write,
+    "lake read": chains.lake_read,
+    "ingest, 1 process": chains.our_ingest,
+    "ingest, 2 processes": chains.our_ingest_in_two,
+    "materialize": chains.our_materialize,
+    "dpdata, no lake": chains.dpdata_chain,
+}
+
+
+def peak_mb() -> float:
+    """Largest resident memory so far. `ru_maxrss` would do, but it is inherited from the parent on Linux."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    work = CONTENDERS[sys.argv[1]](Path(sys.argv[2]))
+    imported_mb = peak_mb()
+    cpu, wall = chains.cpu_seconds(), time.perf_counter()
+    found = work()
+    cost = {"cpu_s": chains.cpu_seconds() - cpu, "wall_s": time.perf_counter() - wall}
+    sys.stdout.write(
+        json.dumps({**cost, "peak_mb": peak_mb(), "imported_mb": imported_mb, "found": dict(found)}) + "\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

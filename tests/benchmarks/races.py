@@ -1,0 +1,158 @@
+"""The races: which files, which contenders, which bars. The bars are promises to users; see the issue tracker."""
+
+import gzip
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from tests.benchmarks.measuring import Cost, race
+from tests.benchmarks.report import Line, beside
+from tests.benchmarks.synthetic import (
+    COMPOSITIONS,
+    N_ATOMS,
+    PAPER_FRAMES,
+    Melt,
+    paper_melts,
+    write_landing,
+    write_outcar,
+    write_vaspout,
+    write_vasprun,
+    write_xdatcar,
+)
+
+N_READ = 1000
+FEW_FRAMES, MANY_FRAMES = 400, 3000
+N_WARM = 3
+_GB = 1e9
+_READER_MB = 80
+_WORKER_MB = 200
+_HEADLINE_S = 15.0
+
+
+def outcar(folder: Path) -> Iterator[Line]:
+    for nwrite in (1, 2):
+        path = _new(folder / f"nwrite{nwrite}" / "OUTCAR")
+        write_outcar(path, Melt(COMPOSITIONS[0], N_READ), nwrite=nwrite)
+        costs = race(["meltlake", "dpdata", "ASE", "sha256 alone"], path)
+        yield from beside(_title(path, N_READ, f", NWRITE = {nwrite}"), costs, {"dpdata": 12, "ASE": 20})
+
+
+def vasprun(folder: Path) -> Iterator[Line]:
+    path = _new(folder / "xml" / "vasprun.xml")
+    write_vasprun(path, Melt(COMPOSITIONS[0], N_READ))
+    costs = race(["meltlake", "dpdata", "ASE", "pymatgen", "sha256 alone"], path)
+    yield from beside(_title(path, N_READ), costs, {"dpdata": 25, "ASE": 25, "pymatgen": 25})
+
+
+def memory(folder: Path) -> Iterator[Line]:
+    for n_frames in (FEW_FRAMES, MANY_FRAMES):
+        for name, write in (("OUTCAR", write_outcar), ("vasprun.xml", write_vasprun)):
+            path = _new(folder / f"{n_frames}-frames" / name)
+            write(path, Melt(COMPOSITIONS[0], n_frames))
+            cost = race(["meltlake"], path)["meltlake"]
+            met = cost.peak_mb <= _READER_MB
+            yield Line(f"memory: {_title(path, n_frames)}", "meltlake", cost, bar=f"≤ {_READER_MB} MB", met=met)
+
+
+def compressed(folder: Path) -> Iterator[Line]:
+    plain, packed = folder / "nwrite1" / "OUTCAR", folder / "nwrite1" / "OUTCAR.gz"
+    with plain.open("rb") as content, gzip.open(packed, "wb", compresslevel=6) as file:
+        shutil.copyfileobj(content, file, 1 << 20)
+    costs = race(["meltlake, decompressing only", "gzip of Python"], packed)
+    yield from beside(_title(packed, N_READ), costs, {"gzip of Python": 2})
+    unpacked, whole = race(["meltlake"], plain)["meltlake"], race(["meltlake"], packed)["meltlake"]
+    ratio = whole.cpu_s / unpacked.cpu_s
+    yield Line(_title(packed, N_READ), "meltlake, read", whole, told=f"{ratio:.1f} times the plain file")
+
+
+def vaspout(folder: Path) -> Iterator[Line]:
+    path = _new(folder / "h5" / "vaspout.h5")
+    write_vaspout(path, Melt(COMPOSITIONS[0], MANY_FRAMES))
+    n_bytes = path.stat().st_size
+    for line in beside(_title(path, MANY_FRAMES), race(["meltlake", "h5py slices"], path), {}):
+        yield Line(line.what, line.who, line.cost, line.ratio, told=_rate(n_bytes, line.cost))
+
+
+def xdatcar(folder: Path) -> Iterator[Line]:
+    path = _new(folder / "xdatcar" / "XDATCAR")
+    write_xdatcar(path, Melt(COMPOSITIONS[0], N_READ))
+    yield from beside(_title(path, N_READ), race(["meltlake", "ASE"], path), {})
+
+
+def lake(folder: Path) -> Iterator[Line]:
+    path = _new(folder / COMPOSITIONS[0] / "OUTCAR")
+    write_outcar(path, Melt(COMPOSITIONS[0], MANY_FRAMES))
+    costs = race(["lake write", "lake read"], path)
+    write, read = costs["lake write"], costs["lake read"]
+    share = write.found["stored_bytes"] / write.found["raw_bytes"]
+    for what, cost, least in (("rows to a committed lake", write, 0.3), ("lake to NumPy", read, 0.5)):
+        rate = cost.found["raw_bytes"] / _GB / cost.cpu_s
+        told, bar = _rate(cost.found["raw_bytes"], cost), f"≥ {least} GB per CPU s"
+        yield Line(f"{what}, {MANY_FRAMES} x {N_ATOMS}", "meltlake", cost, told=told, bar=bar, met=rate >= least)
+    yield Line(
+        "size in the lake", "meltlake", write, told=f"{share:.3f} of raw float64", bar="≤ 0.84", met=share <= 0.84
+    )
+
+
+def rdf(folder: Path) -> Iterator[Line]:
+    melt = Melt("Al33Cu33Ni33", 100)
+    numbers = np.repeat([13, 29, 28], [species.count for species in melt.run.species])
+    frames = list(melt.frames())
+    path = _new(folder / "rdf" / "melt.npz")
+    positions, cells = (
+        np.array([getattr(frame, name) for frame in frames]) for name in ("positions_angstrom", "cell_angstrom")
+    )
+    np.savez(path, numbers=numbers, positions=positions, cells=cells)
+    what = f"six partial RDFs to 9 angstrom, 100 x {N_ATOMS}"
+    yield from beside(what, race(["meltlake rdf", "freud"], path), {"freud": 10})
+
+
+def headline(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:
+    """The paper's data set from text to lake and training set; dpdata's own way to a training set beside it."""
+    write_landing(folder / "landing", paper_melts(n_frames))
+    write_landing(folder / "warm", [Melt(COMPOSITIONS[0], N_WARM)])
+    costs = race(["ingest, 2 processes", "ingest, 1 process", "materialize", "dpdata, no lake"], folder)
+    made, peer = costs["materialize"], costs["dpdata, no lake"]
+    what = f"{n_frames} x {N_ATOMS}"
+    for who in ("ingest, 1 process", "ingest, 2 processes"):
+        gate = f"; importing Great Expectations before it {costs[who].found['gate_import_s']:.1f} s"
+        yield _of_worker(f"{what}: text to lake", who, costs[who], more=gate)
+        yield _chain(f"{what}: text to lake and training set", f"{who} + materialize", costs[who], made, peer)
+    yield _of_worker(f"{what}: lake to training set", "materialize", made)
+    laps = ", ".join(f"{name} {peer.found[f'{name}_s']:.2f} s" for name in ("read", "split", "write"))
+    yield Line(f"{what}: text to training set", "dpdata, no lake", peer, told=f"{laps}; {_wall(peer)}")
+    ratio = made.cpu_s / peer.found["write_s"]
+    told = f"{ratio:.2f} times dpdata's write"
+    yield Line(f"{what}: lake to training set", "materialize", made, told=told, bar="≤ 2 times", met=ratio <= 2)
+
+
+def _chain(what: str, who: str, ingest: Cost, made: Cost, peer: Cost) -> Line:
+    whole = ingest.then(made)
+    allowed_s = _HEADLINE_S * peer.found["n_frames"] / PAPER_FRAMES
+    told = f"dpdata needs {peer.cpu_s / whole.cpu_s:.1f} times as much; {_wall(whole)}"
+    return Line(what, who, whole, told=told, bar=f"≤ {allowed_s:.3g} CPU s", met=whole.cpu_s <= allowed_s)
+
+
+def _of_worker(what: str, who: str, cost: Cost, *, more: str = "") -> Line:
+    largest = cost.worker_mb or cost.peak_mb
+    told = f"largest worker {largest:.0f} MB; {_wall(cost)}{more}"
+    return Line(what, who, cost, told=told, bar=f"≤ {_WORKER_MB} MB per worker", met=largest <= _WORKER_MB)
+
+
+def _wall(cost: Cost) -> str:
+    return f"wall {cost.wall_s:.1f} s"
+
+
+def _new(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _title(path: Path, n_frames: int, more: str = "") -> str:
+    return f"{path.name}, {n_frames} x {N_ATOMS}{more}, {path.stat().st_size / 1e6:.0f} MB"
+
+
+def _rate(n_bytes: float, cost: Cost) -> str:
+    return f"{n_bytes / _GB / cost.cpu_s:.2f} GB per CPU s"

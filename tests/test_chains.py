@@ -1,0 +1,105 @@
+"""Restarts are one trajectory: linked whatever the order in which they come, each frame stored once, one time axis."""
+
+import itertools
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lake.delta import Lake
+from operators.ingest import ingest
+from operators.physics.continuation import missing_steps
+from schemas.settings import Settings
+
+REFERENCE = Path(__file__).parents[1] / "../shared/vasp-reference"
+OUTCAR = REFERENCE / "h2o-md10/OUTCAR"
+XDATCAR = REFERENCE / "pt111-water-isif0"
+TIME_STEP_FS = 1.0
+
+pytestmark = pytest.mark.skipif(not OUTCAR.exists(), reason="the reference set is not beside the repository")
+
+
+def segment(first, last):
+    """Steps `first` to `last` of a real OUTCAR as VASP writes them after a restart: counted from 1."""
+    text = OUTCAR.read_bytes()
+    starts = [match.start() for match in re.finditer(rb"-+ Iteration +\d+\( +1\)", text)]
+    head, end = text[: starts[0]], text.index(b" General timing")
+    steps = [text[start:stop] for start, stop in itertools.pairwise([*starts, end])]
+    renumbered = [
+        re.sub(rb"Iteration +\d+\(", b"Iteration %4d(" % (number + 1), step)
+        for number, step in enumerate(steps[first - 1 : last])
+    ]
+    return head + b"".join(renumbered) + text[end:]
+
+
+def ingested(tmp_path, name, segments, order):
+    settings = Settings.from_mapping({}, lake=str(tmp_path / name))
+    for index in order:
+        folder = tmp_path / "raw" / f"run{index}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "OUTCAR").write_bytes(segments[index])
+        ingest(settings, [str(folder)])
+    return Lake(settings.lake)
+
+
+def logical(lake):
+    """Every row of every table, but for the moment at which it was written."""
+    tables = ("frames", "runs", "expectation_results", "raw_files", "cross_checks")
+    rows = {name: lake.rows(name).to_pylist() for name in tables}
+    for row in rows["runs"]:
+        row.pop("ingested_at")
+    return {name: sorted(map(repr, of_table)) for name, of_table in rows.items()}
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (2, 0, 1)])
+def test_order_of_arrival_changes_nothing(tmp_path, order):
+    segments = [segment(1, 5), segment(5, 8), segment(9, 10)]
+    in_order = ingested(tmp_path, "in-order", segments, (0, 1, 2))
+    assert logical(ingested(tmp_path, "other", segments, order)) == logical(in_order)
+
+
+def test_overlap_is_stored_once_and_time_goes_on(tmp_path):
+    lake = ingested(tmp_path, "lake", [segment(1, 5), segment(4, 8), segment(9, 10)], (2, 1, 0))
+    rows = lake.rows("frames").to_pylist()
+    assert sorted(row["time_fs"] for row in rows) == [TIME_STEP_FS * step for step in range(10)]
+    runs = {row["n_frames"]: row for row in lake.rows("runs").to_pylist()}
+    assert {row["trajectory_id"] for row in runs.values()} == {runs[5]["run_id"]}
+    assert (runs[3]["n_stored_elsewhere"], runs[3]["continues_run_id"]) == (2, runs[5]["run_id"])
+    assert runs[2]["continues_run_id"] == runs[3]["run_id"]
+    assert [row["frame"] for row in rows if row["run_id"] == runs[3]["run_id"]] == [0, 1, 2]
+
+
+def test_missing_steps_between_restarts_are_told(tmp_path):
+    lake = ingested(tmp_path, "lake", [segment(1, 5), segment(7, 10)], (1, 0))
+    later = next(row for row in lake.rows("runs").to_pylist() if row["continues_run_id"])
+    assert "1 steps between the two are in no file" in " ".join(later["notes"])
+    assert later["trajectory_start_fs"] == 6 * TIME_STEP_FS
+
+
+def test_a_run_that_grows_moves_nothing_that_follows_it(tmp_path):
+    short = [segment(1, 5), segment(5, 8)]
+    cut = short[0][: short[0].index(b"Iteration    5(") - 60]
+    grown = ingested(tmp_path, "grown", [cut, short[1]], (0, 1))
+    (tmp_path / "raw/run0/OUTCAR").write_bytes(short[0])
+    ingest(Settings.from_mapping({}, lake=str(grown.root)), [str(tmp_path / "raw/run0")])
+    assert sorted(row["time_fs"] for row in grown.rows("frames").to_pylist()) == [TIME_STEP_FS * i for i in range(8)]
+
+
+def test_unrelated_runs_of_one_composition_are_not_linked(tmp_path):
+    settings = Settings.from_mapping({}, lake=str(tmp_path / "lake"))
+    ingest(settings, [str(REFERENCE / name) for name in ("h2o-md10", "h2o-md3-conv", "h2o-md3-novirial")])
+    rows = Lake(settings.lake).rows("runs").to_pylist()
+    assert len(rows) >= 2
+    assert all(row["trajectory_id"] == row["run_id"] and row["continues_run_id"] is None for row in rows)
+
+
+def test_free_flight_is_a_continuation_whatever_the_number_of_steps_missing():
+    rng = np.random.default_rng(1)
+    start, way = rng.uniform(0, 12, (32, 3)), rng.normal(0, 0.01, (32, 3))
+    cell, rest = 12.0 * np.eye(3), np.zeros((32, 3))
+    about = {"cell": cell, "forces": rest, "masses_amu": np.full(32, 27.0), "time_step_fs": 1.0}
+    last = np.stack([start, start + way])
+    assert [missing_steps(last, start + (n + 2) * way, **about) for n in (0, 3, 20)] == [0, 3, 20]
+    assert missing_steps(last, start + 30 * way, **about) is None
+    assert missing_steps(last, rng.uniform(0, 12, (32, 3)), **about) is None

@@ -1,0 +1,303 @@
+"""A lake and its sources in a bucket, through a real server that speaks S3: the same promises as on a disk."""
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lake.compaction import compact
+from lake.delta import Lake
+from lake.raw_store import entries_of, is_file, is_folder, open_raw, size_bytes
+from lake.sources import run_sources
+from lake.vacuum import vacuum
+from lake.warehouse import publish, query
+from operators.toy_melt import ToyMeltRequest, generate
+from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.settings import Settings
+from schemas.tables import TABLES
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("moto") is None, reason="needs moto, a server that speaks S3")
+
+SPAWN = multiprocessing.get_context("spawn")  # delta-rs does not survive a fork
+ROOT = Path(__file__).parents[1]
+STORED = ROOT / "tests" / "stored" / "lake-version-1"
+SECRET = "not-to-be-told"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def wait_for(port):
+    give_up_at = time.monotonic() + 60
+    while time.monotonic() < give_up_at:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    pytest.fail("the S3 server did not start")
+
+
+@pytest.fixture(scope="module")
+def bucket(server):
+    """Address of a bucket of this server, which the environment then names."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_store(patch, server)
+        send(f"{server}/melts", b"")
+        yield "s3://melts"
+
+
+def use_store(patch, endpoint):
+    patch.setenv("AWS_ENDPOINT_URL", endpoint)
+    patch.setenv("AWS_REGION", "eu-central-1")
+    patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+
+
+def send(url, content):
+    request = urllib.request.Request(url, data=content, headers={"Content-Type": "text/plain"}, method="PUT")
+    urllib.request.urlopen(request, timeout=30).close()
+
+
+@pytest.fixture
+def upload(server, bucket):
+    """Put bytes under a key."""
+    return lambda key, content: send(f"{server}/melts/{key}", content)
+
+
+@pytest.fixture
+def root(bucket, request, tmp_path, monkeypatch):
+    """A lake of its own for each test, and a working directory for what stays on this machine."""
+    monkeypatch.chdir(tmp_path)
+    return f"{bucket}/{request.node.name.partition('[')[0]}"
+
+
+@pytest.fixture(scope="module")
+def race(bucket):
+    with SPAWN.Pool(4) as processes:
+        processes.map(time.sleep, [0.5] * 4, chunksize=1)  # all have started
+        yield lambda function, arguments: processes.starmap(function, arguments, chunksize=1)
+
+
+def rows(n_rows, value=1.0):
+    return [{"composition": "Al100", "pair": "Al-Al", "r_angstrom": float(i), "g": value} for i in range(n_rows)]
+
+
+def put(root, key, n_rows, value=1.0):
+    return Lake(root).replace("rdf", key, rows(n_rows, value))
+
+
+def more(root, key, value, after):
+    batch = pa.RecordBatch.from_pylist(rows(2, value), schema=TABLES["rdf"].file_schema)
+    return Lake(root).append_batches("rdf", {"run_id": key}, [batch], after=after)
+
+
+def test_a_lake_in_a_bucket_keeps_the_promises_of_one_on_a_disk(root):
+    lake = Lake(root)
+    assert (lake.version("rdf"), lake.rows("rdf").num_rows) == (-1, 0)
+    pinned = put(root, "a", 3)
+    assert put(root, "a", 3) == pinned
+    assert more(root, "a", 7.0, after=3) == pinned + 1
+    assert more(root, "a", 8.0, after=3) is None
+    put(root, "b", 1)
+    assert lake.rows("rdf", key="a")["g"].to_pylist() == [1.0, 1.0, 1.0, 7.0, 7.0]
+    lake.remove("rdf", "a")
+    assert (lake.keys("rdf"), lake.n_rows("rdf", version=pinned)) == (["b"], 3)
+    assert lake.files("rdf")[0].startswith(f"{root}/rdf/run_id=b/000000000-")
+    assert list(lake.scratch.iterdir()) == []
+
+
+def test_racing_writers_of_one_key_leave_the_rows_of_one(root, race):
+    race(put, [(root, "a", n_rows, float(n_rows)) for n_rows in (2, 3, 4, 5)])
+    found = Lake(root).rows("rdf")["g"].to_pylist()
+    assert set(found) == {float(len(found))}
+
+
+def test_of_racing_appends_one_wins(root, race):
+    put(root, "a", 2)
+    versions = race(more, [(root, "a", value, 2) for value in (3.0, 4.0, 5.0, 6.0)])
+    assert sum(version is not None for version in versions) == 1
+    assert Lake(root).n_rows("rdf", "a") == 4
+
+
+def test_racing_writers_of_different_keys_all_win(root, race):
+    race(put, [(root, key, 3, float(i)) for i, key in enumerate("abcdefgh")])
+    assert Lake(root).keys("rdf") == list("abcdefgh")
+    assert Lake(root).rows("rdf").num_rows == 24
+
+
+def test_compaction_and_vacuum_work_in_a_bucket(root):
+    lake = Lake(root)
+    put(root, "a", 3)
+    pinned = more(root, "a", 7.0, after=3)
+    more(root, "a", 8.0, after=5)
+    assert len(compact(lake, "rdf")) == 1
+    deleted = vacuum(lake, keep_versions={"rdf": {pinned}}, older_than_hours=0, dry_run=False)
+    assert [file.path.rpartition("/")[2][:10] for file in deleted] == ["000000005-"]
+    assert lake.rows("rdf")["g"].to_pylist() == [1.0, 1.0, 1.0, 7.0, 7.0, 8.0, 8.0]
+    assert lake.rows("rdf", version=pinned).num_rows == 5
+
+
+def test_frames_come_back_from_a_bucket_as_they_went(root):
+    here, there = Lake(str(STORED)), Lake(root)
+    columns = TABLES["frames"].file_schema.names
+    [run_id] = here.keys("frames")
+    batches = list(here.frame_batches(run_id, columns))
+    there.replace_batches("frames", {"composition": "Al50Cu50", "run_id": run_id}, batches)
+    assert list(there.frame_batches(run_id, columns)) == batches
+
+
+def test_sql_sees_every_column_of_frames_in_a_bucket_before_and_after_publishing(root):
+    here, settings = Lake(str(STORED)), Settings.from_mapping({}, lake=root)
+    [run_id] = here.keys("frames")
+    batches = here.frame_batches(run_id, TABLES["frames"].file_schema.names)
+    Lake(root).replace_batches("frames", {"composition": "Al50Cu50", "run_id": run_id}, batches)
+    asked = "select composition, count(*) as n, sum(len(positions_angstrom)) as m from frames group by composition"
+    expected = [{"composition": "Al50Cu50", "n": 6, "m": 6 * 3 * 32}]
+    assert query(settings, asked) == expected
+    assert publish(settings)["frames"] == 6
+    assert Path(".meltlake/warehouse.duckdb").exists()
+    assert query(settings, asked) == expected
+
+
+def meltlake(*words):
+    """One command as a process of its own, with this environment."""
+    command = [sys.executable, "-m", "operators.cli", *words, "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
+
+
+def answers(processes):
+    told = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), told
+    return [json.loads(out)["runs"] for out, _ in told]
+
+
+@pytest.fixture(scope="module")
+def outcars(tmp_path_factory):
+    """OUTCARs of four synthetic runs."""
+    folder = tmp_path_factory.mktemp("raw")
+    for seed in range(4):
+        request = ToyMeltRequest(composition="Al50Cu50", n_atoms=16, n_frames=9, source_format="outcar", seed=seed)
+        generate(folder / f"run{seed}", request)
+    return [(folder / f"run{seed}" / "OUTCAR").read_bytes() for seed in range(4)]
+
+
+def test_four_commands_that_ingest_one_run_from_and_to_a_bucket_store_it_once(root, upload, bucket, outcars):
+    upload("one/run/OUTCAR", outcars[0])
+    found = answers([meltlake("ingest", f"{bucket}/one", "--lake", root) for _ in range(4)])
+    assert len({run["run_id"] for [run] in found}) == 1
+    assert [run["n_frames"] for [run] in found] == [9] * 4
+    lake = Lake(root)
+    assert lake.rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9))
+    assert lake.rows("runs")["source_uri"].to_pylist() == [f"{bucket}/one/run/OUTCAR"]
+    [again] = answers([meltlake("ingest", f"{bucket}/one", "--lake", root)])
+    assert (again[0]["n_new"], again[0]["changed"]) == (0, False)
+
+
+def test_four_commands_that_ingest_a_run_each_lose_none(root, upload, bucket, outcars):
+    for seed, content in enumerate(outcars):
+        upload(f"four/run{seed}/OUTCAR", content)
+    answers([meltlake("ingest", f"{bucket}/four/run{seed}", "--lake", root) for seed in range(4)])
+    lake = Lake(root)
+    assert lake.rows("runs")["n_frames"].to_pylist() == [9] * 4
+    assert lake.rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9)) * 4
+
+
+def test_runs_are_found_below_a_prefix(upload, bucket):
+    for key in ("one/OUTCAR", "one/vasprun.xml", "two/deep/OUTCAR.gz", "two/.hidden/OUTCAR", "two/POSCAR"):
+        upload(f"tree/{key}", b"VASP")
+    found = [source.files for source in run_sources(f"{bucket}/tree/")]
+    tree = f"{bucket}/tree"
+    assert found == [(f"{tree}/one/vasprun.xml", f"{tree}/one/OUTCAR"), (f"{tree}/two/deep/OUTCAR.gz",)]
+    assert list(entries_of(f"{tree}/one")) == [(f"{tree}/one/OUTCAR", False), (f"{tree}/one/vasprun.xml", False)]
+    assert (is_file(f"{tree}/one/OUTCAR"), is_folder(f"{tree}/one"), is_folder(f"{tree}/none")) == (True, True, False)
+
+
+def test_a_raw_file_in_a_bucket_reads_front_to_back(upload, bucket):
+    content = np.random.default_rng(1).bytes(20_000_003)  # several requests
+    upload("raw/OUTCAR%20of%20run%231%25", content)
+    uri = f"{bucket}/raw/OUTCAR of run#1%"
+    stream, found, memory = open_raw(uri), bytearray(), memoryview(bytearray(300_000))
+    while n := stream.readinto(memory):
+        found += memory[:n]
+    stream.close()
+    assert size_bytes(uri) == len(content)
+    assert found == content
+
+
+def test_a_missing_bucket_is_told_and_not_an_empty_lake(bucket):
+    with pytest.raises(MeltlakeError, match=r"s3://no-such/lake.*there is no such bucket"):
+        Lake("s3://no-such/lake").rows("runs")
+    with pytest.raises(MeltlakeError, match="there is no such bucket"):
+        run_sources("s3://no-such/runs")
+    with pytest.raises(MeltlakeError, match="there is no such bucket"):
+        put("s3://no-such/lake", "a", 1)
+
+
+def test_a_missing_raw_file_is_told(bucket):
+    with pytest.raises(MeltlakeError, match="found nothing"):
+        run_sources(f"{bucket}/nowhere")
+    with pytest.raises(MeltlakeError, match="there is nothing there"):
+        open_raw(f"{bucket}/nowhere/OUTCAR")
+
+
+class Refusing(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_PUT = do_GET  # noqa: N815  # http.server's names
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_store_that_refuses_access_is_told_without_the_secret(bucket, monkeypatch):
+    with HTTPServer(("127.0.0.1", 0), Refusing) as store:
+        threading.Thread(target=store.serve_forever, daemon=True).start()
+        use_store(monkeypatch, f"http://127.0.0.1:{store.server_port}")
+        with pytest.raises(MeltlakeError, match="refuses access") as refused:
+            Lake("s3://forbidden/lake").rows("runs")
+        store.shutdown()
+    assert SECRET not in f"{refused.value} {refused.value.__cause__}"
+
+
+def test_a_store_that_does_not_answer_is_given_up_soon(bucket, monkeypatch):
+    use_store(monkeypatch, "http://127.0.0.1:1")
+    started = time.monotonic()
+    with pytest.raises(TryAgainLater, match="does not answer") as silent:
+        Lake("s3://silent/lake").rows("runs")
+    assert time.monotonic() - started < 30
+    assert SECRET not in f"{silent.value} {silent.value.__cause__}"
+
+
+def test_what_is_not_a_table_stays_on_this_machine(bucket):
+    settings = Settings.from_mapping(os.environ, lake=f"{bucket}/lake")
+    assert (settings.home, settings.artifacts) == (Path(".meltlake"), Path(".meltlake/artifacts"))
+    assert settings.warehouse == ".meltlake/warehouse.duckdb"
+    assert SECRET not in repr(settings)
