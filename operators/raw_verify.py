@@ -49,7 +49,7 @@ class FileVerdict:
     n_in_other_digits: int = 0
     """Frames that are stored as another file tells them, or as a restart computed them again."""
     missing_frames: str = ""
-    """Positions in the file of frames that the lake does not have, from 0."""
+    """Positions of frames that the lake does not have, from 0; one part after the other in a file of several runs."""
     problem: str = ""
     remedy: str = ""
 

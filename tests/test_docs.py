@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 VERBS = ["ingest", "validate", "materialize", "train", "simulate", "observe"]
 VERBS += ["publish", "report", "sql", "status", "up", "demo"]
+VERBS += ["export", "raw verify", "lake describe", "lake compact", "lake vacuum"]
 PYTHON = [path for folder in ("schemas", "lake", "operators", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 

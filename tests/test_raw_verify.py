@@ -151,6 +151,28 @@ def test_frames_that_a_restart_shares_with_an_earlier_run_are_found_there(run, s
     assert (file["n_in_run"], file["n_elsewhere"], file["n_in_other_digits"]) == (N_FRAMES - 3, 3 - n_alike, n_alike)
 
 
+TWO_MELTS = """\
+2
+Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:forces:R:3 free_energy=-{energy}
+{one} 0 0 0.1 0.5 0 0
+{other} 2.7 0 0 -0.5 0 0
+"""
+
+
+def test_a_file_of_two_runs_is_proven_by_both(settings, tmp_path):
+    frames = [("Al", "Al", 7), ("Al", "Cu", 8), ("Al", "Cu", 9)]
+    text = "".join(TWO_MELTS.format(one=one, other=other, energy=energy) for one, other, energy in frames)
+    (tmp_path / "two.extxyz").write_text(text)
+    runs = {run["run_id"]: run["n_frames"] for run in ingest(settings, [str(tmp_path / "two.extxyz")])["runs"]}
+    assert sorted(runs.values()) == [1, 2]
+    for run_id in runs:
+        [file] = raw_verify(settings, run_id)["files"]
+        assert (file["verdict"], file["n_frames"], file["n_in_run"]) == ("proven", 3, 3)
+    lost = next(run_id for run_id, n_frames in runs.items() if n_frames == 2)
+    rewritten(settings, lost, lambda rows: rows[:1])
+    assert {raw_verify(settings, run_id)["files"][0]["missing_frames"] for run_id in runs} == {"2"}
+
+
 def test_a_run_that_the_lake_does_not_have_is_told(settings):
     with pytest.raises(MeltlakeError, match="has no 0123456789ab"):
         raw_verify(settings, "0123456789ab")

@@ -66,9 +66,14 @@ class TableStore:
             sample, spare = memory
             self.layout = RowLayout.learn(str(sample).encode("latin-1"), self.n_fields, spare=int(str(spare)))
 
+    @property
+    def table_bytes(self) -> int:
+        """Size of a table of the current layout; 0 while none is known."""
+        return 0 if self.layout is None else self.n_rows * self.layout.width
+
     def takes(self, n_bytes: int) -> bool:
         """Whether a table of that size can be laid out like the others."""
-        return self.layout is not None and n_bytes == self.n_rows * self.layout.width
+        return 0 < n_bytes == self.table_bytes
 
     def add(self, rows: bytes | bytearray | memoryview) -> None:
         """Rows of the current layout's width, one per atom."""
@@ -93,7 +98,8 @@ class TableStore:
 
     def decode(self) -> NDArray[np.float64]:
         """All collected tables: (n_frames, n_rows, n_fields); the store is empty afterwards."""
-        return np.concatenate(self.vectors(), axis=2)
+        values = self.vectors()
+        return values[0] if len(values) == 1 else np.concatenate(values, axis=2)
 
     def vectors(self) -> NDArray[np.float64]:
         """All collected tables, as one array (n_frames, n_rows, 3) for every three fields; the store is empty then."""

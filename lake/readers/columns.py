@@ -58,6 +58,7 @@ _FOLDS = (
     (_word(10000), _word(32), _word(0xFFFF_FFFF)),
 )
 _NUMBER = re.compile(rb"-?\d+\.\d+")
+_USUAL_CHARACTERS = b"0123456789.+-Ee "
 _FORTRAN_EXPONENT = bytes.maketrans(b"Dd", b"Ee")
 _DECIMAL = re.compile(rb"[ \t]*[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?[ \t\r]*")
 
@@ -300,7 +301,12 @@ def _joined(before: Words, last: Words, minus: Words, spare: Words, decimals: in
 
 def decimal(text: bytes) -> float:
     """One number as Fortran writes it; NaN when the text is anything else (`float` would take `1_0` and `inf`)."""
-    return float(text.translate(_FORTRAN_EXPONENT)) if _DECIMAL.fullmatch(text) else float("nan")
+    if text.translate(None, _USUAL_CHARACTERS):
+        return float(text.translate(_FORTRAN_EXPONENT)) if _DECIMAL.fullmatch(text) else float("nan")
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
 
 
 def glued_decimals(text: bytes, n_numbers: int) -> list[float]:

@@ -91,6 +91,10 @@ class MlAbReader:
     ) -> None:
         self.source.close()
 
+    def raw_bytes_read(self) -> int:
+        """How much of the raw file went by so far."""
+        return self.source.n_raw_bytes
+
     def fingerprint(self) -> Fingerprint:
         """Identity of the whole file, all its parts."""
         return self.source.finish()

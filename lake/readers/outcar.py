@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +11,7 @@ from typing import Any, Self
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
-from lake.readers.outcar_frames import TABLE, energies_between
+from lake.readers.outcar_frames import TABLE, energies_between, table_end
 from lake.readers.outcar_header import (
     THERMOSTAT_SETTINGS,
     TYPES_LINE,
@@ -33,6 +33,7 @@ _LONGEST_DASHES = 30  # versions print 39 to 41 dashes before "Iteration"; a lon
 _FOOTER = b"General timing and accounting"
 _NEW_RUN = b"\n" + VERSION_LINE
 _RUN_AGAIN = "Run VASP again, or leave this file out."
+_LONGEST_TITLE = 1024  # of a table and the dashes around it
 _BYTES_WITHOUT_COUNTER = 8 * 1024 * 1024  # a run driven by a force field alone prints no ionic counter
 
 
@@ -65,6 +66,7 @@ class OutcarReader:
         self._token = _ITERATION
         self._region = 0  # where the text of the current step begins
         self._search = 0  # where to look for the next counter
+        self._next_table = 0  # no table's title is between there and here
         self._counter = StepCounter()
         self._iteration_repeated = False
         end_of_head = self._end_of_head()
@@ -144,22 +146,45 @@ class OutcarReader:
 
     def _next_counter(self) -> tuple[int, int, int] | None:
         """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""
-        window = self._window
+        window, text = self._window, self._window.text
         while True:
-            hit = window.text.find(self._token, self._search)
-            if hit >= 0 and (len(window) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
-                found = _COUNTERS.match(window.text, hit)
+            hit = self._find_token()
+            if hit >= 0 and (len(text) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
+                found = _COUNTERS.match(text, hit)
                 if found is not None:
-                    self._learn_token(hit)
-                    return (hit, *self._numbers(*found.groups()))
+                    if self._token == _ITERATION:
+                        self._learn_token(hit)
+                    return hit, *self._numbers(*found.groups())
                 self._search = hit + 1
                 continue
-            if hit < 0:
-                self._search = max(self._search, len(window) - len(self._token) + 1)
-                if window.exhausted:
-                    return None
+            if hit < 0 and window.exhausted:
+                return None
             self._forget_the_past()
             window.grow()
+
+    def _find_token(self) -> int:
+        """Where the next counter line is; -1 when none is in memory.
+
+        A table is most of a step's text and holds no counter: one that is as long as the others is leapt over.
+        """
+        text, token = self._window.text, self._token
+        while True:
+            if self._next_table < self._search:
+                self._next_table = text.find(TABLE, self._search)
+            if self._next_table < 0:
+                hit = text.find(token, self._search)
+                if hit < 0:
+                    self._search = max(self._search, len(text) - max(len(token), len(TABLE)) + 1)
+                return hit
+            hit = text.find(token, self._search, self._next_table)
+            if hit >= 0:
+                return hit
+            end = table_end(text, self._next_table, self._frames.table_bytes)
+            longest = _LONGEST_TITLE + self._frames.table_bytes
+            if end == 0 and not self._window.exhausted and len(text) - self._next_table < longest:
+                self._search = self._next_table
+                return -1
+            self._search = end or self._next_table + 1
 
     def _forget_the_past(self) -> None:
         if len(self._window) - self._region > _BYTES_WITHOUT_COUNTER:
@@ -170,6 +195,7 @@ class OutcarReader:
             self._search = max(self._search, self._region)
         self._window.drop(self._region)
         self._search -= self._region
+        self._next_table -= self._region
         self._region = 0
         self._note_progress()
 
@@ -178,7 +204,7 @@ class OutcarReader:
         state: dict[str, object] = {
             "search": self._search,
             "token": self._token.decode("ascii"),
-            "counter": asdict(self._counter),
+            "counter": self._counter.memory(),
             "iteration_repeated": self._iteration_repeated,
             "n_ionic_steps": self.outcome.n_ionic_steps,
             "n_energy_only": self.outcome.n_energy_only,
@@ -192,7 +218,7 @@ class OutcarReader:
         skip_to(bookmark, self.source, self._window)
         state: dict[str, Any] = bookmark.parser_state
         self._search, self._token = state["search"], state["token"].encode("ascii")
-        self._counter = StepCounter(**state["counter"])
+        self._counter = StepCounter(*state["counter"])
         self._iteration_repeated = state["iteration_repeated"]
         for name in ("n_ionic_steps", "n_energy_only", "n_incomplete"):
             setattr(self.outcome, name, state[name])
@@ -201,13 +227,16 @@ class OutcarReader:
         self._frames.recall(state["frames"])
 
     def _learn_token(self, hit: int) -> None:
-        if self._token == _ITERATION:
-            line_start = self._window.text.rfind(b"\n", 0, hit) + 1
-            self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
+        line_start = self._window.text.rfind(b"\n", 0, hit) + 1
+        self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
 
     def _numbers(self, step: bytes, iteration: bytes) -> tuple[int, int]:
-        if step.isdigit() and iteration.isdigit():
+        try:
             return int(step), int(iteration)
+        except ValueError:
+            return self._numbers_without_digits(step, iteration)
+
+    def _numbers_without_digits(self, step: bytes, iteration: bytes) -> tuple[int, int]:
         # Four columns are too narrow from step 10,000 on: asterisks count on from the last number.
         counter = self._counter
         number = int(iteration) if iteration.isdigit() else counter.iteration + 1

@@ -27,6 +27,10 @@ class StepCounter:
     highest: int = 0
     """The highest ionic step so far, counting those of a machine-learned force field."""
 
+    def memory(self) -> list[int]:
+        """All of it, in order."""
+        return [self.segment, self.step, self.iteration, self.n_frames, self.highest]
+
 
 class FrameCollector:
     """Collects the frames of one OUTCAR until a batch is full."""
@@ -42,6 +46,11 @@ class FrameCollector:
         self._cell_text = b""
         self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
+
+    @property
+    def table_bytes(self) -> int:
+        """Size of a table whose rows are all as long as they should be; 0 while that is not known."""
+        return self._store.table_bytes
 
     def memory(self) -> dict[str, object]:
         """What later frames depend on, in JSON's types."""
@@ -79,7 +88,7 @@ class FrameCollector:
 
         With `more_follows` the step's text goes on behind `end`, so the last table is left for the next call.
         """
-        titles = _positions_of(text, blocks.TABLE, start, end)
+        titles = blocks.titles_between(text, start, end, self.table_bytes)
         n_ab_initio = sum(not blocks.is_machine_learned(text, title) for title in titles)
         lower = start
         for index, title in enumerate(titles[:-1] if more_follows else titles):
@@ -90,8 +99,7 @@ class FrameCollector:
     def _take(self, text: bytearray, place: tuple[int, int, int], counter: StepCounter, *, alone: bool) -> int:
         """Take the frame whose table's title is the middle of `place`; returns where its text ends."""
         lower, title, upper = place
-        width = 0 if self._store.layout is None else self._store.layout.width
-        table = blocks.table_at(text, title, upper, n_atoms=self._n_atoms, width=width)
+        table = blocks.table_at(text, title, upper, self.table_bytes)
         if table is None:
             return lower
         ml = table.machine_learned
@@ -183,12 +191,3 @@ class FrameCollector:
                 record.faults.append("row_count_wrong")
         self._records.append(record)
         self.n_frames += 1
-
-
-def _positions_of(text: bytearray, token: bytes, start: int, end: int) -> list[int]:
-    positions = []
-    at = text.find(token, start, end)
-    while at >= 0:
-        positions.append(at)
-        at = text.find(token, at + len(token), end)
-    return positions

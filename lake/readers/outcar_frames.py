@@ -57,10 +57,28 @@ class Energies:
     end: int
 
 
-def table_at(text: bytearray, title: int, end: int, *, n_atoms: int, width: int) -> Table | None:
+def table_end(text: bytearray, title: int, n_bytes: int) -> int:
+    """Where the closing dashes of a table stand if they are behind `n_bytes` of rows; 0 otherwise."""
+    line_end = text.find(b"\n", title)
+    first_row = text.find(b"\n", line_end + 1) + 1 if line_end >= 0 else 0
+    close = first_row + n_bytes
+    return close if n_bytes and first_row and text.startswith(_DASHES, close) else 0
+
+
+def titles_between(text: bytearray, start: int, end: int, n_bytes: int) -> list[int]:
+    """Where titles of tables stand in `[start, end)`; rows of a table of `n_bytes` are not searched."""
+    titles = []
+    at = text.find(TABLE, start, end)
+    while at >= 0:
+        titles.append(at)
+        at = text.find(TABLE, table_end(text, at, n_bytes) or at + len(TABLE), end)
+    return titles
+
+
+def table_at(text: bytearray, title: int, end: int, n_bytes: int) -> Table | None:
     """The table whose title is at `title`; None when the text stops inside it.
 
-    `width` is the length of a sound row if it is known: then the closing dashes are where they must be, and
+    `n_bytes` is the size of a sound table if it is known: then the closing dashes are where they must be, and
     nothing is searched.
     """
     line_end = text.find(b"\n", title, end)
@@ -68,8 +86,8 @@ def table_at(text: bytearray, title: int, end: int, *, n_atoms: int, width: int)
     if first_row == 0:
         return None
     after_title = bytes(text[title + len(TABLE) : line_end])
-    close = first_row + n_atoms * width
-    if not (width and text.startswith(_DASHES, close) and close < end):
+    close = first_row + n_bytes
+    if not (n_bytes and text.startswith(_DASHES, close) and close < end):
         close = text.find(b"\n" + _DASHES, first_row - 1, end) + 1
         if close == 0:
             return None

@@ -86,6 +86,10 @@ class VaspoutReader:
         self._file.close()
         self.source.close()
 
+    def raw_bytes_read(self) -> int:
+        """How much of the raw file went by so far."""
+        return self.source.n_raw_bytes
+
     def fingerprint(self) -> Fingerprint:
         """Identity of the whole file."""
         return self.source.finish()

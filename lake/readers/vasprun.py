@@ -10,7 +10,7 @@ from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
-from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE
+from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE, forces_end
 from lake.readers.vasprun_header import read_head
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
@@ -132,10 +132,16 @@ class VasprunReader:
         before = structure if calculation is None or not inside else calculation
         self._forget(before)
         structure -= before
-        energy_end = window.find_between(ENERGY_END, structure, len(window))
+        sizes = self._frames.table_bytes
+        if len(window) < structure + sum(sizes):
+            self._note_progress()
+            while len(window) < structure + sum(sizes) and window.grow():
+                pass
+        behind_tables = forces_end(window.text, structure, sizes)  # they are most of the text: leap over them
+        energy_end = window.find_between(ENERGY_END, behind_tables, len(window))
         if energy_end is None:
             self._note_progress()
-            energy_end = window.find(ENERGY_END, structure)
+            energy_end = window.find(ENERGY_END, behind_tables)
         end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
         return StepText(0 if inside else None, structure, end)
 

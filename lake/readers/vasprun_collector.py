@@ -45,6 +45,11 @@ class XmlFrameCollector:
         self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
 
+    @property
+    def table_bytes(self) -> tuple[int, int]:
+        """Sizes of sound tables of positions and forces; 0 while they are not known."""
+        return self._positions.table_bytes, self._forces.table_bytes
+
     def memory(self) -> dict[str, object]:
         """What later frames depend on, in JSON's types."""
         return {
@@ -106,8 +111,7 @@ class XmlFrameCollector:
 
     def _table(self, text: bytearray, name: bytes, start: int, end: int) -> blocks.Table | None:
         store = self._positions if name == b"positions" else self._forces
-        n_bytes = 0 if store.layout is None else self._n_atoms * store.layout.width
-        return blocks.table_named(text, name, start, end, n_bytes)
+        return blocks.table_named(text, name, start, end, store.table_bytes)
 
     def _cell_of(self, text: bytearray, cell: blocks.Table) -> tuple[float, ...]:
         rows = bytes(text[cell.first_row : cell.end])

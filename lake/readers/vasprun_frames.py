@@ -13,6 +13,7 @@ ENERGY_END = b"</energy>"
 N_COLUMNS = 3
 
 _TABLE_END = b"</varray>"
+_LONGEST_GAP = 4096  # between the beginning of a structure, its positions and the forces
 _VECTOR = re.compile(rb"<v>([^<]*)</v>")
 _NUMBER = re.compile(rb'<i name="([^"]+)">[ ]*([^\s<]+)[ ]*</i>')
 
@@ -43,6 +44,19 @@ def table_named(text: bytearray, name: bytes, start: int, end: int, n_bytes: int
         if tag < 0 or close == 0:
             return None
     return Table(first_row, close)
+
+
+def forces_end(text: bytearray, start: int, sizes: tuple[int, int]) -> int:
+    """Behind the rows of positions and forces that follow `start` if both tables have these sizes; `start` otherwise."""
+    at = start
+    for name, n_bytes in zip((b"positions", b"forces"), sizes, strict=True):
+        title = text.find(b'<varray name="' + name + b'"', at, at + _LONGEST_GAP)
+        close = text.find(b"\n", title) + 1 + n_bytes
+        is_sound = title >= 0 and n_bytes and text[close : close + 20].lstrip(b" ").startswith(_TABLE_END)
+        if not is_sound or text.find(ENERGY_END, at, title) >= 0:
+            return start
+        at = close
+    return at
 
 
 def layout_of(text: bytearray, table: Table, n_atoms: int) -> RowLayout | None:

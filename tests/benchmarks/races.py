@@ -84,6 +84,7 @@ def xdatcar(folder: Path) -> Iterator[Line]:
 def lake(folder: Path) -> Iterator[Line]:
     path = _new(folder / COMPOSITIONS[0] / "OUTCAR")
     write_outcar(path, Melt(COMPOSITIONS[0], MANY_FRAMES))
+    shutil.rmtree(path.parent / "lake", ignore_errors=True)
     costs = race(["lake write", "lake read"], path)
     write, read = costs["lake write"], costs["lake read"]
     share = write.found["stored_bytes"] / write.found["raw_bytes"]

@@ -9,7 +9,7 @@ from lake.readers import open_run
 from schemas.elements import SYMBOLS
 from schemas.frames import FrameBatch
 
-_READ = ("outcar", "vasprun")
+_READ = ("outcar", "vasprun", "vaspout_h5", "ml_ab", "xdatcar")
 
 
 def read(path: str | Path, fmt: str) -> Mapping[str, object]:
@@ -18,6 +18,8 @@ def read(path: str | Path, fmt: str) -> Mapping[str, object]:
         raise NotImplementedError(f"{fmt} is not read yet")
     reader = open_run(path)
     batches = list(reader.batches())
+    if fmt == "xdatcar":
+        return _of_positions(batches, reader.header.n_atoms)
     answers = _first_and_last([batch for batch in batches if (batch.label_source == "dft").any()])
     numbers = reader.header.atomic_numbers.tolist()
     answers |= {
@@ -31,6 +33,13 @@ def read(path: str | Path, fmt: str) -> Mapping[str, object]:
         answers["elements"] = [SYMBOLS[numbers[start]] for start in starts]
         answers["counts"] = [end - start for start, end in zip(starts, ends, strict=True)]
     return answers
+
+
+def _of_positions(batches: list[FrameBatch], n_atoms: int) -> dict[str, object]:
+    """Of a file without labels: how many frames, how many atoms, how large."""
+    volumes = np.abs(np.linalg.det(np.concatenate([batch.cell_angstrom for batch in batches])))
+    ends = {"volume_first": volumes[0], "volume_last": volumes[-1]}
+    return {"n_frames_complete": len(volumes), "natoms": n_atoms, **ends}
 
 
 def _first_and_last(batches: list[FrameBatch]) -> dict[str, object]:
