@@ -48,7 +48,7 @@ def compact(lake: Lake, table: str, key: str | None = None) -> list[CompactedKey
         by_key.setdefault(file.partition[TABLES[table].key], []).append(file)
     done: list[CompactedKey] = []
     for found, files in by_key.items():
-        if len(files) > 1:
+        if len(files) > 1 and all(file.partition == files[0].partition for file in files):
             with suppress(TryAgainLater, Overtaken), lake.writing(found, doing=f"writing {found}", wait_s=0):
                 done.append(_compact_key(lake, table, found, files))
     return done

@@ -66,10 +66,12 @@ def whole_folder(target: Path, *, overwrite: bool = False, marker: str) -> Itera
     with _ours(unfinished):
         yield unfinished
         _require_free(target, overwrite=overwrite)
+        replaced = _name_beside(target)
         if target.exists():
-            shutil.rmtree(target)
+            target.rename(replaced)
         unfinished.rename(target)
         flush_to_disk(target.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _require_free(target: Path, *, overwrite: bool) -> None:

@@ -178,9 +178,10 @@ def _n_repeated(earlier: StoredRun, later: StoredRun, joint: int) -> int:
 
 
 def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
-    """The later run begins where the earlier one was going."""
+    """The later run begins where the earlier one was going: molecular dynamics, or an XDATCAR, which may be."""
     time_step_fs = earlier.row["time_step_fs"]
-    if time_step_fs is None or earlier.n_frames < 2:
+    is_dynamics = time_step_fs is not None or earlier.row["source_format"] == later.row["source_format"] == "xdatcar"
+    if earlier.n_frames < 2 or not is_dynamics:
         return None
     steps = earlier.scalars["ionic_step"].to_numpy()
     if steps[-1] - steps[-2] != 1:
@@ -192,7 +193,7 @@ def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
         cell=last.cell,
         forces=last.forces,
         masses_amu=masses_amu(earlier.atomic_numbers),
-        time_step_fs=float(str(time_step_fs)),
+        time_step_fs=float(str(time_step_fs or 1.0)),  # without one there are no forces either
     )
     if n_missing is None:
         return None

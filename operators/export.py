@@ -3,6 +3,7 @@
 Memory stays flat: frames pass a row group at a time, in the order of run ids and frames.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow as pa
 
 from lake.delta import Lake
 from lake.frame_choice import ChosenFrames, chosen_batches, chosen_frames
-from lake.outputs import whole_file
+from lake.outputs import whole_file, whole_folder
+from lake.parquet import flush_to_disk
 from lake.raw_store import is_remote
 from lake.writers.ase_trajectory import AseTrajectoryWriter
 from lake.writers.exported import EXPORTED_COLUMNS
@@ -26,6 +28,8 @@ from schemas.settings import Settings
 Append = Callable[[pa.RecordBatch, Mapping[str, Any]], None]
 
 DEFAULT_CONDITION = "accepted"
+CARD = "export.json"
+"""What a deepmd export says of itself, and by which it is known."""
 
 
 def export(
@@ -60,22 +64,38 @@ def export(
         raise MeltlakeError(
             f"No frame of the lake meets the condition {where!r}.", "`meltlake lake describe` says what it holds."
         )
-    answer = {"format": format_, "where": where, "lake_version": version, "path": str(target)}
-    answer |= _written(lake, chosen, target, version=version, format_=format_, overwrite=overwrite)
-    answer["levels_of_theory"] = sorted({str(one.run["level_of_theory"]) for one in chosen})
+    about: dict[str, object] = {
+        "format": format_,
+        "where": where,
+        "lake_version": version,
+        "levels_of_theory": sorted({str(one.run["level_of_theory"]) for one in chosen}),
+        "synthetic": any(bool(one.run["synthetic"]) for one in chosen),
+    }
+    write = _write_deepmd if format_ == "deepmd" else _write_file
+    answer = about | {"path": str(target)} | write(lake, chosen, target, about=about, overwrite=overwrite)
     log.info("export", **{name: answer[name] for name in ("format", "path", "n_runs", "n_frames", "n_left_out")})
     return answer
 
 
-def _written(
-    lake: Lake, chosen: Sequence[ChosenFrames], target: Path, *, version: int, format_: str, overwrite: bool
+def _write_deepmd(
+    lake: Lake, chosen: Sequence[ChosenFrames], target: Path, *, about: Mapping[str, object], overwrite: bool
 ) -> dict[str, object]:
-    if format_ == "deepmd":
-        return export_deepmd(lake, chosen, target, version=version, overwrite=overwrite)
-    n_frames = sum(len(one.frames) for one in chosen)
+    version = int(str(about["lake_version"]))
+    with whole_folder(target, overwrite=overwrite, marker=CARD) as unfinished:
+        counts = export_deepmd(lake, chosen, unfinished, version=version)
+        card = unfinished / CARD
+        card.write_text(json.dumps({**about, **counts}, indent=1))
+        flush_to_disk(card, unfinished)
+    return counts
+
+
+def _write_file(
+    lake: Lake, chosen: Sequence[ChosenFrames], target: Path, *, about: Mapping[str, object], overwrite: bool
+) -> dict[str, object]:
+    version, n_frames = int(str(about["lake_version"])), sum(len(one.frames) for one in chosen)
     with whole_file(target, overwrite=overwrite) as unfinished, bar("export", n_frames, unit=" frames") as waited:
-        write = _extxyz_writer if format_ == "extxyz" else _ase_writer
-        with write(unfinished) as append:
+        writer = _extxyz_writer if about["format"] == "extxyz" else _ase_writer
+        with writer(unfinished) as append:
             for one in chosen:
                 for batch in chosen_batches(lake, one, EXPORTED_COLUMNS, version=version):
                     append(batch, one.run)

@@ -3,7 +3,6 @@
 A training set is another thing: `materialize` freezes one, splits it and refuses energies that cannot be compared.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +16,10 @@ from lake.deepmd_npy import LABEL_COLUMNS, DeepmdSystemWriter, LabelledFrames, l
 from lake.delta import Lake
 from lake.frame_choice import ChosenFrames, chosen_batches
 from lake.frames import vectors
-from lake.outputs import whole_folder
-from lake.parquet import flush_to_disk
 from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 
-_CARD = "export.json"
 _COLUMNS = (*LABEL_COLUMNS, "label_source")
 _NEEDED = ("cell", "positions", "energy", "forces")
 
@@ -50,10 +46,8 @@ class _Survey:
         return self.n_without_virial == 0
 
 
-def export_deepmd(
-    lake: Lake, chosen: Sequence[ChosenFrames], target: Path, *, version: int, overwrite: bool = False
-) -> dict[str, object]:
-    """Write the labelled ones of the chosen frames as `<target>/<formula>.<run_id>/`; returns counts.
+def export_deepmd(lake: Lake, chosen: Sequence[ChosenFrames], folder: Path, *, version: int) -> dict[str, object]:
+    """Write the labelled ones of the chosen frames as `<folder>/<formula>.<run_id>/`; returns counts.
 
     A frame without a finite cell, position, energy or force is left out and counted under `left_out`. Where some
     frames of a run have no virial, its deepmd_system has none: such runs are counted under `n_runs_without_virial`.
@@ -61,7 +55,7 @@ def export_deepmd(
     Raises
     ------
     MeltlakeError
-        If no chosen frame has labels, the atoms of a run change, or the folder cannot be made.
+        If no chosen frame has labels, or the atoms of a run change.
     """
     surveys = [_survey(lake, one, version=version) for one in chosen]
     runs = [survey for survey in surveys if survey.n_frames]
@@ -72,21 +66,16 @@ def export_deepmd(
             "Choose others with --where, or export them as extxyz.",
         )
     type_map = sorted({SYMBOLS[int(number)] for run in runs for number in run.atomic_numbers})
-    with whole_folder(target, overwrite=overwrite, marker=_CARD) as unfinished:
-        for run in runs:
-            _write_run(lake, run, folder=unfinished, type_map=type_map, version=version)
-        answer: dict[str, object] = {
-            "n_runs": len(runs),
-            "n_frames": sum(run.n_frames for run in runs),
-            "n_left_out": lacks.total(),
-            "left_out": dict(lacks),
-            "n_runs_without_virial": sum(not run.with_virial for run in runs),
-            "type_map": type_map,
-        }
-        card = unfinished / _CARD
-        card.write_text(json.dumps({"lake_version": version, **answer}, indent=1))
-        flush_to_disk(card, unfinished)
-    return answer
+    for run in runs:
+        _write_run(lake, run, folder=folder, type_map=type_map, version=version)
+    return {
+        "n_runs": len(runs),
+        "n_frames": sum(run.n_frames for run in runs),
+        "n_left_out": lacks.total(),
+        "left_out": dict(lacks),
+        "n_runs_without_virial": sum(not run.with_virial for run in runs),
+        "type_map": type_map,
+    }
 
 
 def _survey(lake: Lake, chosen: ChosenFrames, *, version: int) -> _Survey:

@@ -40,6 +40,13 @@ def frame_digests(columns: Mapping[str, pa.Array]) -> Digests:
     return np.stack([_of_column(columns[name]) for name in QUANTITIES], axis=1)
 
 
+def without_steps(digests: Digests) -> Digests:
+    """The same but for the ionic step: a restart counts its steps from 1 again."""
+    without = digests.copy()
+    without[:, _STEP] = 0
+    return without
+
+
 @dataclass(frozen=True, slots=True)
 class KnownFrames:
     """Frames that the lake has, by their digests."""

@@ -10,19 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.delta import Lake
-from lake.frames import staged_rows
 from lake.inventory import stored_bytes
 from lake.known_runs import READER_VERSION, Row
-from lake.raw_store import is_file, is_folder, size_bytes
-from lake.readers import open_run, parts_of
-from operators.bar import bar
-from operators.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests
+from lake.raw_store import is_file, is_folder
+from operators.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests, without_steps
 from operators.log import log
-from operators.physics.pairs import shortest_distances
-from operators.stored_run import StoredFrame, StoredRun
+from operators.reread import Reread, reread
+from operators.stored_run import StoredRun
 from schemas.errors import MeltlakeError, UnreadableFile
-from schemas.expectations import shortest_trainable_pairs_angstrom
-from schemas.frames import Fingerprint, FrameBatch, RunHeader
 from schemas.settings import Settings
 
 _MOST_EXAMPLES = 3
@@ -134,7 +129,7 @@ def _verdict(lake: Lake, run: Row, raw_file: Row, known: KnownFrames) -> FileVer
             remedy="If it was moved, ingest it where it lies now; if it was deleted, there is nothing to prove.",
         )
     try:
-        read = _read(path, known, n_kept=int(str(run["n_stored_elsewhere"] or 0)))
+        read = reread(path, known, n_kept=int(str(run["n_stored_elsewhere"] or 0)))
     except UnreadableFile as error:
         return FileVerdict(path=path, verdict="unreadable", problem=error.problem, remedy=error.remedy)
     if read.fingerprint.raw_sha256 != raw_file["source_sha256"]:
@@ -150,68 +145,7 @@ def _verdict(lake: Lake, run: Row, raw_file: Row, known: KnownFrames) -> FileVer
     return _compared(lake, run, path, read, known)
 
 
-@dataclass(frozen=True, slots=True)
-class _KeptFrame:
-    """A frame of a raw file that may be stored with another run."""
-
-    frame: StoredFrame
-    energy_ev: float
-    atomic_numbers: NDArray[np.int8]
-
-    def is_in(self, runs: Sequence[StoredRun]) -> bool:
-        """Whether a run has the same configuration with the same energy, to the decimals that files print."""
-        limits = shortest_trainable_pairs_angstrom(np.unique(self.atomic_numbers))
-        positions, cells = self.frame.positions[None], self.frame.cell[None]
-        [distance], _ = shortest_distances(self.atomic_numbers, positions, cells=cells, limits=limits)
-        return any(run.places_of(self.frame, self.energy_ev, float(distance)) for run in runs)
-
-
-@dataclass(slots=True)
-class _Read:
-    """A raw file that was read to its end, all its parts."""
-
-    fingerprint: Fingerprint
-    complete: bool
-    digests: Digests
-    """(n_frames, len(QUANTITIES))."""
-    unknown: NDArray[np.bool_]
-    """(n_frames,): frames that the run does not have bit for bit."""
-    kept: dict[int, _KeptFrame]
-    """The first of them, by position; no more than other runs may have."""
-
-
-def _read(path: str, known: KnownFrames, *, n_kept: int) -> _Read:
-    """Read all parts of a file; `n_kept` unknown frames are kept."""
-    none = KnownFrames.of([]).digests
-    read = _Read(Fingerprint("", 0, "", 0), complete=True, digests=none, unknown=np.zeros(0, dtype=np.bool_), kept={})
-    for part in ("",) if is_folder(path) else parts_of(path):
-        with open_run(path, part=part) as reader, bar("raw verify", _size(path), unit="B") as waited:
-            for batch in reader.batches():
-                _add(read, batch, reader.header, known, n_kept=n_kept)
-                waited.update(reader.raw_bytes_read() - waited.n)
-            read.complete = read.complete and reader.outcome.complete
-            read.fingerprint = reader.fingerprint()
-    return read
-
-
-def _size(path: str) -> int:
-    return 0 if is_folder(path) else size_bytes(path)
-
-
-def _add(read: _Read, batch: FrameBatch, header: RunHeader, known: KnownFrames, *, n_kept: int) -> None:
-    no_time = np.full(batch.n_frames, np.nan)  # the time axis is the lake's: it goes on through a chain
-    digests = frame_digests(staged_rows(batch, header, first_frame=0, time_fs=no_time))
-    unknown = ~known.has(digests)
-    for row in np.flatnonzero(unknown)[: n_kept - len(read.kept)]:
-        vectors = (batch.cell_angstrom, batch.positions_angstrom, batch.forces_ev_per_angstrom)
-        frame = StoredFrame(*(values[row].copy() for values in vectors))
-        kept = _KeptFrame(frame, float(batch.energy_ev[row]), header.atomic_numbers)
-        read.kept[len(read.digests) + int(row)] = kept
-    read.digests = np.concatenate([read.digests, digests])
-    read.unknown = np.concatenate([read.unknown, unknown])
-
-
-def _compared(lake: Lake, run: Row, path: str, read: _Read, known: KnownFrames) -> FileVerdict:
+def _compared(lake: Lake, run: Row, path: str, read: Reread, known: KnownFrames) -> FileVerdict:
     elsewhere, alike = _found_elsewhere(lake, run, read)
     if path != run["source_uri"]:  # a file beside it prints other digits of the same steps
         alike |= read.unknown & ~elsewhere & known.has_steps(read.digests)
@@ -231,20 +165,20 @@ def _compared(lake: Lake, run: Row, path: str, read: _Read, known: KnownFrames) 
     )
 
 
-def _found_elsewhere(lake: Lake, run: Row, read: _Read) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _found_elsewhere(lake: Lake, run: Row, read: Reread) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n_frames,) each: which kept frames other runs of the same atoms have bit for bit, and which alike."""
     exact, alike = np.zeros_like(read.unknown), np.zeros_like(read.unknown)
     if read.kept:
         rows = [row for row in lake.rows("runs").to_pylist() if row["formula"] == run["formula"] and row["n_frames"]]
         others = [StoredRun(lake, row) for row in rows if row["run_id"] != run["run_id"]]
-        known = KnownFrames.of(list(_stored_digests(lake, {other.run_id for other in others})))
+        known = KnownFrames.of([*map(without_steps, _stored_digests(lake, {other.run_id for other in others}))])
+        exact[[*read.kept]] = known.has(without_steps(read.digests[[*read.kept]]))
         for position, frame in read.kept.items():
-            exact[position] = known.has(read.digests[position : position + 1])[0]
             alike[position] = not exact[position] and frame.is_in(others)
     return exact, alike
 
 
-def _problem(path: str, read: _Read, missing: NDArray[np.bool_], known: KnownFrames) -> str:
+def _problem(path: str, read: Reread, missing: NDArray[np.bool_], known: KnownFrames) -> str:
     told = []
     for row in np.flatnonzero(missing)[:_MOST_EXAMPLES]:
         differs = ", ".join(known.differences(read.digests[row]))

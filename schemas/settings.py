@@ -16,7 +16,7 @@ class Settings(BaseModel):
     """Locations of the lake, the landing zone and the published warehouse.
 
     The lake is a folder or `s3://bucket/prefix`. What belongs to a lake and is not a table of it lies on this machine:
-    below or beside a folder, and in `.meltlake` of the working directory for a lake in a bucket.
+    below or beside a folder, and in `.meltlake/buckets` of the working directory for a lake in a bucket.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -36,12 +36,17 @@ class Settings(BaseModel):
     @property
     def home(self) -> Path:
         """The folder that holds the warehouse, reports and the embedded Airflow: beside the lake, if that is local."""
-        return HOME if self._is_remote else Path(self.lake).parent
+        return self._beside_bucket if self._is_remote else Path(self.lake).parent
 
     @property
     def artifacts(self) -> Path:
         """Training sets, potentials and simulations: files that tables point to, always on this machine."""
-        return HOME / "artifacts" if self._is_remote else Path(self.lake) / "artifacts"
+        return self._beside_bucket / "artifacts" if self._is_remote else Path(self.lake) / "artifacts"
+
+    @property
+    def _beside_bucket(self) -> Path:
+        """One folder per lake, so that no two of them share a warehouse."""
+        return HOME / "buckets" / self.lake.partition("://")[2].strip("/")
 
     @property
     def _is_remote(self) -> bool:

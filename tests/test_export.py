@@ -155,6 +155,19 @@ def test_dpdata_reads_the_very_numbers_of_the_lake(settings, tmp_path):
         assert same(read["virials"], [np.reshape(row["virial_ev"], (3, 3)) for row in rows])
 
 
+def test_a_deepmd_export_says_what_it_is(settings, tmp_path):
+    answer = export(settings, str(tmp_path / "set"), format_="deepmd", where="run_id = 'aaaaaaaaaaaa'")
+    card = json.loads((tmp_path / "set" / "export.json").read_text())
+    assert card == {name: value for name, value in answer.items() if name != "path"}
+    assert (card["type_map"], card["where"]) == (["Al", "Ni"], "run_id = 'aaaaaaaaaaaa'")
+
+
+def test_frames_without_labels_are_no_deepmd_export(settings, tmp_path):
+    with pytest.raises(MeltlakeError, match="None of the 5 chosen frames has an energy and forces"):
+        export(settings, str(tmp_path / "set"), format_="deepmd", where="label_source = 'none'")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_lacks_one_virial_goes_without(settings, tmp_path):
     home = Settings.from_mapping({}, lake=str(tmp_path / "lake"))
     rows = [frame_row(np.random.default_rng(1), number, source="dft") for number in range(3)]
@@ -238,3 +251,4 @@ def test_the_command_prints_one_object(settings, tmp_path):
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     answer = json.loads(done.stdout)
     assert (answer["n_frames"], answer["where"], answer["n_runs"]) == (8, "accepted", 2)
+    assert (answer["synthetic"], len(answer["levels_of_theory"])) == (True, 1)

@@ -16,7 +16,9 @@ import pyarrow as pa
 import pytest
 
 from lake.delta import Lake
+from lake.warehouse import publish, query
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.settings import Settings
 from schemas.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
@@ -230,6 +232,15 @@ def test_the_first_write_brings_a_lake_of_version_1_to_this_version(old_lake):
     found = duckdb.sql(f"select encut_ev from read_parquet([{','.join(files)}], union_by_name=true)").fetchall()
     assert sorted(found, key=str) == [(400.0,), (None,)]
     assert lake.rows("runs", key=STORED_RUN).to_pylist() == [stored]
+
+
+def test_sql_reads_a_lake_of_version_1_and_publishes_it(old_lake):
+    settings = Settings.from_mapping({}, lake=old_lake)
+    asked = "select count(*) as n, count(scf_verdict) as n_verdicts, count(energy_ev) as n_energies from frames"
+    expected = [{"n": 6, "n_verdicts": 0, "n_energies": 6}]
+    assert query(settings, asked) == expected
+    publish(settings)
+    assert query(settings, asked) == expected
 
 
 def test_appending_to_a_run_of_version_1_keeps_its_frames_first(old_lake):

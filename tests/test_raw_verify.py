@@ -140,6 +140,8 @@ def test_frames_that_a_restart_shares_with_an_earlier_run_are_found_there(run, s
     first, [row] = lake.rows("frames", key=run_id).to_pylist()[:3], lake.rows("runs", key=run_id).to_pylist()
     rewritten(settings, run_id, lambda rows: rows[3:])
     lake.replace("runs", run_id, [row | {"n_frames": N_FRAMES - 3, "n_stored_elsewhere": 3}])
+    for frame in first:
+        frame["ionic_step"] += 40
     first[1]["energy_ev"] += shift_ev
     batches = pa.Table.from_pylist(first, schema=FRAMES.file_schema).to_batches()
     lake.replace_batches("frames", {"composition": row["composition"], "run_id": "earlier"}, batches)

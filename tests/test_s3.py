@@ -19,10 +19,12 @@ import pytest
 
 from lake.compaction import compact
 from lake.delta import Lake
+from lake.object_store import file_system
 from lake.raw_store import entries_of, is_file, is_folder, open_raw, size_bytes
 from lake.sources import run_sources
 from lake.vacuum import vacuum
 from lake.warehouse import publish, query
+from operators.ingest import ingest
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.settings import Settings
@@ -30,7 +32,8 @@ from schemas.tables import TABLES
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("moto") is None, reason="needs moto, a server that speaks S3")
 
-SPAWN = multiprocessing.get_context("spawn")  # delta-rs does not survive a fork
+PROCESSES = multiprocessing.get_context("forkserver")  # delta-rs does not survive a fork of what has used it
+PROCESSES.set_forkserver_preload(["great_expectations"])  # seconds of imports, once instead of four times
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "tests" / "stored" / "lake-version-1"
 SECRET = "not-to-be-told"
@@ -66,7 +69,7 @@ def bucket(server):
     """Address of a bucket of this server, which the environment then names."""
     with pytest.MonkeyPatch.context() as patch:
         use_store(patch, server)
-        send(f"{server}/melts", b"")
+        urllib.request.urlopen(urllib.request.Request(f"{server}/melts", method="PUT"), timeout=30).close()
         yield "s3://melts"
 
 
@@ -77,15 +80,15 @@ def use_store(patch, endpoint):
     patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 
 
-def send(url, content):
-    request = urllib.request.Request(url, data=content, headers={"Content-Type": "text/plain"}, method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
-
-
 @pytest.fixture
-def upload(server, bucket):
+def upload(bucket):
     """Put bytes under a key."""
-    return lambda key, content: send(f"{server}/melts/{key}", content)
+
+    def put_object(key, content):
+        with file_system(bucket).open_output_stream(f"melts/{key}") as stream:
+            stream.write(content)
+
+    return put_object
 
 
 @pytest.fixture
@@ -95,9 +98,15 @@ def root(bucket, request, tmp_path, monkeypatch):
     return f"{bucket}/{request.node.name.partition('[')[0]}"
 
 
+def settle(folder, environment):
+    os.chdir(folder)
+    os.environ.update(environment)
+
+
 @pytest.fixture(scope="module")
-def race(bucket):
-    with SPAWN.Pool(4) as processes:
+def race(bucket, tmp_path_factory):
+    """Calls of one function in processes of their own, all at the same time."""
+    with PROCESSES.Pool(4, settle, (tmp_path_factory.mktemp("here"), dict(os.environ))) as processes:
         processes.map(time.sleep, [0.5] * 4, chunksize=1)  # all have started
         yield lambda function, arguments: processes.starmap(function, arguments, chunksize=1)
 
@@ -179,21 +188,8 @@ def test_sql_sees_every_column_of_frames_in_a_bucket_before_and_after_publishing
     expected = [{"composition": "Al50Cu50", "n": 6, "m": 6 * 3 * 32}]
     assert query(settings, asked) == expected
     assert publish(settings)["frames"] == 6
-    assert Path(".meltlake/warehouse.duckdb").exists()
+    assert Path(settings.warehouse).is_file()
     assert query(settings, asked) == expected
-
-
-def meltlake(*words):
-    """One command as a process of its own, with this environment."""
-    command = [sys.executable, "-m", "operators.cli", *words, "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True)
-
-
-def answers(processes):
-    told = [process.communicate(timeout=120) for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), told
-    return [json.loads(out)["runs"] for out, _ in told]
 
 
 @pytest.fixture(scope="module")
@@ -206,25 +202,55 @@ def outcars(tmp_path_factory):
     return [(folder / f"run{seed}" / "OUTCAR").read_bytes() for seed in range(4)]
 
 
-def test_four_commands_that_ingest_one_run_from_and_to_a_bucket_store_it_once(root, upload, bucket, outcars):
+def ingested(root, source):
+    return ingest(Settings.from_mapping({}, lake=root), [source])["runs"]
+
+
+def test_four_processes_that_ingest_one_run_from_and_to_a_bucket_store_it_once(root, upload, bucket, outcars, race):
     upload("one/run/OUTCAR", outcars[0])
-    found = answers([meltlake("ingest", f"{bucket}/one", "--lake", root) for _ in range(4)])
+    found = race(ingested, [(root, f"{bucket}/one")] * 4)
     assert len({run["run_id"] for [run] in found}) == 1
-    assert [run["n_frames"] for [run] in found] == [9] * 4
+    assert [(run["n_frames"], run["reason"]) for [run] in found] == [(9, None)] * 4
     lake = Lake(root)
     assert lake.rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9))
     assert lake.rows("runs")["source_uri"].to_pylist() == [f"{bucket}/one/run/OUTCAR"]
-    [again] = answers([meltlake("ingest", f"{bucket}/one", "--lake", root)])
-    assert (again[0]["n_new"], again[0]["changed"]) == (0, False)
+    [again] = ingested(root, f"{bucket}/one")
+    assert (again["n_new"], again["changed"]) == (0, False)
 
 
-def test_four_commands_that_ingest_a_run_each_lose_none(root, upload, bucket, outcars):
+def test_four_processes_that_ingest_a_run_each_lose_none(root, upload, bucket, outcars, race):
     for seed, content in enumerate(outcars):
         upload(f"four/run{seed}/OUTCAR", content)
-    answers([meltlake("ingest", f"{bucket}/four/run{seed}", "--lake", root) for seed in range(4)])
+    race(ingested, [(root, f"{bucket}/four/run{seed}") for seed in range(4)])
     lake = Lake(root)
     assert lake.rows("runs")["n_frames"].to_pylist() == [9] * 4
     assert lake.rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9)) * 4
+
+
+def test_a_growing_run_in_a_bucket_gets_its_new_frames_only(root, upload, bucket, outcars, race):
+    upload("growing/OUTCAR", outcars[1][: len(outcars[1]) * 2 // 3])
+    [[first]] = race(ingested, [(root, f"{bucket}/growing")])
+    upload("growing/OUTCAR", outcars[1])
+    [[second]] = race(ingested, [(root, f"{bucket}/growing")])
+    assert (first["run_id"], first["complete"], second["complete"]) == (second["run_id"], False, True)
+    assert 0 < first["n_frames"] == 9 - second["n_new"] < 9
+    assert Lake(root).rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9))
+
+
+def command(*words):
+    """One command as a process of its own, with this environment."""
+    line = [sys.executable, "-m", "operators.cli", *words, "--json"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True)
+
+
+@pytest.mark.slow
+def test_four_commands_that_ingest_one_run_from_and_to_a_bucket_store_it_once(root, upload, bucket, outcars):
+    upload("commands/run/OUTCAR", outcars[2])
+    processes = [command("ingest", f"{bucket}/commands", "--lake", root) for _ in range(4)]
+    told = [json.loads(process.communicate(timeout=200)[0])["runs"] for process in processes]
+    assert [(run["n_frames"], run["reason"]) for [run] in told] == [(9, None)] * 4
+    assert [process.returncode for process in processes] == [0] * 4
+    assert Lake(root).rows("frames", columns=["frame"])["frame"].to_pylist() == list(range(9))
 
 
 def test_runs_are_found_below_a_prefix(upload, bucket):
@@ -239,7 +265,7 @@ def test_runs_are_found_below_a_prefix(upload, bucket):
 
 def test_a_raw_file_in_a_bucket_reads_front_to_back(upload, bucket):
     content = np.random.default_rng(1).bytes(20_000_003)  # several requests
-    upload("raw/OUTCAR%20of%20run%231%25", content)
+    upload("raw/OUTCAR of run#1%", content)
     uri = f"{bucket}/raw/OUTCAR of run#1%"
     stream, found, memory = open_raw(uri), bytearray(), memoryview(bytearray(300_000))
     while n := stream.readinto(memory):
@@ -298,6 +324,10 @@ def test_a_store_that_does_not_answer_is_given_up_soon(bucket, monkeypatch):
 
 def test_what_is_not_a_table_stays_on_this_machine(bucket):
     settings = Settings.from_mapping(os.environ, lake=f"{bucket}/lake")
-    assert (settings.home, settings.artifacts) == (Path(".meltlake"), Path(".meltlake/artifacts"))
-    assert settings.warehouse == ".meltlake/warehouse.duckdb"
+    here = Path(".meltlake/buckets/melts/lake")
+    assert (settings.home, settings.artifacts, settings.warehouse) == (
+        here,
+        here / "artifacts",
+        str(here / "warehouse.duckdb"),
+    )
     assert SECRET not in repr(settings)

@@ -11,26 +11,20 @@ from typing import Any, Self
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
-from lake.readers.outcar_frames import TABLE, energies_between, table_end
-from lake.readers.outcar_header import (
-    THERMOSTAT_SETTINGS,
-    TYPES_LINE,
-    VERSION_LINE,
-    OutcarHead,
-    read_head,
-    take_thermostat,
-)
+from lake.readers.outcar_fields import COUNTER, FIELDS, FOOTER, TABLE, TYPES_LINE, VERSION_LINE
+from lake.readers.outcar_frames import energies_between, table_end
+from lake.readers.outcar_header import THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
 from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
-_ITERATION = b"- Iteration "
+__all__ = ["FIELDS", "OutcarReader"]
+
 _COUNTERS = re.compile(rb"-+ Iteration[ ]*(\d+|\*+)\([ ]*(\d+|\*+)\)")
 _COUNTERS_LINE_BYTES = 120
 _LONGEST_DASHES = 30  # versions print 39 to 41 dashes before "Iteration"; a long token is found several times faster
-_FOOTER = b"General timing and accounting"
 _NEW_RUN = b"\n" + VERSION_LINE
 _RUN_AGAIN = "Run VASP again, or leave this file out."
 _LONGEST_TITLE = 1024  # of a table and the dashes around it
@@ -63,7 +57,7 @@ class OutcarReader:
         self._bookmark = bookmark
         self._progress: Progress | None = None
         self._window = TextWindow(self.source, chunk_bytes)
-        self._token = _ITERATION
+        self._token = COUNTER
         self._region = 0  # where the text of the current step begins
         self._search = 0  # where to look for the next counter
         self._next_table = 0  # no table's title is between there and here
@@ -127,6 +121,7 @@ class OutcarReader:
                 self._begin_step(at, step, iteration)
                 yield from self._frames.full_batches()
             self._search = at + 1
+            self._pass_electronic_loop()
         self._split_at_new_runs(len(self._window))
         self._close_step(len(self._window), at_end=True)
         self._frames.close_batch()
@@ -137,12 +132,24 @@ class OutcarReader:
         """Where the first ionic step begins; a force field's prediction may come before its counter."""
         start, window = 0, self._window
         while True:
-            hits = [hit for token in (_ITERATION, TABLE) if (hit := window.text.find(token, start)) >= 0]
+            hits = [hit for token in (COUNTER, TABLE) if (hit := window.text.find(token, start)) >= 0]
             if hits:
                 return min(hits)
             start = max(start, len(window) - len(TABLE))
             if not window.grow():
                 return len(window)
+
+    def _pass_electronic_loop(self) -> None:
+        """Go to the last counter line of the ionic step at hand: in a few lines what most counters ask for."""
+        counter, text, token = self._counter, self._window.text, self._token
+        step, table, last = b"%d" % counter.step, self._next_table, len(self._window) - _COUNTERS_LINE_BYTES
+        while self._search <= table and 0 <= (hit := text.find(token, self._search, table)) < last:
+            found = _COUNTERS.match(text, hit)
+            if found is None or found[1] != step or not found[2].isdigit() or int(found[2]) <= counter.iteration:
+                return
+            counter.iteration = int(found[2])
+            self._region = hit  # the text before is not needed
+            self._search = hit + 1
 
     def _next_counter(self) -> tuple[int, int, int] | None:
         """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""
@@ -152,7 +159,7 @@ class OutcarReader:
             if hit >= 0 and (len(text) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
                 found = _COUNTERS.match(text, hit)
                 if found is not None:
-                    if self._token == _ITERATION:
+                    if self._token == COUNTER:
                         self._learn_token(hit)
                     return hit, *self._numbers(*found.groups())
                 self._search = hit + 1
@@ -228,7 +235,7 @@ class OutcarReader:
 
     def _learn_token(self, hit: int) -> None:
         line_start = self._window.text.rfind(b"\n", 0, hit) + 1
-        self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + _ITERATION[1:]
+        self._token = b"-" * min(hit + 1 - line_start, _LONGEST_DASHES) + COUNTER[1:]
 
     def _numbers(self, step: bytes, iteration: bytes) -> tuple[int, int]:
         try:
@@ -323,7 +330,7 @@ class OutcarReader:
     def _finish(self) -> None:
         """Say how the reading ended; refuse a file without frames."""
         outcome, frames, name = self.outcome, self._frames, self.source.name
-        footer = self._window.find_between(_FOOTER, self._region, len(self._window))
+        footer = self._window.find_between(FOOTER, self._region, len(self._window))
         outcome.complete = footer is not None and self.source.damage is None
         if not frames.n_frames:
             raise self._no_frames()

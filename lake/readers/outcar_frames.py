@@ -1,34 +1,38 @@
 """The blocks of one ionic step of an OUTCAR, found in text that is wholly in memory. Counters are not here."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lake.readers.batches import NAN
 from lake.readers.columns import RowLayout, decimal, glued_decimals
+from lake.readers.outcar_fields import (
+    ENERGY,
+    ENERGY_CHANGE,
+    LATTICE,
+    MACHINE_LEARNED,
+    ML_ENERGY,
+    SCF_END,
+    SIGMA0,
+    STRESS,
+    TABLE,
+    THERMOSTAT,
+    WITHOUT_ENTROPY,
+)
 
-TABLE = b"POSITION                                       TOTAL-FORCE (eV/Angst)"
-MACHINE_LEARNED = b" (ML)"
 N_COLUMNS = 6
 
 _SPARE_COLUMNS_OF_VDW = 3  # "FORCE-w/o vdW" repeats the forces without the dispersion correction
 _DASHES = b" ----"
-_LATTICE = b"direct lattice vectors"
-_STRESS = b"  in kB  "
-_THERMOSTAT = b"EKIN_LAT="
-_SCF_END = b"---- aborting loop "
 _CELL_ROW = re.compile(rb"[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n")
-# The SCF lines read "free energy    TOTEN"; only the ionic one has two blanks after "free".
-_ENERGY = {False: b"free  energy   TOTEN  =", True: b"free  energy ML TOTEN  ="}
 _ENERGY_VALUE = re.compile(rb"[ ]*(\S+)[ ]+eV")
 _OTHER_ENERGIES = re.compile(
-    rb"[^\n]*\s+(?:ML )?energy  without entropy=[ ]*(\S+)[^\n]*energy\(sigma->0\) =[ ]*(\S+)\s"
+    rb"[^\n]*\s+(?:ML )?%s[ ]*(\S+)[^\n]*%s[ ]*(\S+)\s" % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
 )
 _TEMPERATURE = re.compile(rb"[^\n]*\(temperature[ ]*([^\s)]+)[ ]*K\)")
-_ENERGY_CHANGE = re.compile(rb"total energy-change \(2\. order\) :[ ]*(\S+?)[ ]*\(")
+_ENERGY_CHANGE = re.compile(re.escape(ENERGY_CHANGE) + rb"[ ]*(\S+?)[ ]*\(")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Where a table of positions and forces stands."""
 
     title: int
@@ -39,16 +43,14 @@ class Table:
     n_spare: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
+class Lattice(NamedTuple):
     """Where lattice vectors stand, and their three rows of three columns."""
 
     at: int
     rows: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Energies:
+class Energies(NamedTuple):
     """The three energies of a step, eV, and where their text ends."""
 
     free: float
@@ -112,7 +114,7 @@ def is_machine_learned(text: bytearray, title: int) -> bool:
 
 def lattice_before(text: bytearray, start: int, end: int) -> Lattice | None:
     """The last lattice vectors in `[start, end)`."""
-    at = text.rfind(_LATTICE, start, end)
+    at = text.rfind(LATTICE, start, end)
     rows = _CELL_ROW.match(text, at, end) if at >= 0 else None
     return None if rows is None else Lattice(at, b"".join(rows.groups()))
 
@@ -127,17 +129,17 @@ def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | 
 
     VASP's order is XX YY ZZ XY YZ ZX. Numbers that cannot be read are NaN.
     """
-    at = text.rfind(_STRESS, start, end)
+    at = text.rfind(STRESS, start, end)
     line_end = text.find(b"\n", at, end)
     if at < 0 or line_end < 0:
         return None
-    xx, yy, zz, xy, yz, zx = glued_decimals(bytes(text[at + len(_STRESS) : line_end]), 6)
+    xx, yy, zz, xy, yz, zx = glued_decimals(bytes(text[at + len(STRESS) : line_end]), 6)
     return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
 
 
 def energies_between(text: bytearray, start: int, end: int, *, machine_learned: bool) -> Energies | None:
     """The ionic step's energies if they were written in `[start, end)`."""
-    token = _ENERGY[machine_learned]
+    token = ML_ENERGY if machine_learned else ENERGY
     at = text.find(token, start, end)
     free = _ENERGY_VALUE.match(text, at + len(token), end) if at >= 0 else None
     if free is None:
@@ -150,14 +152,14 @@ def energies_between(text: bytearray, start: int, end: int, *, machine_learned: 
 
 def temperature_between(text: bytearray, start: int, end: int) -> float:
     """Temperature of the ions, K; NaN when the step has no thermostat block or asterisks in it."""
-    at = text.find(_THERMOSTAT, start, end)
+    at = text.find(THERMOSTAT, start, end)
     found = _TEMPERATURE.match(text, at, end) if at >= 0 else None
     return NAN if found is None else decimal(found[1])
 
 
 def scf_end_told(text: bytearray, start: int, end: int) -> str:
     """What VASP says about the end of the electronic loop: `reached`, `not reached` or nothing."""
-    at = text.find(_SCF_END, start, end)
+    at = text.find(SCF_END, start, end)
     line = bytes(text[at : at + 80]) if at >= 0 else b""
     if b"not reached" in line:
         return "not reached"

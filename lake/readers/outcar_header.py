@@ -7,14 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.readers.outcar_fields import TYPES_LINE, VERSION_LINE
 from lake.readers.vasp_settings import VaspSettings, element_of
 from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
 from schemas.errors import UnreadableFile
-
-VERSION_LINE = b" vasp."
-"""How the first line of every OUTCAR begins."""
-TYPES_LINE = b"ions per type ="
 
 _EFFECTIVE_SETTINGS = b"Startparameter for this run:"
 _LEXCH = {2: "CA", 7: "91", 8: "PE", 14: "PS"}

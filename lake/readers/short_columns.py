@@ -101,7 +101,7 @@ class ShortColumns:
     def decode(self, table: Text, rows: range, into: Sequence[Floats], scratch: dict[int, _Scratch]) -> bool:
         """Write the numbers of `rows`, one array per column; False when a row holds anything but short numbers."""
         for words in self.fixed:
-            characters = words_at(table, self.width, words.first, rows)
+            characters = words_at(table, self.width, words.first, rows).copy()  # aligned, which reductions like
             for found in (np.bitwise_or.reduce(characters), np.bitwise_and.reduce(characters)):
                 if int(found) & words.mask != words.pattern:
                     return False
@@ -177,19 +177,25 @@ def _integers(words: Words) -> NDArray[np.int32]:
 
 @lru_cache(maxsize=8)
 def _forms(decimals: int) -> _Forms:
-    """All right forms of `  1`, ` 12`, `123`, ` -1`, `-12`, also with leading zeros.
+    """By three characters that are a right form, such as ` -1`.
 
     The last eight characters of a number may reach left of its point. `_integers` is linear in whatever stands
     there, apart from the decimals, so its result for decimals that are all zero is taken back.
     """
-    forms = _Forms(np.zeros(_N_FORMS), np.zeros(_N_FORMS))
-    texts = [f"{n:0{width}}".rjust(3) for width in (1, 2, 3) for n in range(10**width)]
-    texts += [f"-{n:0{width}}".rjust(3) for width in (1, 2) for n in range(10**width)]
-    last = b"".join((text.encode() + b"." + b"0" * decimals)[-8:].rjust(8) for text in texts)
+    forms, texts = _Forms(np.zeros(_N_FORMS), np.zeros(_N_FORMS)), _right_forms()
+    last = b"".join((b" " * 5 + text + b"." + b"0" * decimals)[-8:] for text in texts)
     reached = _integers(np.frombuffer(last, "<u8") ^ _zeros_and_point(decimals))
-    for text, integer in zip(texts, reached.tolist(), strict=True):
-        first, second, third = (character ^ ord(" ") for character in text.encode())
-        place = first | second << 8 | third << 13
-        forms.added[place] = abs(int(text)) * 10**decimals - integer
-        forms.divisor[place] = -(10.0**decimals) if "-" in text else 10.0**decimals
+    first, second, third = (np.frombuffer(b"".join(texts), np.uint8).astype(np.intp) ^ ord(" ")).reshape(-1, 3).T
+    place, numbers = first | second << 8 | third << 13, np.array([abs(int(text)) for text in texts])
+    is_negative = np.array([b"-" in text for text in texts])
+    forms.added[place] = numbers * 10**decimals - reached
+    forms.divisor[place] = np.where(is_negative, -(10.0**decimals), 10.0**decimals)
     return forms
+
+
+@lru_cache(maxsize=1)
+def _right_forms() -> tuple[bytes, ...]:
+    """All of `  1`, ` 12`, `123`, ` -1`, `-12`, also with leading zeros."""
+    positive = [b"%0*d" % (width, number) for width in (1, 2, 3) for number in range(10**width)]
+    negative = [b"-%0*d" % (width, number) for width in (1, 2) for number in range(10**width)]
+    return tuple(text.rjust(_N_LEFT) for text in (*positive, *negative))

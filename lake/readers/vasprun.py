@@ -10,14 +10,15 @@ from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
-from lake.readers.vasprun_frames import CALCULATION, ENERGY_END, STRUCTURE, forces_end
+from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FIELDS, STRUCTURE
+from lake.readers.vasprun_frames import forces_end
 from lake.readers.vasprun_header import read_head
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
-_CALCULATION_END = b"</calculation>"
-_END = b"</modeling>"
+__all__ = ["FIELDS", "VasprunReader"]
+
 _NEW_RUN = b"<modeling>"
 _LONGEST_TOKEN = 16
 
@@ -52,7 +53,7 @@ class VasprunReader:
         head_text = bytes(self._window.text[:end_of_head])
         self._head_sha256 = hashlib.sha256(head_text).hexdigest()
         head = read_head(head_text, self.source.name)
-        self._ended = self._window.find_between(_END, 0, end_of_head) is not None
+        self._ended = self._window.find_between(END, 0, end_of_head) is not None
         self._window.drop(end_of_head)
         self.header = run_header(head.settings, "vasprun", head.atomic_numbers)
         self._settings = head.settings
@@ -127,7 +128,7 @@ class VasprunReader:
                 self._forget(len(window))
                 return None
         calculation = window.find_last_between(CALCULATION, 0, structure)
-        closed = None if calculation is None else window.find_between(_CALCULATION_END, calculation, structure)
+        closed = None if calculation is None else window.find_between(CALCULATION_END, calculation, structure)
         inside = calculation is not None and closed is None
         before = structure if calculation is None or not inside else calculation
         self._forget(before)
@@ -149,7 +150,7 @@ class VasprunReader:
         """Drop text that belongs to no frame, having looked at what begins in it."""
         window = self._window
         self._n_calculations += window.text.count(CALCULATION, 0, position + len(CALCULATION) - 1)
-        self._ended = self._ended or window.find_between(_END, 0, position + len(_END) - 1) is not None
+        self._ended = self._ended or window.find_between(END, 0, position + len(END) - 1) is not None
         if window.find_between(_NEW_RUN, 0, position + len(_NEW_RUN) - 1) is not None:
             raise UnreadableFile(
                 f"{self.source.name}: several vasprun.xml were joined into one file.",

@@ -1,12 +1,12 @@
 """Turns the text of a vasprun.xml's ionic steps into frames, and frames into batches. Files do not belong here."""
 
-from dataclasses import dataclass
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.readers import vasprun_fields as fields
 from lake.readers import vasprun_frames as blocks
 from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of, cells_of
 from lake.readers.vasp_settings import is_true, scf_verdict
@@ -15,11 +15,11 @@ from schemas.frames import FrameBatch
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
 
 _TRACE_ONLY_ISIF = 1
+_ENERGIES = (fields.FREE_ENERGY, fields.WITHOUT_ENTROPY, fields.SIGMA0)
 _SAME_ENERGY_EV = 1.0e-4
 
 
-@dataclass(frozen=True, slots=True)
-class StepText:
+class StepText(NamedTuple):
     """Where the text of one ionic step stands."""
 
     calculation: int | None
@@ -83,16 +83,16 @@ class XmlFrameCollector:
 
     def collect(self, text: bytearray, step: StepText, ionic_step: int) -> int:
         """Take the frame if it is whole; returns where the text that was not used up begins."""
-        cell = blocks.table_named(text, b"basis", step.structure, step.end)
-        positions = self._table(text, b"positions", step.structure if cell is None else cell.end, step.end)
+        cell = blocks.table_named(text, fields.BASIS, step.structure, step.end)
+        positions = self._table(text, fields.POSITIONS, step.structure if cell is None else cell.end, step.end)
         after = positions.end if positions is not None else step.structure
-        forces = self._table(text, b"forces", after, step.end)
+        forces = self._table(text, fields.FORCES, after, step.end)
         after = forces.end if forces is not None else after
-        stress = blocks.table_named(text, b"stress", after, step.end)
+        stress = blocks.table_named(text, fields.STRESS, after, step.end)
         after = stress.end if stress is not None else after
         # The electronic iterations of the next step end with </energy> too: a step that lost its own is not whole.
-        lost = text.find(blocks.CALCULATION, after, step.end)
-        if lost >= 0 or not text.startswith(blocks.ENERGY_END, step.end - len(blocks.ENERGY_END)):
+        lost = text.find(fields.CALCULATION, after, step.end)
+        if lost >= 0 or not text.startswith(fields.ENERGY_END, step.end - len(fields.ENERGY_END)):
             return lost if lost >= 0 else step.end
         if positions is None or forces is None:
             self.n_energy_only += 1
@@ -110,7 +110,7 @@ class XmlFrameCollector:
         return step.end
 
     def _table(self, text: bytearray, name: bytes, start: int, end: int) -> blocks.Table | None:
-        store = self._positions if name == b"positions" else self._forces
+        store = self._positions if name == fields.POSITIONS else self._forces
         return blocks.table_named(text, name, start, end, store.table_bytes)
 
     def _cell_of(self, text: bytearray, cell: blocks.Table) -> tuple[float, ...]:
@@ -121,7 +121,7 @@ class XmlFrameCollector:
 
     def _record(self, text: bytearray, step: StepText, energy_from: int, ionic_step: int) -> FrameRecord:
         energies = blocks.energies_of(text, energy_from, step.end)
-        free, second, third = (energies.get(key, NAN) for key in ("e_fr_energy", "e_wo_entrp", "e_0_energy"))
+        free, second, third = (energies.get(key, NAN) for key in _ENERGIES)
         shifted = self._head.has_shifted_labels
         record = FrameRecord(
             ionic_step=ionic_step,
@@ -130,10 +130,10 @@ class XmlFrameCollector:
             energy_ev=free,
             energy_sigma0_ev=second if shifted else third,
             energy_without_entropy_ev=free - third if shifted else second,
-            temperature_k=self._temperature_k(energies.get("kinetic", NAN)),
+            temperature_k=self._temperature_k(energies.get(fields.KINETIC, NAN)),
         )
         if isnan(free):
-            record.faults.append("energy_not_finite" if "e_fr_energy" in energies else "energy_missing")
+            record.faults.append("energy_not_finite" if fields.FREE_ENERGY in energies else "energy_missing")
         return record
 
     def _temperature_k(self, kinetic_ev: float) -> float:
@@ -147,14 +147,14 @@ class XmlFrameCollector:
             record.label_source, record.scf_steps = "vasp_mlff", 0
             self.n_ml_frames += 1
             return
-        record.scf_steps = text.count(blocks.SCF_STEP, step.calculation, step.structure)
+        record.scf_steps = text.count(fields.SCF_STEP, step.calculation, step.structure)
         if record.scf_steps == 0:
             record.label_source = "vasp_mlff" if is_true(self._head.settings.machine_learning) else "none"
             record.faults.append("no_electronic_steps")
             return
         at_nelm = settings.nelm is not None and record.scf_steps >= settings.nelm
         last = blocks.scf_energies(text, step.calculation, step.structure, 2) if at_nelm or settings.pstress else []
-        free = [energies.get("e_fr_energy", NAN) for energies in last]
+        free = [energies.get(fields.FREE_ENERGY, NAN) for energies in last]
         record.scf_verdict = scf_verdict(
             scf_steps=record.scf_steps,
             nelm=settings.nelm,
@@ -170,12 +170,12 @@ class XmlFrameCollector:
         cell = np.array(record.cell_angstrom).reshape(3, 3)
         volume = abs(float(cell[0] @ np.cross(cell[1], cell[2])))
         pressure_volume = (self._head.settings.pstress or 0.0) * volume * EV_PER_ANGSTROM3_PER_KBAR
-        free = last.get("e_fr_energy", NAN)
+        free = last.get(fields.FREE_ENERGY, NAN)
         difference = record.energy_ev - free
         if min(abs(difference), abs(difference - pressure_volume)) <= _SAME_ENERGY_EV:
             record.energy_ev = free
-            record.energy_sigma0_ev = last.get("e_0_energy", NAN)
-            record.energy_without_entropy_ev = last.get("e_wo_entrp", NAN)
+            record.energy_sigma0_ev = last.get(fields.SIGMA0, NAN)
+            record.energy_without_entropy_ev = last.get(fields.WITHOUT_ENTROPY, NAN)
         else:
             record.energy_ev = record.energy_sigma0_ev = record.energy_without_entropy_ev = NAN
             record.faults.append("energy_ambiguous")

@@ -1,15 +1,12 @@
 """The blocks of one ionic step of a vasprun.xml, found in text that is wholly in memory. Files do not belong here."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lake.readers.batches import NAN
 from lake.readers.columns import RowLayout, decimal
+from lake.readers.vasprun_fields import ENERGY, ENERGY_END, FORCES, POSITIONS, SCF_STEP
 
-CALCULATION = b"<calculation>"
-STRUCTURE = b"<structure>"  # the first and last structure of the file carry a name and are not frames
-SCF_STEP = b"<scstep>"
-ENERGY_END = b"</energy>"
 N_COLUMNS = 3
 
 _TABLE_END = b"</varray>"
@@ -18,8 +15,7 @@ _VECTOR = re.compile(rb"<v>([^<]*)</v>")
 _NUMBER = re.compile(rb'<i name="([^"]+)">[ ]*([^\s<]+)[ ]*</i>')
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """Where the rows of a `<varray>` stand."""
 
     first_row: int
@@ -47,9 +43,9 @@ def table_named(text: bytearray, name: bytes, start: int, end: int, n_bytes: int
 
 
 def forces_end(text: bytearray, start: int, sizes: tuple[int, int]) -> int:
-    """Behind the rows of positions and forces that follow `start` if both tables have these sizes; `start` otherwise."""
+    """Behind the positions and forces that follow `start`, if both tables have these sizes; `start` otherwise."""
     at = start
-    for name, n_bytes in zip((b"positions", b"forces"), sizes, strict=True):
+    for name, n_bytes in zip((POSITIONS, FORCES), sizes, strict=True):
         title = text.find(b'<varray name="' + name + b'"', at, at + _LONGEST_GAP)
         close = text.find(b"\n", title) + 1 + n_bytes
         is_sound = title >= 0 and n_bytes and text[close : close + 20].lstrip(b" ").startswith(_TABLE_END)
@@ -84,7 +80,7 @@ def nine_numbers(text: bytearray, table: Table) -> tuple[float, ...]:
 
 def energies_of(text: bytearray, start: int, end: int) -> dict[str, float]:
     """The named numbers of the last `<energy>` in `[start, end)`, eV."""
-    at = text.rfind(b"<energy>", start, end)
+    at = text.rfind(ENERGY, start, end)
     return {} if at < 0 else {key.decode("latin-1"): decimal(value) for key, value in _NUMBER.findall(text, at, end)}
 
 

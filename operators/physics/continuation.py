@@ -10,8 +10,11 @@ from operators.physics.cells import fractional
 from schemas.frames import Floats
 from schemas.units import EV_PER_AMU_ANGSTROM2_PER_FS2
 
-MOST_MISSING_STEPS = 20
-"""Beyond this, extrapolation says nothing about where atoms of a melt have gone."""
+MOST_MISSING_STEPS = 10
+"""Beyond this, extrapolation says little about where the atoms of a melt have gone."""
+
+FEWEST_ATOMS = 4
+"""Fewer atoms are near a predicted place by chance too often."""
 
 _TOLERANCE_OF_WAY = 0.2
 """How far from the prediction, as a fraction of the way that atoms went: thermostats and printed decimals."""
@@ -38,7 +41,7 @@ def same_positions(one: Floats, other: Floats, *, cell: Floats, other_cell: Floa
 def missing_steps(
     last: Floats, first: Floats, *, cell: Floats, forces: Floats, masses_amu: Floats, time_step_fs: float
 ) -> int | None:
-    """How many steps lie between a run's end and another run's first frame; None if that is no continuation.
+    """How many steps lie between a run's end and another run's first frame; None if that cannot be told.
 
     Positions are extrapolated from the last two frames with Verlet's step, x(n+1) = 2 x(n) - x(n-1) + F dt^2 / m
     (Verlet, Phys. Rev. 159, 98 (1967), eq. 4), and with constant acceleration beyond.
@@ -58,6 +61,8 @@ def missing_steps(
     time_step_fs
         Between consecutive frames.
     """
+    if len(first) < FEWEST_ATOMS:
+        return None
     bend = np.nan_to_num(forces) / (masses_amu[:, None] * EV_PER_AMU_ANGSTROM2_PER_FS2) * time_step_fs**2
     way = nearest_images(last[1] - last[0], cell) + bend
     found: list[tuple[float, int]] = []

@@ -76,14 +76,9 @@ def lake_read(path: Path) -> Work:
 
 def _lake_of(path: Path) -> Any:
     from lake.delta import Lake
-    from operators.ingest import ingest
-    from schemas.settings import Settings
 
-    folder = path.parent / "lake"
-    if not folder.exists():
-        ingest(Settings(lake=str(folder)), [str(path)])
     shutil.rmtree(path.parent / "copy", ignore_errors=True)
-    return Lake(str(folder))
+    return Lake(str(path.parent / "lake"))
 
 
 def _stored_rows(lake: Any, run_id: str) -> list[Any]:

@@ -2,12 +2,14 @@
 
 import gzip
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from tests.benchmarks.measuring import Cost, race
+from tests.benchmarks.measuring import ROOT, Cost, race
 from tests.benchmarks.report import Line, beside
 from tests.benchmarks.synthetic import (
     COMPOSITIONS,
@@ -84,7 +86,7 @@ def xdatcar(folder: Path) -> Iterator[Line]:
 def lake(folder: Path) -> Iterator[Line]:
     path = _new(folder / COMPOSITIONS[0] / "OUTCAR")
     write_outcar(path, Melt(COMPOSITIONS[0], MANY_FRAMES))
-    shutil.rmtree(path.parent / "lake", ignore_errors=True)
+    _ingest(path, path.parent / "lake")
     costs = race(["lake write", "lake read"], path)
     write, read = costs["lake write"], costs["lake read"]
     share = write.found["stored_bytes"] / write.found["raw_bytes"]
@@ -144,6 +146,12 @@ def _of_worker(what: str, who: str, cost: Cost, *, more: str = "") -> Line:
 
 def _wall(cost: Cost) -> str:
     return f"wall {cost.wall_s:.1f} s"
+
+
+def _ingest(source: Path, lake_folder: Path) -> None:
+    shutil.rmtree(lake_folder, ignore_errors=True)
+    command = [sys.executable, "-m", "operators.cli", "ingest", str(source), "--lake", str(lake_folder)]
+    subprocess.run(command, check=True, capture_output=True, cwd=ROOT)
 
 
 def _new(path: Path) -> Path:
