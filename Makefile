@@ -9,6 +9,9 @@ PYTHON := $(shell for p in python3.12 python3.11 python3.13 python3; do \
 # Real VASP runs to take along: make demo LANDING=path/to/runs
 LANDING ?=
 
+# A part of the benchmarks, or a smaller data set: make bench BENCH="outcar headline --frames 3000"
+BENCH ?=
+
 .PHONY: demo test lint bench format clean
 
 demo: $(READY)
@@ -24,7 +27,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -3,7 +3,7 @@
 Everything is float64: a total energy of -2e3 eV in float32 is known to 1e-4 eV only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,8 @@ LABEL_COLUMNS = (
     "virial_ev",
 )
 """Columns of `frames` that a deepmd_system is made of."""
+
+_LONG_ROW_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,18 +167,21 @@ class DeepmdSystemWriter:
             "force": frames.forces_ev_per_angstrom,
             "virial": frames.virial_ev,
         }
-        stretches = _stretches(np.ones(frames.n_frames, dtype=np.bool_) if where is None else where)
+        where = np.ones(frames.n_frames, dtype=np.bool_) if where is None else where
         for name, file in self._files.items():
-            column = columns[name]
-            for first, stop in stretches:
-                if column is None or not np.isfinite(column[first:stop]).all():
-                    raise MeltlakeError(
-                        f"{self._folder.name}: frames chosen for training lack a finite {name}.",
-                        "Ingest the run again so that the gate rejects them, or leave its composition out.",
-                    )
-                # A view of the lake's own memory: a copy of the chosen frames would cost as much as writing them.
-                file.write(np.ascontiguousarray(column[first:stop], dtype="<f8").data)
-        self._n_written += sum(stop - first for first, stop in stretches)
+            if (column := columns[name]) is None:
+                raise self._lacking(name)
+            for values in _chosen_rows(column, where):
+                if not np.isfinite(values).all():
+                    raise self._lacking(name)
+                file.write(np.ascontiguousarray(values, dtype="<f8").data)
+        self._n_written += int(where.sum())
+
+    def _lacking(self, name: str) -> MeltlakeError:
+        return MeltlakeError(
+            f"{self._folder.name}: frames chosen for training lack a finite {name}.",
+            "Ingest the run again so that the gate rejects them, or leave its composition out.",
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -224,10 +229,17 @@ def deepmd_systems(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/type.raw"))
 
 
-def _stretches(where: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First row and the row after the last of each run of true rows."""
-    edges = np.flatnonzero(np.diff(where, prepend=False, append=False))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+def _chosen_rows(column: Floats, where: NDArray[np.bool_]) -> Iterator[Floats]:
+    """The rows where the mask is true, in one array or several.
+
+    Long rows come as views of the lake's own memory, one per run of neighbours: a copy would cost as much as writing.
+    """
+    if column[:1].nbytes < _LONG_ROW_BYTES:
+        yield column[where]
+        return
+    edges = np.flatnonzero(np.diff(where, prepend=False, append=False)).tolist()
+    for first, stop in zip(edges[::2], edges[1::2], strict=True):
+        yield column[first:stop]
 
 
 def _vectors(column: pa.Array, n_rows_of_three: int) -> Floats:

@@ -131,6 +131,9 @@ def _numbers(column: pa.ChunkedArray) -> Floats:
 
 
 def _vectors(column: pa.ChunkedArray, n_rows_of_three: int) -> Floats:
+    if column.num_chunks == 1 and not column.null_count:
+        values: Floats = column.chunk(0).flatten().to_numpy().reshape(-1, n_rows_of_three, 3)
+        return values  # a view of the lake's own memory, not to be written to
     out = np.full((len(column), n_rows_of_three, 3), np.nan)
     start = 0
     for chunk in column.chunks:

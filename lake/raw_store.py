@@ -6,14 +6,8 @@ What they hold belongs in `readers`.
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from types import ModuleType
 from typing import Protocol
-
-import pyarrow as pa
-
-from lake.object_store import below, bucket_path, entry, file_system, told_as_a_sentence
-
-_BLOCK_BYTES = 8 << 20
-"""One request to a store brings this much: at 30 ms a request, less would be waiting rather than reading."""
 
 
 class RawStream(Protocol):
@@ -22,6 +16,13 @@ class RawStream(Protocol):
     def readinto(self, memory: memoryview, /) -> int | None: ...
 
     def close(self) -> None: ...
+
+
+def _buckets() -> ModuleType:
+    """Access to buckets, loaded when one is named: it takes 50 MB, and reading a local file needs none of it."""
+    from lake import object_store
+
+    return object_store
 
 
 def is_remote(uri: str) -> bool:
@@ -46,48 +47,33 @@ def folder_of(uri: str) -> str:
 
 
 def is_file(uri: str) -> bool:
-    return bool(entry(uri).is_file) if is_remote(uri) else Path(uri).is_file()
+    return bool(_buckets().entry(uri).is_file) if is_remote(uri) else Path(uri).is_file()
 
 
 def is_folder(uri: str) -> bool:
-    return entry(uri).type.name == "Directory" if is_remote(uri) else Path(uri).is_dir()
+    return _buckets().entry(uri).type.name == "Directory" if is_remote(uri) else Path(uri).is_dir()
 
 
 def size_bytes(uri: str) -> int:
     """Size of a file as it lies there."""
-    return int(entry(uri).size) if is_remote(uri) else Path(uri).stat().st_size
+    return int(_buckets().entry(uri).size) if is_remote(uri) else Path(uri).stat().st_size
 
 
 def open_raw(uri: str) -> RawStream:
     """A file's own bytes, front to back."""
-    return _ObjectStream(uri) if is_remote(uri) else Path(uri).open("rb", buffering=0)
+    if is_remote(uri):
+        stream: RawStream = _buckets().ObjectStream(uri)
+        return stream
+    return Path(uri).open("rb", buffering=0)
 
 
 def entries_of(folder: str) -> Iterator[tuple[str, bool]]:
     """Address of each visible entry of a folder, sorted, and whether it is a folder; links to folders are left out."""
     if is_remote(folder):
-        for found in below(folder):
+        for found in _buckets().below(folder):
             if not found.base_name.startswith("."):
                 yield f"s3://{found.path}", not found.is_file
         return
     for path in sorted(Path(folder).iterdir()):
         if not path.name.startswith(".") and not (path.is_dir() and path.is_symlink()):
             yield str(path), path.is_dir()
-
-
-class _ObjectStream:
-    """An object read front to back, a large block at a time."""
-
-    def __init__(self, uri: str) -> None:
-        self._uri = uri
-        with told_as_a_sentence(uri):
-            self._stream: pa.NativeFile = file_system(uri).open_input_stream(
-                bucket_path(uri), compression=None, buffer_size=_BLOCK_BYTES
-            )
-
-    def readinto(self, memory: memoryview, /) -> int:
-        with told_as_a_sentence(self._uri):
-            return int(self._stream.readinto(memory))
-
-    def close(self) -> None:
-        self._stream.close()

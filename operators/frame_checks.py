@@ -1,6 +1,5 @@
 """One row per frame of what the gate's rules look at, computed once and vectorised. Rules belong in `schemas`."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import vectors
+from operators.frame_ids import frame_ids
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.forces import largest_forces
 from operators.physics.pairs import shortest_distances
@@ -72,11 +72,18 @@ def frame_checks(
     Returns
     -------
     pandas.DataFrame
-        One row per frame; `content_id` is equal for equal cell, positions and energy.
+        One row per frame; `content_id` and `labels_id` as `frame_ids` gives them.
     """
     limits = shortest_trainable_pairs_angstrom(np.unique(atomic_numbers))
     distance, over_limit = shortest_distances(atomic_numbers, positions, cells=cells, limits=limits)
     largest, net = largest_forces(labels.forces_ev_per_angstrom)
+    content_ids, labels_ids = frame_ids(
+        positions,
+        cells=cells,
+        energies=labels.energy_ev,
+        forces=labels.forces_ev_per_angstrom,
+        virials=labels.virial_ev,
+    )
     return pd.DataFrame(
         {
             "energy_ev": labels.energy_ev,
@@ -86,7 +93,8 @@ def frame_checks(
             "net_force_ev_per_angstrom": net,
             "net_force_per_root_n_ev_per_angstrom": net / np.sqrt(len(atomic_numbers)),
             "max_virial_ev_per_atom": np.abs(labels.virial_ev).max(axis=(1, 2)) / len(atomic_numbers),
-            "content_id": [_content_id(*frame) for frame in zip(cells, positions, labels.energy_ev, strict=True)],
+            "content_id": content_ids,
+            "labels_id": labels_ids,
         }
     )
 
@@ -161,10 +169,3 @@ def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> lis
     """What a frame's row says of its rejection: reading faults by their own names, then the rules that failed."""
     # A frame without faults keeps the rule's name: then the rule itself could not be run.
     return [*faults, *(name for name in failed_rules if name != READ_WHOLE or not faults)]
-
-
-def _content_id(cell: Floats, positions: Floats, energy_ev: float) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for values in (positions, cell, np.float64(energy_ev)):
-        digest.update(values.tobytes())
-    return digest.hexdigest()

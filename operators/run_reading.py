@@ -36,6 +36,7 @@ Progress = Callable[[int, int], None]
 
 _STAGED_CHECKS = (
     "content_id",
+    "labels_id",
     "min_distance_angstrom",
     "min_distance_over_limit",
     "max_force_ev_per_angstrom",

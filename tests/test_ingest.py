@@ -152,6 +152,8 @@ def test_mended_forces_make_another_training_set(run, settings):
     rows = lake.rows("frames").to_pylist()
     for row in rows:
         row["forces_ev_per_angstrom"] = [2 * value for value in row["forces_ev_per_angstrom"]]
+    for row in rows:
+        row["labels_id"] = None
     batches = pa.Table.from_pylist(rows, schema=FRAMES.file_schema).to_batches()
     partition = {"composition": first["composition"], "run_id": first["run_id"]}
     lake.replace_batches("frames", partition, batches)

@@ -120,6 +120,29 @@ def test_a_writer_killed_at_any_moment_leaves_whole_rows_only(tmp_path):
         assert set(found) == {float(len(found))}
 
 
+def test_an_appending_writer_killed_at_any_moment_leaves_whole_appends_in_order(tmp_path):
+    (tmp_path / "tests_append.py").write_text(
+        "import itertools\nimport pyarrow as pa\nfrom lake.delta import Lake\nfrom schemas.tables import TABLES\n"
+        "schema = TABLES['rdf'].file_schema\n\n\ndef append_for_ever(root):\n"
+        "    for n in itertools.count(Lake(root).n_rows('rdf', 'a') // 3):\n"
+        "        batch = pa.RecordBatch.from_pylist([{'g': float(n)}] * 3, schema=schema)\n"
+        "        Lake(root).append_batches('rdf', {'run_id': 'a'}, [batch], after=3 * n)\n"
+    )
+    code = f"from tests_append import append_for_ever; append_for_ever({str(tmp_path)!r})"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    for pause_s in (0.07, 0.19):
+        before = Lake(str(tmp_path)).n_rows("rdf")
+        writer = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
+        while Lake(str(tmp_path)).n_rows("rdf") == before and writer.poll() is None:
+            time.sleep(0.01)
+        time.sleep(pause_s)
+        os.killpg(writer.pid, signal.SIGKILL)
+        writer.wait()
+        found = Lake(str(tmp_path)).rows("rdf")["g"].to_pylist()
+        assert found == [float(n // 3) for n in range(len(found))]
+        assert before < len(found) == len(found) // 3 * 3
+
+
 def test_polars_reads_a_table_without_us(tmp_path):
     put(str(tmp_path), "a", 4)
     assert pl.scan_delta(str(tmp_path / "rdf")).collect().height == 4

@@ -1,37 +1,36 @@
 """Readers of runs: `open_run` finds out what a file holds and opens it; frames come in batches."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from lake.raw_store import is_file, is_folder
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.detect import SourceFormat, format_of
-from lake.readers.extxyz import ExtxyzReader, extxyz_parts
-from lake.readers.lammps import LammpsReader
-from lake.readers.lammps_dump import LammpsDumpReader
-from lake.readers.ml_ab import MlAbReader, ml_ab_parts
-from lake.readers.outcar import OutcarReader
-from lake.readers.vaspout import VaspoutReader
-from lake.readers.vasprun import VasprunReader
-from lake.readers.xdatcar import XdatcarReader
 from lake.sources import SIMULATION_CARD
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, RunReader
 
-_READERS: dict[SourceFormat, Callable[[SourceStream, str, Bookmark | None], RunReader]] = {
-    "outcar": lambda source, _part, bookmark: OutcarReader(source, bookmark=bookmark),
-    "vasprun": lambda source, _part, bookmark: VasprunReader(source, bookmark=bookmark),
-    "vaspout_h5": lambda source, _part, _bookmark: VaspoutReader(source),
-    "ml_ab": lambda source, part, _bookmark: MlAbReader(source, part),
-    "xdatcar": lambda source, _part, bookmark: XdatcarReader(source, bookmark=bookmark),
-    "extxyz": lambda source, part, _bookmark: ExtxyzReader(source, part),
-    "lammps_dump": lambda source, _part, _bookmark: LammpsDumpReader(source),
+_READERS: dict[SourceFormat, tuple[str, str]] = {
+    "outcar": ("lake.readers.outcar", "OutcarReader"),
+    "vasprun": ("lake.readers.vasprun", "VasprunReader"),
+    "vaspout_h5": ("lake.readers.vaspout", "VaspoutReader"),
+    "ml_ab": ("lake.readers.ml_ab", "MlAbReader"),
+    "xdatcar": ("lake.readers.xdatcar", "XdatcarReader"),
+    "extxyz": ("lake.readers.extxyz", "ExtxyzReader"),
+    "lammps_dump": ("lake.readers.lammps_dump", "LammpsDumpReader"),
 }
+"""Module and class; loaded when such a file is met, so that reading an OUTCAR does not load HDF5."""
 
-_SEVERAL_RUNS: dict[SourceFormat, Callable[[SourceStream], tuple[str, ...]]] = {
-    "ml_ab": ml_ab_parts,
-    "extxyz": extxyz_parts,
+_PARTS: dict[SourceFormat, tuple[str, str]] = {
+    "ml_ab": ("lake.readers.ml_ab", "ml_ab_parts"),
+    "extxyz": ("lake.readers.extxyz", "extxyz_parts"),
 }
+"""Formats whose files may hold several runs, and what names them."""
+
+_RESUMABLE: frozenset[SourceFormat] = frozenset({"outcar", "vasprun", "xdatcar"})
+"""Formats whose readers make bookmarks."""
 
 
 def open_run(path: str | Path, *, part: str = "", bookmark: Bookmark | None = None) -> RunReader:
@@ -58,13 +57,18 @@ def open_run(path: str | Path, *, part: str = "", bookmark: Bookmark | None = No
                 f"{path} is a folder without {SIMULATION_CARD}, so it is no simulation of meltlake's.",
                 "Name the output file in it.",
             )
+        from lake.readers.lammps import LammpsReader
+
         return LammpsReader(path)
     source = open_source(path)
     try:
-        return _READERS[_kind_with(part, source)](source, part, bookmark)
+        kind = _kind_with(part, source)
+        wanted = {"bookmark": bookmark} if kind in _RESUMABLE else {"part": part} if kind in _PARTS else {}
+        reader: RunReader = _loaded(_READERS[kind])(source, **wanted)
     except BaseException:
         source.close()
         raise
+    return reader
 
 
 def parts_of(path: str | Path) -> tuple[str, ...]:
@@ -78,12 +82,19 @@ def parts_of(path: str | Path) -> tuple[str, ...]:
     if is_folder(str(path)):
         return ("",)
     with open_source(path) as source:
-        parts = _SEVERAL_RUNS.get(format_of(source))
-        return ("",) if parts is None else parts(source)
+        kind = format_of(source)
+        names: tuple[str, ...] = _loaded(_PARTS[kind])(source) if kind in _PARTS else ("",)
+        return names
 
 
 def _kind_with(part: str, source: SourceStream) -> SourceFormat:
     kind = format_of(source)
-    if part and kind not in _SEVERAL_RUNS:
+    if part and kind not in _PARTS:
         raise UnreadableFile(f"{source.name} holds one run, and no part {part}.", "Leave the part out.")
     return kind
+
+
+def _loaded(place: tuple[str, str]) -> Callable[..., Any]:
+    module, name = place
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -58,6 +59,7 @@ _FOLDS = (
     (_word(10000), _word(32), _word(0xFFFF_FFFF)),
 )
 _NUMBER = re.compile(rb"-?\d+\.\d+")
+_MARKUP_BEFORE = (b"", b"<v>")
 _USUAL_CHARACTERS = b"0123456789.+-Ee "
 _FORTRAN_EXPONENT = bytes.maketrans(b"Dd", b"Ee")
 _DECIMAL = re.compile(rb"[ \t]*[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?[ \t\r]*")
@@ -106,7 +108,21 @@ class RowLayout:
             if number.end() - number.start() > _LONGEST_FIELD or not 1 <= decimals <= _MOST_DECIMALS:
                 return None
             fields.append(Column(start, number.end(), decimals))
+        if not _is_whole(row, fields):
+            return None
         return cls(len(row), tuple(fields), _literals(row, fields, ignore_after=bool(spare)), row, spare)
+
+
+def _is_whole(row: bytes, fields: list[Column]) -> bool:
+    """Whether nothing but the row's own markup stands around its numbers, and no number of a vector lost a digit."""
+    between = (row[one.end : other.start] for one, other in pairwise(fields))
+    before, after = row[: fields[0].start].strip(), row[fields[-1].end :]
+    return (
+        not any(text.strip(b" ") for text in between)
+        and before in _MARKUP_BEFORE
+        and after[:1] in {b" ", b"\r", b"\n"}
+        and all(len({field.decimals for field in fields[at : at + 3]}) == 1 for at in range(0, len(fields), 3))
+    )
 
 
 def _literals(row: bytes, fields: list[Column], *, ignore_after: bool) -> tuple[_Literal, ...]:
@@ -215,7 +231,11 @@ def _decode(tile: Words, decimals: int) -> NDArray[np.float64]:
     Every step writes into scratch arrays: at this size, making new ones would take most of the time.
     """
     last, before, wrong, spare, digit, minus, last_minus, last_other = tile
-    if decimals < 8:
+    if decimals == 7:  # the point is the first of the last eight characters
+        np.bitwise_and(last, _word(0xFF), out=wrong)
+        last &= _all_but_leftmost(1)
+        last |= _word(ord("0"))
+    elif decimals < 7:
         np.right_shift(last, _word(8 * (7 - decimals)), out=wrong)
         # Close the gap that the point leaves: what stands left of it moves one character to the right.
         np.bitwise_and(last, _leftmost(7 - decimals), out=spare)
@@ -239,7 +259,7 @@ def _decode(tile: Words, decimals: int) -> NDArray[np.float64]:
 
     other = np.empty_like(spare)
     _classify(before, (digit, minus, other), spare, wrong)
-    if decimals < 8:
+    if decimals < 7:
         np.bitwise_or(digit, minus, out=spare)
         hole = bool(np.logical_and(spare, last_other).any())
     else:
@@ -317,13 +337,23 @@ def glued_decimals(text: bytes, n_numbers: int) -> list[float]:
     """
     words = text.split()
     if len(words) == n_numbers:
-        return [decimal(word) for word in words]
+        values = [decimal(word) for word in words]
+        return values if len({_n_decimals(word) for word in words}) == 1 else [float("nan")] * n_numbers
     line = text.strip()
     decimals = len(line) - line.rfind(b".") - 1
     numbers = re.findall(rb"-?\d*\.\d{%d}" % decimals, line)
     if len(numbers) != n_numbers or b"".join(numbers) != b"".join(words):
         return [float("nan")] * n_numbers
     return [decimal(number) for number in numbers]
+
+
+def fixed_decimals(text: bytes, n_decimals: int) -> float:
+    """One number that Fortran printed with `n_decimals` decimals; NaN when it has others, as one does that was cut."""
+    return decimal(text) if _n_decimals(text) == n_decimals else float("nan")
+
+
+def _n_decimals(word: bytes) -> int:
+    return len(word.partition(b".")[2])
 
 
 def decimal_rows(lines: list[bytes], n_fields: int, layout: RowLayout | None) -> NDArray[np.float64]:

@@ -31,14 +31,21 @@ _FORMATS: tuple[tuple[SourceFormat, re.Pattern[bytes]], ...] = (
     ("outcar", re.compile(rb"(?:\A|\n) vasp\.\d")),
 )
 
+# Rows of numbers alone; the last word may be cut, since only the beginning of a file is looked at.
+_BARE_NUMBERS = rb"\s*(?:%b\s+)+[-+.\dEeDd]*\Z" % rb"[-+]?\d+(?:\.\d*)?(?:[EeDd][-+]?\d+)?"
+
 _ANY_RUN = "Ingest the OUTCAR, vasprun.xml or vaspout.h5 of the run instead."
 # What is recognised but holds no run: how it looks, what it is.
 _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"<\?xml|[ \t\r\n]*<"), "it is XML, but not a vasprun.xml (it has no <modeling>)"),
+    (re.compile(rb"\x93NUMPY"), "it is a NumPy array, which names neither its atoms nor its units"),
+    (re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\"\d-])"), "it is JSON, such as another program's training set"),
     (re.compile(rb"LAMMPS \("), "it is the log of LAMMPS, which has no positions"),
     (re.compile(rb"(?s).*\n\s*N\s+E\s+dE\s+d eps"), "it is an OSZICAR, which has no positions"),
     (re.compile(_POSCAR_HEAD), "it is a POSCAR or CONTCAR, which is no trajectory and has no energy"),
     (re.compile(rb"\s*\d+[ \t\r]*\n[^\n]*\n\s*[A-Z][a-z]?\s"), "it is a plain XYZ file, which has no cell"),
+    (re.compile(rb"(?:[A-Z][a-z]?[ \t\r]*\n)+\Z"), "it is a list of elements, as in the type_map.raw of DeePMD"),
+    (re.compile(_BARE_NUMBERS), "it holds bare numbers, as the raw files of DeePMD do (box.raw, energy.raw ...)"),
     (re.compile(rb"\s*\w+ *= *\S"), "it is a list of settings such as an INCAR"),
 )
 

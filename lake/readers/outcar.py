@@ -11,16 +11,17 @@ from typing import Any, Self
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
-from lake.readers.outcar_fields import COUNTER, FIELDS, FOOTER, TABLE, TYPES_LINE, VERSION_LINE
+from lake.readers.outcar_fields import COUNTER, FOOTER, FRAME_FIELDS, TABLE, TYPES_LINE, VERSION_LINE
 from lake.readers.outcar_frames import energies_between, table_end
-from lake.readers.outcar_header import THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
+from lake.readers.outcar_header import SETTING_FIELDS, THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
 from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
-__all__ = ["FIELDS", "OutcarReader"]
+FIELDS = (*FRAME_FIELDS, *SETTING_FIELDS)
+"""What is read, and behind which text."""
 
 _COUNTERS = re.compile(rb"-+ Iteration[ ]*(\d+|\*+)\([ ]*(\d+|\*+)\)")
 _COUNTERS_LINE_BYTES = 120

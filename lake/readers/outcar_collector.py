@@ -149,7 +149,10 @@ class FrameCollector:
             record.cell_angstrom = self._cell_of(lattice.rows)
             if isnan(sum(record.cell_angstrom)):
                 record.faults.append("cell_not_finite")
-        stress = blocks.stress_before(text, lower, title if lattice is None else lattice.at)
+        before_lattice = title if lattice is None else lattice.at
+        stress = blocks.stress_before(text, lower, before_lattice)
+        if stress is None and blocks.has_pressure(text, lower, before_lattice):
+            record.faults.append("stress_not_finite")
         if stress is not None and self.head.settings.isif != _TRACE_ONLY_ISIF:
             record.stress_kbar = stress
             if isnan(sum(stress)):
@@ -160,6 +163,8 @@ class FrameCollector:
     def _judge(self, record: FrameRecord, text: bytearray, scf_text: tuple[int, int], counter: StepCounter) -> None:
         """Whether the electronic loop of the step converged; its last iteration is at the beginning of the text."""
         settings, start, end = self.head.settings, *scf_text
+        if blocks.n_energy_changes(text, start, end) > 1:  # the last counter line was lost
+            return
         at_nelm = settings.nelm is not None and counter.iteration >= settings.nelm
         record.scf_steps = counter.iteration or -1
         record.scf_verdict = scf_verdict(

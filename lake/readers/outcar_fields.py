@@ -7,6 +7,7 @@ TABLE = b"POSITION                                       TOTAL-FORCE (eV/Angst)"
 MACHINE_LEARNED = b" (ML)"
 LATTICE = b"direct lattice vectors"
 STRESS = b"  in kB  "
+PRESSURE = b"external pressure ="
 THERMOSTAT = b"EKIN_LAT="
 SCF_END = b"---- aborting loop "
 ENERGY_CHANGE = b"total energy-change (2. order) :"
@@ -25,7 +26,7 @@ def _field(quantity: str, token: bytes, since: str = "4.6", note: str = "") -> F
     return Field(quantity, token.decode("latin-1").strip(), since, note)
 
 
-FIELDS: tuple[Field, ...] = (
+FRAME_FIELDS: tuple[Field, ...] = (
     _field("code_version", VERSION_LINE, note="the first line"),
     _field("atomic_numbers", TYPES_LINE, note="with TITEL, VRHFIN or POTCAR; VASP 6.3.0 prints ten types at most"),
     _field("ionic_step", COUNTER, note="four, later six columns wide; a force field's steps have none"),

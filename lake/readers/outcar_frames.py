@@ -4,13 +4,14 @@ import re
 from typing import NamedTuple
 
 from lake.readers.batches import NAN
-from lake.readers.columns import RowLayout, decimal, glued_decimals
+from lake.readers.columns import RowLayout, decimal, fixed_decimals, glued_decimals
 from lake.readers.outcar_fields import (
     ENERGY,
     ENERGY_CHANGE,
     LATTICE,
     MACHINE_LEARNED,
     ML_ENERGY,
+    PRESSURE,
     SCF_END,
     SIGMA0,
     STRESS,
@@ -23,6 +24,7 @@ N_COLUMNS = 6
 
 _SPARE_COLUMNS_OF_VDW = 3  # "FORCE-w/o vdW" repeats the forces without the dispersion correction
 _DASHES = b" ----"
+_CELL_DECIMALS = 9
 _CELL_ROW = re.compile(rb"[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n")
 _ENERGY_VALUE = re.compile(rb"[ ]*(\S+)[ ]+eV")
 _OTHER_ENERGIES = re.compile(
@@ -121,7 +123,8 @@ def lattice_before(text: bytearray, start: int, end: int) -> Lattice | None:
 
 def cell_of(rows: bytes) -> tuple[float, ...]:
     """Nine numbers, A, from three rows of 3 + 3 columns (13 wide behind three blanks, so they may touch)."""
-    return tuple(decimal(rows[at + first : at + first + 13]) for at in (0, 42, 84) for first in (3, 16, 29))
+    places = (at + first for at in (0, 42, 84) for first in (3, 16, 29))
+    return tuple(fixed_decimals(rows[place : place + 13], _CELL_DECIMALS) for place in places)
 
 
 def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | None:
@@ -137,6 +140,11 @@ def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | 
     return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
 
 
+def has_pressure(text: bytearray, start: int, end: int) -> bool:
+    """Whether the line that follows every stress is in `[start, end)`."""
+    return text.rfind(PRESSURE, start, end) >= 0
+
+
 def energies_between(text: bytearray, start: int, end: int, *, machine_learned: bool) -> Energies | None:
     """The ionic step's energies if they were written in `[start, end)`."""
     token = ML_ENERGY if machine_learned else ENERGY
@@ -147,7 +155,9 @@ def energies_between(text: bytearray, start: int, end: int, *, machine_learned: 
     others = _OTHER_ENERGIES.match(text, free.end(), end)
     if others is None:
         return Energies(decimal(free[1]), NAN, NAN, free.end())
-    return Energies(decimal(free[1]), decimal(others[1]), decimal(others[2]), others.end())
+    decimals = len(free[1].partition(b".")[2])
+    without_entropy, sigma0 = (fixed_decimals(text, decimals) for text in others.groups())
+    return Energies(decimal(free[1]), without_entropy, sigma0, others.end())
 
 
 def temperature_between(text: bytearray, start: int, end: int) -> float:
@@ -164,6 +174,11 @@ def scf_end_told(text: bytearray, start: int, end: int) -> str:
     if b"not reached" in line:
         return "not reached"
     return "reached" if b"EDIFF is reached" in line else ""
+
+
+def n_energy_changes(text: bytearray, start: int, end: int) -> int:
+    """How many electronic iterations end in `[start, end)`."""
+    return text.count(ENERGY_CHANGE, start, end)
 
 
 def last_energy_change(text: bytearray, start: int, end: int) -> float | None:

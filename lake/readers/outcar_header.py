@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.readers.fields import Field
 from lake.readers.outcar_fields import TYPES_LINE, VERSION_LINE
 from lake.readers.vasp_settings import VaspSettings, element_of
 from lake.readers.vasp_theory import listed_k_points, mesh_label
@@ -88,6 +89,10 @@ _SETTINGS = (
     _Setting("machine_learning", b"ML_LMLFF =", _text, echo=True),
     _Setting("machine_learning_mode", b"ML_MODE =", _text, echo=True),
     _Setting("machine_learning_start", b"ML_ISTART =", int, echo=True),
+)
+SETTING_FIELDS = tuple(
+    Field(setting.name, _text(setting.before), note="as the user wrote it" if setting.echo else "")
+    for setting in _SETTINGS
 )
 
 

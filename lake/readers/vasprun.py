@@ -10,14 +10,15 @@ from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
-from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FIELDS, STRUCTURE
+from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FRAME_FIELDS, STRUCTURE
 from lake.readers.vasprun_frames import forces_end
-from lake.readers.vasprun_header import read_head
+from lake.readers.vasprun_header import SETTING_FIELDS, read_head
 from lake.readers.window import CHUNK_BYTES, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
-__all__ = ["FIELDS", "VasprunReader"]
+FIELDS = (*FRAME_FIELDS, *SETTING_FIELDS)
+"""What is read, and in which element."""
 
 _NEW_RUN = b"<modeling>"
 _LONGEST_TOKEN = 16

@@ -19,11 +19,9 @@ def _field(quantity: str, tag: bytes, name: bytes | str = b"", since: str = "4.6
     return Field(quantity, f"{path}/{label}" if label else path, since, note)
 
 
-FIELDS: tuple[Field, ...] = (
+FRAME_FIELDS: tuple[Field, ...] = (
     Field("code_version", "generator/version", note="may hold characters that XML forbids"),
-    Field(
-        "atomic_numbers", "atominfo/atoms", note="VASP has written `r` for Zr; the POTCAR title of the type is right"
-    ),
+    Field("atomic_numbers", "atominfo/atoms", note="the POTCAR title of the type is right where VASP wrote `r` for Zr"),
     _field("ionic_step", CALCULATION, note="counted; steps of a force field stand outside of it"),
     _field("cell_angstrom", STRUCTURE, BASIS),
     _field("positions_angstrom", STRUCTURE, POSITIONS, note="fractional in the file"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.readers.fields import Field
 from lake.readers.vasp_settings import VaspSettings, element_of, release_of
 from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
@@ -82,6 +83,10 @@ _SETTINGS = (
     _Setting("machine_learning", b"ML_LMLFF", _text, incar_first=True),
     _Setting("machine_learning_mode", b"ML_MODE", _text, incar_first=True),
     _Setting("machine_learning_start", b"ML_ISTART", int, incar_first=True),
+)
+SETTING_FIELDS = tuple(
+    Field(setting.name, f"{'incar' if setting.incar_first else 'parameters'}/{_text(setting.tag)}")
+    for setting in _SETTINGS
 )
 _ROW = re.compile(rb"<rc>(.*?)</rc>", re.DOTALL)
 _CELL = re.compile(rb"<c>(.*?)</c>", re.DOTALL)

@@ -1,7 +1,8 @@
 """Shortest periodic distances of a frame, its own images included. Distributions of distances belong in `rdf`.
 
-The nearest image by rounding fractional coordinates is exact for every pair in a rectangular cell, and in any cell up
-to half the smallest plane distance. Only frames beyond both are searched image by image.
+Atoms are sorted along c, so that only those within reach of the shortest distance so far are looked at. The nearest
+image by rounding fractional coordinates is exact for every pair in a rectangular cell, and in any cell up to half the
+smallest plane distance. Only frames beyond both are searched image by image.
 """
 
 import numpy as np
@@ -39,19 +40,19 @@ def shortest_distances(
         (n_frames,) min r in Angstrom, and (n_frames,) min r_ij / limit_ij, dimensionless. NaN for a frame whose
         positions are not finite or whose cell has no volume.
     """
-    elements, kinds = np.unique(atomic_numbers, return_inverse=True)
-    order = np.argsort(kinds, kind="stable")
-    starts = np.searchsorted(kinds[order], np.arange(len(elements) + 1))
+    _, kinds = np.unique(atomic_numbers, return_inverse=True)
     distances, ratios = np.full(len(positions), np.nan), np.full(len(positions), np.nan)
     usable = _usable(positions, cells)
     if not usable.any():
         return distances, ratios
     reduced = np.stack([_shortest_basis(cell) for cell in cells[usable]])
-    inside = fractional(positions[usable][:, order], reduced)
+    inside = fractional(positions[usable], reduced)
+    inside -= np.floor(inside)
+    upwards = np.argsort(inside[:, :, 2], axis=1)
     turned, planes = lower_triangular(reduced), plane_distances_angstrom(reduced)
-    for slot, scaled, cell, plane in zip(np.flatnonzero(usable), inside, turned, planes, strict=True):
-        columns = np.ascontiguousarray((scaled - np.floor(scaled)).T)
-        distances[slot], ratios[slot] = _shortest_of_frame(columns, starts, cell, plane, limits)
+    for slot, scaled, order, cell, plane in zip(np.flatnonzero(usable), inside, upwards, turned, planes, strict=True):
+        columns = np.ascontiguousarray(scaled[order].T)
+        distances[slot], ratios[slot] = _shortest_of_frame(columns, kinds[order], cell, plane, limits)
     return distances, ratios
 
 
@@ -83,50 +84,50 @@ def _shortest_basis(cell: Floats) -> Floats:
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _shortest_of_frame(
-    scaled: Floats, starts: NDArray[np.int64], cell: Floats, planes: Floats, limits: Floats
+    scaled: Floats, kinds: NDArray[np.int64], cell: Floats, planes: Floats, limits: Floats
 ) -> tuple[float, float]:
-    n_elements = len(starts) - 1
-    lattice = np.sqrt((cell * cell).sum(axis=1)).min()
-    distance = ratio = np.inf
-    for a in range(n_elements):
-        if starts[a + 1] > starts[a]:
-            distance, ratio = min(distance, lattice), min(ratio, lattice / limits[a, a])
-        for b in range(a, n_elements):
-            nearest = np.sqrt(_nearest_images(scaled, starts, cell, a, b))
-            distance, ratio = min(distance, nearest), min(ratio, nearest / limits[a, b])
+    distance, ratio = _nearest_images(scaled, kinds, cell, planes[2], limits)
     # Whatever is still to be found is at least as close as one of the two answers so far.
     reach = max(distance, ratio * limits.max())
     rectangular = cell[1, 0] == 0.0 and cell[2, 0] == 0.0 and cell[2, 1] == 0.0
     if rectangular or reach < 0.5 * planes.min():
         return distance, ratio
-    searched: tuple[float, float] = _search_images(scaled, starts, cell, np.floor(reach / planes + 0.5), limits)
+    searched: tuple[float, float] = _search_images(scaled, kinds, cell, np.floor(reach / planes + 0.5), limits)
     return searched
 
 
 @njit(cache=True, fastmath=_FAST, error_model="numpy")  # type: ignore[untyped-decorator]
-def _nearest_images(scaled: Floats, starts: NDArray[np.int64], cell: Floats, a: int, b: int) -> float:
-    """Smallest squared distance between atoms of elements a and b, nearest images by rounding."""
+def _nearest_images(
+    scaled: Floats, kinds: NDArray[np.int64], cell: Floats, plane: float, limits: Floats
+) -> tuple[float, float]:
+    """Shortest distances between nearest images by rounding; atoms sorted along c, whose planes are `plane` apart."""
+    n_atoms, weights = scaled.shape[1], 1.0 / (limits * limits)
     xx, yx, yy, zx, zy, zz = cell[0, 0], cell[1, 0], cell[1, 1], cell[2, 0], cell[2, 1], cell[2, 2]
-    best = np.inf
-    for i in range(starts[a], starts[a + 1]):
+    nearest = (cell * cell).sum(axis=1).min()  # squared, as is the next
+    closest = min([nearest * weights[kind, kind] for kind in kinds])
+    above = np.concatenate((scaled, scaled), axis=1)  # the atoms of the next cell along c come after those of this one
+    above[2, n_atoms:] += 1.0
+    kinds_above = np.concatenate((kinds, kinds))
+    for i in range(n_atoms):
         x, y, z = scaled[0, i], scaled[1, i], scaled[2, i]
-        for j in range(i + 1 if a == b else starts[b], starts[b + 1]):
-            s, t, u = scaled[0, j] - x, scaled[1, j] - y, scaled[2, j] - z
+        reach = np.sqrt(max(nearest, closest * (limits * limits).max())) / plane
+        stop = min(i + n_atoms, np.searchsorted(above[2], z + reach, side="right"))
+        for j in range(i + 1, stop):
+            s, t, u = above[0, j] - x, above[1, j] - y, above[2, j] - z
             s, t, u = s - np.rint(s), t - np.rint(t), u - np.rint(u)
             dx, dy, dz = s * xx + t * yx + u * zx, t * yy + u * zy, u * zz
-            best = min(best, dx * dx + dy * dy + dz * dz)
-    return best
+            squared = dx * dx + dy * dy + dz * dz
+            nearest = min(nearest, squared)
+            closest = min(closest, squared * weights[kinds[i], kinds_above[j]])
+    return np.sqrt(nearest), np.sqrt(closest)
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _search_images(
-    scaled: Floats, starts: NDArray[np.int64], cell: Floats, reach: Floats, limits: Floats
+    scaled: Floats, kinds: NDArray[np.int64], cell: Floats, reach: Floats, limits: Floats
 ) -> tuple[float, float]:
     """Shortest distances over all images whose planes are within reach of the nearest one by rounding."""
-    n_elements, n_atoms = len(starts) - 1, scaled.shape[1]
-    kinds = np.empty(n_atoms, np.int64)
-    for a in range(n_elements):
-        kinds[starts[a] : starts[a + 1]] = a
+    n_atoms = scaled.shape[1]
     distance = ratio = np.inf
     for i in range(n_atoms):
         for j in range(i, n_atoms):

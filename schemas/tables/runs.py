@@ -100,6 +100,7 @@ FRAMES = table(
     column("rejection_reasons", TEXTS, "names of the failed rules; empty when accepted"),
     column("flags", TEXTS, "names of the rules that warn; they do not reject"),
     column("content_id", TEXT, "equal for equal cell, positions and energy"),
+    column("labels_id", TEXT, "equal where forces and virial are equal too"),
     column("min_distance_angstrom", REAL, "shortest periodic pair distance"),
     column("min_distance_over_limit", REAL, "the same over the shortest distance that may be trained on"),
     column("max_force_ev_per_angstrom", REAL, "largest force on an atom"),

@@ -1,7 +1,8 @@
 """Grades the readers against the reference set: `check_index.py FOLDER grade:read`, with this folder on PYTHONPATH."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,12 +10,13 @@ from lake.readers import open_run
 from schemas.elements import SYMBOLS
 from schemas.frames import FrameBatch
 
-_READ = ("outcar", "vasprun", "vaspout_h5", "ml_ab", "xdatcar")
+READ = ("outcar", "vasprun", "vaspout_h5", "ml_ab", "xdatcar")
+_TOLERANCES = {"TOTEN": 2e-6, "E0_last": 2e-6, "volume": 1e-4}
 
 
 def read(path: str | Path, fmt: str) -> Mapping[str, object]:
     """What `check_index.py` compares, of one reference file."""
-    if fmt not in _READ:
+    if fmt not in READ:
         raise NotImplementedError(f"{fmt} is not read yet")
     reader = open_run(path)
     batches = list(reader.batches())
@@ -33,6 +35,31 @@ def read(path: str | Path, fmt: str) -> Mapping[str, object]:
         answers["elements"] = [SYMBOLS[numbers[start]] for start in starts]
         answers["counts"] = [end - start for start, end in zip(starts, ends, strict=True)]
     return answers
+
+
+def truth_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What is right for a file. The index marks by hand where a line scanner was misled or a file is damaged."""
+    by_hand = entry.get("expected", {}).get("manual") or {}
+    n_frames = [by_hand[key] for key in ("n_frames_full", "n_frames_salvageable") if key in by_hand]
+    return (entry.get("truth") or {}) | ({"n_frames_complete": n_frames[0]} if n_frames else {})
+
+
+def differences(found: Mapping[str, Any], truth: Mapping[str, Any]) -> Iterator[str]:
+    """Sentences about every number that differs from its truth by more than the printed decimals explain."""
+    for key in sorted(found.keys() & {key for key, value in truth.items() if value is not None}):
+        if key == "sum_force_norm":
+            # An OUTCAR prints six decimals of a force.
+            tolerance = max(1e-3, 5e-6 * truth["n_frames_complete"] * (truth.get("natoms") or 1))
+        elif key.startswith("virial"):
+            tolerance = 1e-4 * max(1, *map(abs, truth[key]))
+        else:
+            tolerance = next((value for name, value in _TOLERANCES.items() if key.startswith(name)), None)
+        if tolerance is None:
+            same = found[key] == truth[key]
+        else:
+            same = np.allclose(found[key], truth[key], rtol=0, atol=tolerance)
+        if not same:
+            yield f"{key}: found {found[key]}, told {truth[key]}"
 
 
 def _of_positions(batches: list[FrameBatch], n_atoms: int) -> dict[str, object]:

@@ -1,10 +1,12 @@
 """Fixed-width decoding gives what `float()` gives, bit for bit, or refuses."""
 
 import math
+import re
+from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lake.readers.columns import (
@@ -31,20 +33,86 @@ def learned(row: bytes, n_fields: int = 6) -> RowLayout:
     return layout
 
 
-@given(st.lists(st.tuples(*[st.floats(-9999, 99999)] * 6), min_size=1, max_size=40))
-def test_force_rows_decode_to_the_bits_of_float(values):
-    rows = "".join(FORCE_ROW % row for row in values).encode()
-    layout = learned((FORCE_ROW % (1, -2, 3, -4, 5, 6)).encode())
-    expected = np.array([[float(word) for word in row.split()] for row in rows.splitlines()])
-    assert decode(rows, layout).tobytes() == expected.tobytes()
+NUMBERS = st.one_of(st.floats(-99, 999), st.floats(-9999, 99999), st.sampled_from([0.0, -0.0, 999.5, -99.5, 1000.0]))
+LAYOUTS = {
+    "force table": (FORCE_ROW, 6, 0),
+    "force table with line ends of Windows": (FORCE_ROW.replace("\n", "\r\n"), 6, 0),
+    "force table of vdW-DF": (FORCE_ROW[:-1] + " %14.6f %14.6f %14.6f\n", 6, 3),
+    "positions in XML": (XML_ROW, 3, 0),
+    "forces in XML": (XML_ROW[1:], 3, 0),
+    "XDATCAR": ("%12.8f %12.8f %12.8f\n", 3, 0),
+    "two characters before the point": ("%8.3f%8.3f%8.3f\n", 3, 0),
+}
 
 
-@given(st.lists(st.tuples(*[st.floats(-999999, 9999999)] * 3), min_size=1, max_size=40))
-def test_xml_rows_decode_to_the_bits_of_float(values):
-    rows = "".join(XML_ROW % row for row in values).encode()
-    layout = learned((XML_ROW % (1, -2, 3)).encode(), 3)
-    expected = np.array([[float(word) for word in row.split()[1:4]] for row in rows.splitlines()])
-    assert decode(rows, layout).tobytes() == expected.tobytes()
+@pytest.mark.parametrize("name", LAYOUTS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_rows_decode_to_the_bits_of_float(name, data):
+    row_format, n_fields, spare = LAYOUTS[name]
+    bound = 99 if "%8" in row_format or "%12.8" in row_format else 99999
+    number = NUMBERS.map(lambda value: max(min(value, bound), -bound / 10))
+    values = data.draw(st.lists(st.tuples(*[number] * (n_fields + spare)), min_size=1, max_size=30))
+    rows = "".join(row_format % row for row in values).encode()
+    layout = RowLayout.learn((row_format % tuple(range(1, 1 + n_fields + spare))).encode(), n_fields, spare=spare)
+    expected = [[float(text) for text in _cells(row_format, row)[:n_fields]] for row in values]
+    assert decode(rows, layout).tobytes() == np.array(expected).tobytes()
+
+
+def _cells(row_format: str, values: tuple[float, ...]) -> list[str]:
+    formats = re.findall(r"%\d+\.\d+f", row_format)
+    return [one % value for one, value in zip(formats, values, strict=True)]
+
+
+@given(decimals=st.integers(1, 8), values=st.lists(st.one_of(st.floats(-99, 999), st.floats(-1e5, 1e6)), min_size=1))
+def test_any_number_of_decimals_decodes_to_the_bits_of_float(decimals, values):
+    lines = [b"%16.*f" % (decimals, value) for value in values]
+    layout = learned(b"%16.*f\n" % (decimals, 1.0), 1)
+    expected = np.array([float(line) for line in lines])
+    assert decode(b"\n".join(lines) + b"\n", layout).tobytes() == expected.tobytes()
+
+
+def test_nine_decimals_are_not_for_the_column_decoder():
+    assert RowLayout.learn(b"   1.123456789\n", 1) is None
+    assert decimal_rows([b"   1.123456789"], 1, None).tolist() == [[1.123456789]]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_short_numbers_with_a_damaged_byte_are_refused_or_read_as_float_reads_them(name, data):
+    row_format, n_fields, spare = LAYOUTS[name]
+    number = st.floats(-9, 99)
+    row = bytearray((row_format % data.draw(st.tuples(*[number] * (n_fields + spare)))).encode())
+    layout = RowLayout.learn((row_format % tuple(range(1, 1 + n_fields + spare))).encode(), n_fields, spare=spare)
+    for _ in range(data.draw(st.integers(1, 2))):
+        row[data.draw(st.integers(0, layout.width - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = decode(bytes(row), layout)[0]
+    except NotPlainDecimals:
+        return
+    assert [float(row[field.start : field.end]) for field in layout.fields] == found.tolist()
+
+
+def test_every_short_form_and_nothing_else_is_looked_up():
+    layout = learned(b"  1.00\n", 1)
+    characters = b" -0129+.x"
+    for text in (bytes(three) for three in product(characters, repeat=3)):
+        is_right = re.fullmatch(rb" *-?[0-9]+", text) is not None
+        try:
+            found = decode(text + b".25\n", layout)[0, 0]
+        except NotPlainDecimals:
+            assert not is_right
+        else:
+            assert is_right
+            assert found == float(text + b".25")
+
+
+def test_one_long_number_among_short_ones_changes_nothing_else():
+    values = np.random.default_rng(2).normal(size=(9000, 6)) * 20
+    values[8500, 2] = -12345.25
+    rows = "".join(FORCE_ROW % tuple(row) for row in values).encode()
+    assert np.array_equal(decode(rows, learned(rows[:85])), np.array(rows.split(), dtype=float).reshape(-1, 6))
 
 
 @given(st.integers(0, 84), st.integers(0, 255), st.integers(0, 84), st.integers(0, 255))

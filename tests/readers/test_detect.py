@@ -51,6 +51,14 @@ def test_format_is_told_by_content(tmp_path, content, kind):
         (b"2\n\nAl 0 0 0\nCu 1 1 1\n", "plain XYZ"),
         (b"ENCUT = 300\nISMEAR = 1\n", "INCAR"),
         (b"1" * 4000 + b"x", "unknown kind"),
+        (b"1 " * 4000 + b"x", "bare numbers, as the raw files of DeePMD"),
+        (b"-1.019074095099999937e+02\n-1.019380786400000005e+02\n", "bare numbers"),
+        (b"0\n1\n", "bare numbers"),
+        (b"Na\nK\n", r"list of elements, as in the type_map\.raw"),
+        (b"\x93NUMPY\x01\x00v\x00{'descr': '<f8'}", "NumPy array"),
+        (b'[{"structure": {}}]', "JSON"),
+        (b'{"energy": -1.5}', "JSON"),
+        (b"[melt]\n", "unknown kind"),
     ],
 )
 def test_what_holds_no_run_is_named(tmp_path, content, reason):
