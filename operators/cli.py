@@ -109,7 +109,9 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     refused = [run for run in answer["runs"] if run["reason"] is not None]  # type: ignore[attr-defined]
     for run in refused:
         sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
-    return {**answer, "exit_code": EXIT_BAD_INPUT if refused else 0}
+    # Trying again helps only if nothing else is wrong.
+    codes = {int(str(run.pop("exit_code"))) for run in refused}
+    return {**answer, "exit_code": EXIT_BAD_INPUT if EXIT_BAD_INPUT in codes else max(codes, default=0)}
 
 
 def _validate(settings: Settings, arguments: Arguments) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Which runs and frames make a training set: comparable energies, accepted DFT frames, a split. It writes no files."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from typing import cast
@@ -67,8 +67,9 @@ def chosen_runs(lake: Lake, request: TrainingSetRequest, *, version: int) -> tup
     # run keeps a frame, whoever else has it leaves it out.
     seen: set[tuple[object, ...]] = set()
     longest_first = sorted(rows, key=lambda row: (-int(str(row["n_frames"])), str(row["run_id"])))
-    found = [_chosen_run(lake, row, request, version=version, seen=seen) for row in longest_first]
-    runs = sorted((run for run in found if run is not None), key=lambda run: run.run_id)
+    found = [_usable_run(lake, row, version=version, seen=seen) for row in longest_first]
+    usable = [run for run in found if run is not None]
+    runs = sorted(_split_by_trajectory(usable, request), key=lambda run: run.run_id)
     present = {run.composition for run in runs}
     if missing := sorted((set(request.compositions) | set(request.hold_out)) - present):
         raise MeltlakeError(
@@ -110,14 +111,34 @@ def _is_wanted(row: Mapping[str, object], request: TrainingSetRequest) -> bool:
     )
 
 
-def _chosen_run(
-    lake: Lake, row: RunRow, request: TrainingSetRequest, *, version: int, seen: set[tuple[object, ...]]
-) -> ChosenRun | None:
-    run_id, held_out = str(row["run_id"]), row["composition"] in request.hold_out
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UsableRun:
+    """A run's frames before they are split."""
+
+    row: RunRow
+    atomic_numbers: NDArray[np.int8]
+    usable: NDArray[np.bool_]
+    """(n_frames,)."""
+    time_fs: Floats
+    """(n_frames,), since the restart chain began; NaN without a time axis."""
+    with_virial: bool
+    labels_sha256: str
+
+    @property
+    def run_id(self) -> str:
+        return str(self.row["run_id"])
+
+    @property
+    def trajectory_id(self) -> str:
+        """Runs that go on from each other have one; lakes from before chains were linked tell none."""
+        return str(self.row["trajectory_id"] or self.run_id)
+
+
+def _usable_run(lake: Lake, row: RunRow, *, version: int, seen: set[tuple[object, ...]]) -> _UsableRun | None:
+    run_id = str(row["run_id"])
     batches = list(lake.frame_batches(run_id, _COLUMNS, version=version))
     if not batches:
         return None
-    numbers = np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8)
     usable = np.concatenate([_usable(batch.column("accepted"), batch.column("label_source")) for batch in batches])
     energy, time_fs = (
         np.concatenate([batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for batch in batches])
@@ -129,21 +150,41 @@ def _chosen_run(
     usable &= _first_seen(str(row["formula"]), energy, cells, virials, usable=usable, seen=seen)
     if not usable.any():
         return None
-    split = np.full(len(usable), "", dtype="<U8")
-    split[usable] = "held_out" if held_out else _split(time_fs[usable], request, run_id=run_id)
-    with_virial = not np.isnan(virials[usable]).any()
-    has_time = not np.isnan(time_fs).any()
     labels = hashlib.sha256("".join(compress(_labels_ids(lake, run_id, batches, version=version), usable)).encode())
-    return ChosenRun(
-        run_id=run_id,
-        composition=str(row["composition"]),
-        formula=str(row["formula"]),
-        atomic_numbers=numbers,
-        split=split,
-        min_gap_fs=smallest_gap(time_fs, split) if has_time else None,
-        with_virial=with_virial,
+    return _UsableRun(
+        row=row,
+        atomic_numbers=np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8),
+        usable=usable,
+        time_fs=time_fs,
+        with_virial=not np.isnan(virials[usable]).any(),
         labels_sha256=labels.hexdigest(),
     )
+
+
+def _split_by_trajectory(runs: Sequence[_UsableRun], request: TrainingSetRequest) -> Iterator[ChosenRun]:
+    """Each restart chain is split as the one trajectory that it is: no test frame beside the end of the run before."""
+    chains: dict[str, list[_UsableRun]] = {}
+    for run in runs:
+        chains.setdefault(run.trajectory_id, []).append(run)
+    for chain in chains.values():
+        in_order = sorted(chain, key=lambda run: (float(np.nan_to_num(run.time_fs[0])), run.run_id))
+        time_fs = np.concatenate([run.time_fs for run in in_order])
+        usable = np.concatenate([run.usable for run in in_order])
+        split = np.full(len(usable), "", dtype="<U8")
+        split[usable] = _split(in_order, time_fs[usable], request)
+        gap_fs = None if np.isnan(time_fs).any() else smallest_gap(time_fs, split)
+        ends = np.cumsum([len(run.usable) for run in in_order])[:-1]
+        for run, of_run in zip(in_order, np.split(split, ends), strict=True):
+            yield ChosenRun(
+                run_id=run.run_id,
+                composition=str(run.row["composition"]),
+                formula=str(run.row["formula"]),
+                atomic_numbers=run.atomic_numbers,
+                split=of_run,
+                min_gap_fs=gap_fs,
+                with_virial=run.with_virial,
+                labels_sha256=run.labels_sha256,
+            )
 
 
 def _first_seen(
@@ -173,15 +214,25 @@ def _usable(accepted: object, label_source: object) -> NDArray[np.bool_]:
     return usable
 
 
-def _split(time_fs: Floats, request: TrainingSetRequest, *, run_id: str) -> Splits:
+def _split(chain: Sequence[_UsableRun], time_fs: Floats, request: TrainingSetRequest) -> Splits:
+    """(n_usable,): the split of a chain's usable frames, `time_fs` being when they were."""
+    if chain[0].row["composition"] in request.hold_out:
+        return np.full(len(time_fs), "held_out", dtype="<U8")
     if request.split == "random":
-        # The run's name in the seed keeps its split as it is when other runs come to the lake.
-        seed = (request.seed, int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8]))
-        return random_split(len(time_fs), test_fraction=request.test_fraction, seed=seed)
+        return np.concatenate([_random_split_of(run, request) for run in chain])
     if np.isnan(time_fs).any():
         # A relaxation has an order and no time: keep one frame between training and test.
         return block_split(np.arange(len(time_fs), dtype=np.float64), test_fraction=request.test_fraction, gap=1.0)
-    return block_split(time_fs, test_fraction=request.test_fraction)
+    order = np.argsort(time_fs, kind="stable")  # a branch of a chain goes back in time
+    split = np.empty(len(time_fs), dtype="<U8")
+    split[order] = block_split(time_fs[order], test_fraction=request.test_fraction)
+    return split
+
+
+def _random_split_of(run: _UsableRun, request: TrainingSetRequest) -> Splits:
+    # The run's name in the seed keeps its split as it is when other runs come to the lake.
+    seed = (request.seed, int.from_bytes(hashlib.sha256(run.run_id.encode()).digest()[:8]))
+    return random_split(int(run.usable.sum()), test_fraction=request.test_fraction, seed=seed)
 
 
 def _labels_ids(lake: Lake, run_id: str, batches: Sequence[pa.RecordBatch], *, version: int) -> list[str]:

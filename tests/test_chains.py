@@ -10,7 +10,9 @@ import pytest
 from lake.delta import Lake
 from operators.ingest import ingest
 from operators.physics.continuation import missing_steps
+from operators.selection import chosen_runs
 from schemas.settings import Settings
+from schemas.training import TrainingSetRequest
 
 REFERENCE = Path(__file__).parents[1] / "../shared/vasp-reference"
 OUTCAR = REFERENCE / "h2o-md10/OUTCAR"
@@ -117,3 +119,14 @@ def test_an_xdatcar_goes_on_where_its_positions_do(tmp_path):
     rows = Lake(settings.lake).rows("runs").to_pylist()
     assert sorted((row["n_frames"], row["n_stored_elsewhere"]) for row in rows) == [(2, 1), (3, 0)]
     assert len({row["trajectory_id"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("n_first", [3, 5])
+def test_no_test_frame_is_beside_a_training_frame_of_the_run_before(tmp_path, n_first):
+    lake = ingested(tmp_path, "lake", [segment(1, n_first), segment(n_first + 1, 10)], (1, 0))
+    _, chosen = chosen_runs(lake, TrainingSetRequest(), version=lake.version())
+    runs = {row["run_id"]: row["trajectory_start_fs"] for row in lake.rows("runs").to_pylist()}
+    split = np.concatenate([run.split for run in sorted(chosen, key=lambda run: runs[run.run_id])])
+    assert len(split) == 10
+    assert all({one, other} != {"train", "test"} for one, other in itertools.pairwise(split) if one and other)
+    assert {"train", "test"} <= set(split)

@@ -30,6 +30,7 @@ __all__ = [
     "decimal_rows",
     "decode_columns",
     "decode_into",
+    "fixed_decimals",
     "glued_decimals",
 ]
 

@@ -57,6 +57,11 @@ class DumpColumns:
                 f"its columns ({told}) do not tell the elements of its atoms",
                 f"Write it with the column `element`, and {NAME_ELEMENTS}.",
             )
+        for names in (*_POSITIONS, _VELOCITIES, _FORCES, _IMAGES):
+            if 0 < sum(name.encode() in self.names for name in names) < len(names):
+                raise UnusableColumns(
+                    f"of the columns {', '.join(names)} it has only some ({told})", "Write all three of them, or none."
+                )
         if self._position_names is None:
             raise UnusableColumns("it has no columns of positions", "Write it with `xu yu zu` or `x y z`.")
 

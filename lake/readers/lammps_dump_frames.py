@@ -41,7 +41,7 @@ class DumpFrames:
         while lines := self._lines.take(1):
             title = lines[0].split()
             if title[:1] != [ITEM]:
-                if lines[0].strip() and in_frames:
+                if in_frames and (lines[0].strip() or frame.head):
                     self.n_incomplete += 1
                     frame, in_frames = DumpFrame(), False
                 continue

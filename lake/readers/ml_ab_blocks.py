@@ -27,6 +27,7 @@ _OFF_DIAGONAL = b"XY YZ ZX"
 # Scripts write rules of other lengths, and from the first column on.
 _RULE = re.compile(rb"\n[ \t]*(?:={5,}|\*{5,}|-{5,})[ \t]*(?=\r?\n|$)")
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
+_UNPRINTABLE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LAST_BLANK = 32  # of ASCII: line ends and blanks are all below
 
 Floats = NDArray[np.float64]
@@ -85,14 +86,14 @@ def section(block: bytes, title: bytes, start: int = 0) -> bytes:
 
 def energy_ev(block: bytes) -> float | None:
     """The total energy, eV; None where it is missing, NaN where it is not a number."""
-    words = section(block, ENERGY).split()
-    return decimal(words[0]) if words else None
+    text = section(block, ENERGY)
+    return decimal(text.strip(b" \r")) if text else None
 
 
 def cell_angstrom(block: bytes) -> tuple[float, ...]:
     """Nine numbers, rows a, b, c, A; empty where rows are missing."""
-    words = section(block, LATTICE).split()
-    return tuple(decimal(word) for word in words) if len(words) == len(NO_TENSOR) else ()
+    rows = [line.split() for line in section(block, LATTICE).splitlines()]
+    return tuple(decimal(word) for row in rows for word in row) if list(map(len, rows)) == [3, 3, 3] else ()
 
 
 def positions_angstrom(block: bytes, n_atoms: int) -> Table | None:
@@ -106,11 +107,12 @@ def forces_ev_per_angstrom(block: bytes, n_atoms: int) -> Table | None:
 
 
 def stress_kbar(block: bytes) -> tuple[float, ...]:
-    """Nine numbers, VASP's sign (positive when compressed); empty where the section is missing or cut."""
+    """Nine numbers, VASP's sign (positive when compressed); empty without the section, NaN where it is damaged."""
     start = max(block.find(STRESS), 0)
-    words = [*section(block, _DIAGONAL, start).split(), *section(block, _OFF_DIAGONAL, start).split()]
-    if len(words) != 6:
-        return ()
+    rows = [section(block, title, start).split(b"\n") for title in (_DIAGONAL, _OFF_DIAGONAL)]
+    words = [word for lines in rows for word in lines[0].split()]
+    if len(words) != 6 or any(len(lines) != 1 for lines in rows):
+        return NO_TENSOR if any(title in block for title in (STRESS, _DIAGONAL, _OFF_DIAGONAL)) else ()
     xx, yy, zz, xy, yz, zx = (decimal(word) for word in words)
     return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
 
@@ -121,6 +123,8 @@ def numbers(text: bytes) -> Floats:
     NaN stands for a word that is not a number. Words are laid one behind the other, with the places where they end,
     which is a column of text that Arrow converts with correct rounding.
     """
+    if _UNPRINTABLE.search(text) is not None:
+        return np.array([decimal(word) for word in text.split()], dtype=np.float64)
     characters = np.frombuffer(b"\n" + text + b"\n", np.uint8)
     in_word = characters > _LAST_BLANK
     is_last = in_word[:-1] > in_word[1:]

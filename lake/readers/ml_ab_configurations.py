@@ -45,15 +45,28 @@ class Configurations:
             end = window.find(token, len(token))
             text = bytes(window.text[: len(window) if end is None else end])
             window.drop(len(text))
-            self.n_blocks += 1
+            number = self.n_blocks + 1
+            self.n_blocks = number
             text = self._whole_lines(text) if end is None else text
+            text = self._first_of(text)
             types = blocks.atom_types(text)
             if end is None and (types is None or _is_cut(text, types)):
                 self.ends_within_configuration = True
             elif types is None:
                 self.n_nameless += 1
             else:
-                yield Block(self.n_blocks, text, types)
+                yield Block(number, text, types)
+
+    def _first_of(self, text: bytes) -> bytes:
+        """The text up to where another configuration begins whose title was damaged; such a one is only counted."""
+        titles = (blocks.ATOMS, blocks.POSITIONS, blocks.FORCES)
+        n_more = max(text.count(title) for title in titles) - 1
+        if n_more < 1:
+            return text
+        self.n_blocks += n_more
+        self.n_nameless += n_more
+        again = min(at for title in titles if (at := text.find(title, text.find(title) + 1)) > 0)
+        return text[:again]
 
     def name_of(self, types: blocks.AtomTypes) -> str:
         """The part's name: the formula, and a number for the second order of the same atoms and those after it."""

@@ -10,7 +10,7 @@ from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
-from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FRAME_FIELDS, STRUCTURE
+from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FRAME_FIELDS, SCF_STEP, STRUCTURE
 from lake.readers.vasprun_frames import forces_end
 from lake.readers.vasprun_header import SETTING_FIELDS, read_head
 from lake.readers.window import CHUNK_BYTES, TextWindow
@@ -50,6 +50,7 @@ class VasprunReader:
         self._window = TextWindow(self.source, chunk_bytes)
         self._n_calculations = 0
         self._ended = False
+        self._has_lost_loop = False
         end_of_head = self._end_of_head()
         head_text = bytes(self._window.text[:end_of_head])
         self._head_sha256 = hashlib.sha256(head_text).hexdigest()
@@ -133,6 +134,7 @@ class VasprunReader:
         inside = calculation is not None and closed is None
         before = structure if calculation is None or not inside else calculation
         self._forget(before)
+        has_lost_loop, self._has_lost_loop = self._has_lost_loop, False
         structure -= before
         sizes = self._frames.table_bytes
         if len(window) < structure + sum(sizes):
@@ -145,13 +147,15 @@ class VasprunReader:
             self._note_progress()
             energy_end = window.find(ENERGY_END, behind_tables)
         end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
-        return StepText(0 if inside else None, structure, end)
+        return StepText(0 if inside else None, structure, end, has_lost_loop)
 
     def _forget(self, position: int) -> None:
         """Drop text that belongs to no frame, having looked at what begins in it."""
         window = self._window
         self._n_calculations += window.text.count(CALCULATION, 0, position + len(CALCULATION) - 1)
         self._ended = self._ended or window.find_between(END, 0, position + len(END) - 1) is not None
+        loop = window.find_between(SCF_STEP, 0, position + len(SCF_STEP) - 1)
+        self._has_lost_loop = self._has_lost_loop or loop is not None
         if window.find_between(_NEW_RUN, 0, position + len(_NEW_RUN) - 1) is not None:
             raise UnreadableFile(
                 f"{self.source.name}: several vasprun.xml were joined into one file.",
@@ -169,6 +173,7 @@ class VasprunReader:
         state: dict[str, object] = {
             "n_calculations": self._n_calculations,
             "ended": self._ended,
+            "has_lost_loop": self._has_lost_loop,
             "frames": self._frames.memory(),
         }
         self._progress = Progress(self._window.n_dropped, self._frames.n_frames, state)
@@ -177,6 +182,7 @@ class VasprunReader:
         skip_to(bookmark, self.source, self._window)
         state: dict[str, Any] = bookmark.parser_state
         self._n_calculations, self._ended = state["n_calculations"], state["ended"]
+        self._has_lost_loop = state["has_lost_loop"]
         self._frames.recall(state["frames"])
 
     def _finish(self) -> None:

@@ -27,6 +27,8 @@ class StepText(NamedTuple):
     structure: int
     end: int
     """Behind the first `</energy>` after the structure, or the end of the file."""
+    has_lost_loop: bool = False
+    """Whether electronic steps outside of any `<calculation>` came before it."""
 
 
 class XmlFrameCollector:
@@ -105,6 +107,8 @@ class XmlFrameCollector:
             record.stress_kbar = blocks.nine_numbers(text, stress)
             if isnan(sum(record.stress_kbar)):
                 record.faults.append("stress_not_finite")
+        elif stress is None and blocks.has_rows(text, after, step.end):  # its title or its end is damaged
+            record.faults.append("stress_not_finite")
         self._choose_energy(record, text, step)
         self._keep(record, text, positions, forces)
         return step.end
@@ -123,6 +127,8 @@ class XmlFrameCollector:
         energies = blocks.energies_of(text, energy_from, step.end)
         free, second, third = (energies.get(key, NAN) for key in _ENERGIES)
         shifted = self._head.has_shifted_labels
+        if self._head.settings.version is None:  # nothing tells which of them holds what
+            second = third = NAN
         record = FrameRecord(
             ionic_step=ionic_step,
             segment=0,
@@ -146,8 +152,16 @@ class XmlFrameCollector:
         if step.calculation is None:
             record.label_source, record.scf_steps = "vasp_mlff", 0
             self.n_ml_frames += 1
+            if step.has_lost_loop or not is_true(settings.machine_learning):  # the tag before it was damaged
+                record.label_source, record.scf_steps = "none", -1
+                record.faults.append("label_source_unknown")
             return
         record.scf_steps = text.count(fields.SCF_STEP, step.calculation, step.structure)
+        if record.scf_steps != text.count(fields.SCF_STEP_END, step.calculation, step.structure):
+            record.scf_steps = -1  # one of its tags was damaged
+            if settings.pstress:
+                self._undo_enthalpy(record, {})
+            return
         if record.scf_steps == 0:
             record.label_source = "vasp_mlff" if is_true(self._head.settings.machine_learning) else "none"
             record.faults.append("no_electronic_steps")

@@ -6,6 +6,7 @@ CALCULATION = b"<calculation>"
 CALCULATION_END = b"</calculation>"
 STRUCTURE = b"<structure>"  # the first and last structure of the file carry a name and are not frames
 SCF_STEP = b"<scstep>"
+SCF_STEP_END = b"</scstep>"
 ENERGY = b"<energy>"
 ENERGY_END = b"</energy>"
 BASIS, POSITIONS, FORCES, STRESS = b"basis", b"positions", b"forces", b"stress"

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from lake.readers.batches import NAN
-from lake.readers.columns import RowLayout, decimal
+from lake.readers.columns import RowLayout, decimal, glued_decimals
 from lake.readers.vasprun_fields import ENERGY, ENERGY_END, FORCES, POSITIONS, SCF_STEP
 
 N_COLUMNS = 3
@@ -71,11 +71,13 @@ def vectors_of(text: bytearray, table: Table) -> list[bytes]:
 
 def nine_numbers(text: bytearray, table: Table) -> tuple[float, ...]:
     """Three rows of three numbers; NaN where one is not a number."""
-    rows = vectors_of(text, table)
-    words = [word for row in rows for word in row.split()]
-    if len(rows) != 3 or len(words) != 9:
-        return (NAN,) * 9
-    return tuple(decimal(word) for word in words)
+    rows = [glued_decimals(row, 3) for row in vectors_of(text, table) if b"\n" not in row]
+    return tuple(number for row in rows for number in row) if len(rows) == 3 else (NAN,) * 9
+
+
+def has_rows(text: bytearray, start: int, end: int) -> bool:
+    """Whether a row of some table stands in `[start, end)`."""
+    return text.find(b"<v>", start, end) >= 0
 
 
 def energies_of(text: bytearray, start: int, end: int) -> dict[str, float]:

@@ -88,6 +88,7 @@ SETTING_FIELDS = tuple(
     Field(setting.name, f"{'incar' if setting.incar_first else 'parameters'}/{_text(setting.tag)}")
     for setting in _SETTINGS
 )
+_RESPONSE = re.compile(rb'<separator name="response functions".*?</separator>', re.DOTALL)  # has a NELM of its own
 _ROW = re.compile(rb"<rc>(.*?)</rc>", re.DOTALL)
 _CELL = re.compile(rb"<c>(.*?)</c>", re.DOTALL)
 
@@ -116,7 +117,7 @@ def read_head(text: bytes, name: str) -> VasprunHead:
     UnreadableFile
         If the atoms are not there.
     """
-    incar, parameters = _element(text, b"incar"), _element(text, b"parameters")
+    incar, parameters = _element(text, b"incar"), _RESPONSE.sub(b"", _element(text, b"parameters"))
     settings = VaspSettings()
     for setting in _SETTINGS:
         places = (incar, parameters) if setting.incar_first else (parameters, incar)
@@ -155,7 +156,7 @@ def _element(text: bytes, tag: bytes) -> bytes:
 
 
 def _value(text: bytes, tag: bytes, read: Callable[[bytes], object]) -> object | None:
-    """The first value of a tag (`NELM` stands again, with another meaning, among the response functions)."""
+    """The first value of a tag."""
     found = re.search(rb'name="' + tag + rb'"[^>]*>([^<]*)<', text)
     if found is None:
         return None
@@ -189,6 +190,12 @@ def _atomic_numbers(text: bytes, titles: tuple[str, ...], name: str) -> NDArray[
         raise UnreadableFile(
             f"{name}: the vasprun.xml ends before it names the atoms, so VASP stopped while it was starting.",
             "Run VASP again, or leave this file out.",
+        )
+    declared = re.search(rb"<atoms>\s*(\d+)\s*</atoms>", text)
+    if declared is not None and int(declared[1]) != len(atoms):
+        raise UnreadableFile(
+            f"{name}: needed {int(declared[1])} atoms, as the vasprun.xml declares, found {len(atoms)} in its list.",
+            "Its head is damaged: copy the file again, or ingest the OUTCAR of this run instead.",
         )
     symbols = []
     for row in atoms:
