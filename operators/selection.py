@@ -17,15 +17,19 @@ from operators.frame_ids import frame_ids
 from operators.physics.split import Splits, block_split, random_split, smallest_gap
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
-from schemas.tables import FRAMES
 from schemas.training import TrainingSetRequest
 
 RunRow = Mapping[str, object]
 
-_HAS_LABELS_ID = "labels_id" in FRAMES.file_schema.names
 _COLUMNS = (
-    *("time_fs", "atomic_numbers", "accepted", "label_source", "energy_ev", "virial_ev", "cell_angstrom"),
-    *(("labels_id",) if _HAS_LABELS_ID else ()),
+    "time_fs",
+    "atomic_numbers",
+    "accepted",
+    "label_source",
+    "energy_ev",
+    "virial_ev",
+    "cell_angstrom",
+    "labels_id",
 )
 _MOST_GROUPS_SHOWN = 8
 
@@ -237,7 +241,7 @@ def _random_split_of(run: _UsableRun, request: TrainingSetRequest) -> Splits:
 
 def _labels_ids(lake: Lake, run_id: str, batches: Sequence[pa.RecordBatch], *, version: int) -> list[str]:
     """`labels_id` of every frame of a run; computed again from the vectors where an old lake has none."""
-    if _HAS_LABELS_ID and not any(batch.column("labels_id").null_count for batch in batches):
+    if not any(batch.column("labels_id").null_count for batch in batches):
         return [name for batch in batches for name in batch.column("labels_id").to_pylist()]
     found: list[str] = []
     for batch in lake.frame_batches(run_id, LABEL_COLUMNS, version=version):

@@ -72,6 +72,8 @@ class ExtxyzReader:
         self._lines = LineReader(self.source, chunk_bytes)
         self._all_frames = XyzFrames(self._lines)
         self._part, self._names, self._is_mine = part, PartNames(), False
+        self._n_unnamed = 0
+        """Frames before the first one whose atoms can be read, so that no part is theirs."""
         frames = self._frames_of_part()
         first = next(frames, None)
         if first is None or first.atomic_numbers is None:
@@ -135,6 +137,7 @@ class ExtxyzReader:
                     )
             if self._is_mine:
                 yield frame
+            self._n_unnamed += not first_name
 
     def _header(self, first: XyzFrame, atomic_numbers: NDArray[np.int8], second: XyzFrame | None) -> RunHeader:
         comment = first.comment
@@ -154,8 +157,9 @@ class ExtxyzReader:
         outcome, damage = self.outcome, self.source.damage
         # What is cut or lost belongs to the part of the frame before it.
         outcome.n_incomplete = self._all_frames.n_incomplete if self._is_mine else 0
+        outcome.n_incomplete += self._n_unnamed
         outcome.n_ionic_steps += outcome.n_incomplete
-        outcome.complete = not self._all_frames.n_incomplete and damage is None
+        outcome.complete = not (self._all_frames.n_incomplete or self._n_unnamed) and damage is None
         if damage is not None:
             outcome.notes.append(f"{damage[0].upper()}{damage[1:]}.")
         if self._energy_key is not None and self._energy_key != ENERGY_KEYS[0]:

@@ -15,6 +15,7 @@ from schemas.elements import masses_amu
 from schemas.frames import Floats, FrameBatch, LabelSource
 from schemas.units import ANGSTROM_PER_FS_PER_SQRT_EV_PER_AMU
 
+_LAST_STEP = 2**31 - 2
 _ROWS_PER_BATCH = 65536  # atoms times frames
 _FORCES = ("REF_forces", "forces", "force")
 _VIRIALS = ("virial", "virials", "REF_virials")
@@ -96,6 +97,8 @@ class XyzCollector:
             velocities = np.full_like(velocities, np.nan)
             faults.append("velocities_not_finite")
         source = comment.get("label_source", "dft" if has_forces or not np.isnan(energy) else "none")
+        if source not in get_args(LabelSource):
+            faults.append("label_source_unknown")
         nothing = np.full((self._n_atoms, 3), np.nan)
         if positions is None or not np.isfinite(positions).all():
             positions = nothing
@@ -118,7 +121,8 @@ class XyzCollector:
     def _count(self, frame: XyzFrame) -> None:
         """The frame's place on the axis of steps; a run that begins anew is another segment."""
         told, run_id = number_at(frame.comment, "ionic_step"), frame.comment.get("run_id")
-        step = self._step + 1 if np.isnan(told) else int(told)
+        told = told if 0 <= told <= _LAST_STEP else np.nan
+        step = self._step + 1 + frame.n_lost_before if np.isnan(told) else int(told)
         if self._step and (step <= self._step or run_id != self._run_id) and frame.table is not None:
             self._segment += 1
             step = step if not np.isnan(told) else 1

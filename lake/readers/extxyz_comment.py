@@ -1,7 +1,7 @@
 """The second line of an extended XYZ frame: its keys, its cell, its columns. Rows of atoms do not belong here."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from schemas.frames import Floats, LevelOfTheory
 _WORD = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 _PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S*))?")
 _IN_LIST = re.compile(r"[^\s,\[\]{}]+")
+_BAD_ESCAPE = re.compile(rb"\\[^\"'\\n]")
+_PIECE_OF_NUMBER = re.compile(r"[-+.]?\d[-+.\dEe]*")  # what a blank cuts off a number
+_OPENING = tuple("\"'{[")
 _ESCAPED = re.compile(r"\\(.)")
 _TRUE = {"T", "True", "true", "TRUE", "1"}
 _COLUMN_TYPES = {"S", "R", "I", "L"}
@@ -47,7 +50,7 @@ class Columns:
 
 def parse_comment(line: bytes) -> dict[str, str]:
     """Keys and values as text, without quotes; a key without a value is `T`. Nothing is taken from a damaged line."""
-    if b"\0" in line or (line.count(b'"') - line.count(b'\\"')) % 2:
+    if b"\0" in line or (line.count(b'"') - line.count(b'\\"')) % 2 or _BAD_ESCAPE.search(line) is not None:
         return {}
     pairs: dict[str, str] = {}
     try:
@@ -55,8 +58,27 @@ def parse_comment(line: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         return {}
     for key, value in _PAIR.findall(text):
+        is_piece = not value and _PIECE_OF_NUMBER.fullmatch(key) is not None
+        if is_piece or (value[:1] not in _OPENING and "=" in value):
+            return {}
         pairs[_unquoted(key)] = _unquoted(value) if value else "T"
     return pairs
+
+
+def is_misspelt(keys: Collection[str], usual: Collection[str]) -> bool:
+    """Whether a frame lacks one of the `usual` keys and has one instead that a single damaged byte makes of it."""
+    new = [key for key in keys if key not in usual]
+    return bool(new) and any(_is_damaged(key, new) for key in usual if key not in keys)
+
+
+def _is_damaged(key: str, new: Collection[str]) -> bool:
+    pieces = ({key[:at], key[at + 1 :]} for at in range(1, len(key) - 1))  # of a key with a blank in it
+    return any(two <= set(new) for two in pieces) or any(
+        sum(one != other for one, other in zip(each, key, strict=True)) == 1
+        if len(each) == len(key)
+        else each.startswith(key) and _PIECE_OF_NUMBER.fullmatch(each[len(key) + 1 :]) is not None
+        for each in new
+    )
 
 
 def _unquoted(text: str) -> str:

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.extxyz_comment import Columns, columns_of, parse_comment
+from lake.readers.extxyz_comment import Columns, columns_of, is_misspelt, parse_comment
 from lake.readers.word_tables import LineReader, WordTable, table_of
 from schemas.composition import element_counts, formula
 from schemas.elements import SYMBOLS
@@ -32,6 +32,10 @@ class XyzFrame:
     atomic_numbers: NDArray[np.int8] | None
     """(n_atoms,)."""
     n_atoms: int
+    is_sound: bool = True
+    """Whether its comment could be understood and its rows are as many as it says."""
+    n_lost_before: int = 0
+    """Frames that could not be found, between the one before and this one."""
 
 
 class XyzFrames:
@@ -40,9 +44,10 @@ class XyzFrames:
     def __init__(self, lines: LineReader) -> None:
         self.n_incomplete = 0
         self._lines = lines
+        self._usual_keys: Collection[str] = ()
 
     def __iter__(self) -> Iterator[XyzFrame]:
-        in_frames = True
+        in_frames, n_told = True, 0
         while lines := self._lines.peek(2):
             count = _COUNT.fullmatch(lines[0])
             if count is not None and (in_frames or _begins_frame(lines)):
@@ -50,7 +55,9 @@ class XyzFrames:
                 if (frame := self._frame(int(count[1]))) is None:
                     self.n_incomplete += 1
                     return
-                yield frame
+                yield replace(frame, n_lost_before=self.n_incomplete - n_told)
+                n_told = self.n_incomplete
+                in_frames = frame.is_sound  # what follows may be the rest of its rows
                 continue
             self._lines.take(1)
             if lines[0].strip():
@@ -64,19 +71,25 @@ class XyzFrames:
             return None
         head, rows = self._lines.take(2), self._lines.take(n_rows)
         comment = parse_comment(head[1])
+        usual_keys = self._usual_keys or parse_comment(b"".join(self._lines.peek(2)[1:])).keys()
+        comment = {} if is_misspelt(comment.keys(), usual_keys) else comment
+        self._usual_keys = comment.keys() or self._usual_keys
         columns = columns_of(comment)
-        is_sound = bool(comment) and columns is not None and n_rows == n_atoms and self._frame_may_follow()
+        is_sound = bool(comment) and columns is not None and n_rows == n_atoms and self._frame_may_follow(n_atoms)
         table = None
         if columns is not None and is_sound:
             table = table_of(rows, columns.n_columns, word_columns=columns.words)
         numbers = None if table is None or columns is None else _atomic_numbers(table, columns)
         if numbers is None:
             table = None
-        return XyzFrame(b"".join(head), comment, columns, table, numbers, n_atoms)
+        return XyzFrame(b"".join(head), comment, columns, table, numbers, n_atoms, is_sound)
 
-    def _frame_may_follow(self) -> bool:
-        """Whether no further rows follow, as they do where the count of atoms is damaged."""
-        return all(not line.strip() or _COUNT.fullmatch(line) is not None for line in self._lines.peek(1))
+    def _frame_may_follow(self, n_atoms: int) -> bool:
+        """Whether no further rows follow, as they do where the count of atoms or a line's end is damaged."""
+        lines = self._lines.peek(2)
+        if len(lines) == 2:
+            return _begins_frame(lines) or not b"".join(lines).strip()
+        return all(line.strip() in {b"", b"%d" % n_atoms} for line in lines)
 
     def _rows(self, n_atoms: int) -> tuple[int, bool]:
         """How many rows there are, and whether no other frame begins among them."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isnan
 
+import numpy as np
+
 from lake.readers.columns import decimal
 from lake.readers.lammps_box import Box, box_of
 from lake.readers.word_tables import LineReader, WordTable, table_of
@@ -103,7 +105,9 @@ class DumpFrames:
         is_sound = n_seen == n_atoms and all(line.startswith(ITEM) or not line.strip() for line in follows)
         if is_sound:
             elements = [place for place, name in enumerate(frame.columns) if name == b"element"]
-            frame.table = table_of(rows, len(frame.columns), word_columns=elements)
+            table = table_of(rows, len(frame.columns), word_columns=elements)
+            ids = [place for place, name in enumerate(frame.columns) if name == b"id"]
+            frame.table = table if table is not None and np.isfinite(table.numbers[:, ids]).all() else None
         return True
 
 

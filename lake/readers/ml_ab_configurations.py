@@ -91,6 +91,8 @@ class Configurations:
         self.n_declared = int(declared[0]) if declared and declared[0].isdigit() else None
         if hit < 0:
             raise UnreadableFile(f"{self.source.name}: {self._why_empty(head)}.", REMEDY)
+        # The title of the first configuration may be damaged.
+        self.n_blocks = self.n_nameless = bytes(window.text[:hit]).count(blocks.POSITIONS)
         window.drop(hit)
         return " ".join(head.partition(b"\n")[0].decode("latin-1").split())
 

@@ -333,6 +333,7 @@ class OutcarReader:
         outcome, frames, name = self.outcome, self._frames, self.source.name
         footer = self._window.find_between(FOOTER, self._region, len(self._window))
         outcome.complete = footer is not None and self.source.damage is None
+        outcome.n_energy_only += frames.n_ml_energy_only
         if not frames.n_frames:
             raise self._no_frames()
         if self.source.damage is not None:

@@ -39,6 +39,7 @@ class FrameCollector:
         self.head = head
         self.n_frames = 0
         self.n_ml_frames = 0
+        self.n_ml_energy_only = 0
         self.cell_moved = False
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
@@ -57,6 +58,7 @@ class FrameCollector:
         return {
             "n_frames": self.n_frames,
             "n_ml_frames": self.n_ml_frames,
+            "n_ml_energy_only": self.n_ml_energy_only,
             "cell_moved": self.cell_moved,
             "cell_text": self._cell_text.decode("latin-1"),
             "layout": self._store.layout_memory,
@@ -65,6 +67,7 @@ class FrameCollector:
     def recall(self, memory: dict[str, Any]) -> None:
         """Go on with the `memory` of another reading."""
         self.n_frames, self.n_ml_frames = memory["n_frames"], memory["n_ml_frames"]
+        self.n_ml_energy_only = memory["n_ml_energy_only"]
         self.cell_moved, self._cell_text = memory["cell_moved"], memory["cell_text"].encode("latin-1")
         self._cell = blocks.cell_of(self._cell_text) if self._cell_text else NO_TENSOR
         self._store.layout_memory = memory["layout"]
@@ -94,6 +97,8 @@ class FrameCollector:
         for index, title in enumerate(titles[:-1] if more_follows else titles):
             upper = titles[index + 1] if index + 1 < len(titles) else end
             lower = self._take(text, (lower, title, upper), counter, alone=n_ab_initio + counter.n_frames <= 1)
+        if not more_follows:
+            self._pass_lost_tables(text, (lower, end), counter)
         return lower
 
     def _take(self, text: bytearray, place: tuple[int, int, int], counter: StepCounter, *, alone: bool) -> int:
@@ -105,11 +110,16 @@ class FrameCollector:
         ml = table.machine_learned
         energies = blocks.energies_between(text, table.end, upper, machine_learned=ml)
         end = table.end if energies is None else energies.end
-        if energies is None and not ml:
+        other_kind = blocks.energies_between(text, table.end, upper, machine_learned=not ml)
+        is_mistitled = energies is None and other_kind is not None
+        if energies is None and not ml and not is_mistitled:
             energies = blocks.energies_between(text, lower, title, machine_learned=False)
-        if energies is None and upper == len(text):
+        if energies is None and not is_mistitled and upper == len(text):
             return lower  # the file stops here, or goes on in the next piece of it
+        self._pass_lost_tables(text, (lower, title), counter)
         record = self._record(text, (lower, title), counter, energies)
+        if is_mistitled:
+            record.faults.append("label_source_unknown")
         record.temperature_k = blocks.temperature_between(text, end, upper)
         if ml:
             record.label_source, record.scf_steps = "vasp_mlff", 0
@@ -124,6 +134,13 @@ class FrameCollector:
             counter.n_frames += 1
         self._keep(record, text, table)
         return end
+
+    def _pass_lost_tables(self, text: bytearray, place: tuple[int, int], counter: StepCounter) -> None:
+        """Count the force field's steps in text that has an energy of one, but no table: those keep their numbers."""
+        n_lost = blocks.n_ml_energies(text, *place)
+        if n_lost:
+            counter.highest = max(counter.step, counter.highest) + n_lost
+            self.n_ml_energy_only += n_lost
 
     def _record(
         self, text: bytearray, before_table: tuple[int, int], counter: StepCounter, energies: blocks.Energies | None
@@ -163,7 +180,7 @@ class FrameCollector:
     def _judge(self, record: FrameRecord, text: bytearray, scf_text: tuple[int, int], counter: StepCounter) -> None:
         """Whether the electronic loop of the step converged; its last iteration is at the beginning of the text."""
         settings, start, end = self.head.settings, *scf_text
-        if blocks.n_energy_changes(text, start, end) > 1:  # the last counter line was lost
+        if blocks.n_iterations(text, start, end) > 1:  # the last counter line was lost
             return
         at_nelm = settings.nelm is not None and counter.iteration >= settings.nelm
         record.scf_steps = counter.iteration or -1

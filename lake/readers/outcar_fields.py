@@ -10,6 +10,7 @@ STRESS = b"  in kB  "
 PRESSURE = b"external pressure ="
 THERMOSTAT = b"EKIN_LAT="
 SCF_END = b"---- aborting loop "
+ITERATION_END = b"eigenvalue-minimisations  :"
 ENERGY_CHANGE = b"total energy-change (2. order) :"
 # The SCF lines read "free energy    TOTEN"; only the ionic one has two blanks after "free".
 ENERGY = b"free  energy   TOTEN  ="
@@ -36,7 +37,7 @@ FRAME_FIELDS: tuple[Field, ...] = (
     _field("energy_ev", ENERGY, note="before the stress and the table up to 5.2.2"),
     _field("energy_sigma0_ev", SIGMA0),
     _field("energy_without_entropy_ev", WITHOUT_ENTROPY),
-    _field("virial_ev", STRESS, note="XX YY ZZ XY YZ ZX, kbar, times the volume; trace only with ISIF = 1"),
+    _field("virial_ev", STRESS, note="XX YY ZZ XY YZ ZX, kbar, times the volume; none with ISIF = 0 or 1"),
     _field("temperature_k", THERMOSTAT, note="in brackets on the same line; molecular dynamics only"),
     _field("scf_steps", COUNTER, note="the second number, of the last line before the table"),
     _field("scf_verdict", SCF_END, note="before 6.2 it says `reached` at NELM too, where only the last change counts"),

@@ -8,6 +8,7 @@ from lake.readers.columns import RowLayout, decimal, fixed_decimals, glued_decim
 from lake.readers.outcar_fields import (
     ENERGY,
     ENERGY_CHANGE,
+    ITERATION_END,
     LATTICE,
     MACHINE_LEARNED,
     ML_ENERGY,
@@ -160,6 +161,11 @@ def energies_between(text: bytearray, start: int, end: int, *, machine_learned: 
     return Energies(decimal(free[1]), without_entropy, sigma0, others.end())
 
 
+def n_ml_energies(text: bytearray, start: int, end: int) -> int:
+    """How many steps of a force field have an energy in `[start, end)`."""
+    return text.count(ML_ENERGY, start, end)
+
+
 def temperature_between(text: bytearray, start: int, end: int) -> float:
     """Temperature of the ions, K; NaN when the step has no thermostat block or asterisks in it."""
     at = text.find(THERMOSTAT, start, end)
@@ -176,9 +182,9 @@ def scf_end_told(text: bytearray, start: int, end: int) -> str:
     return "reached" if b"EDIFF is reached" in line else ""
 
 
-def n_energy_changes(text: bytearray, start: int, end: int) -> int:
+def n_iterations(text: bytearray, start: int, end: int) -> int:
     """How many electronic iterations end in `[start, end)`."""
-    return text.count(ENERGY_CHANGE, start, end)
+    return text.count(ITERATION_END, start, end)
 
 
 def last_energy_change(text: bytearray, start: int, end: int) -> float | None:

@@ -227,9 +227,10 @@ def _counts(line: str, n_atoms: int) -> list[int]:
 
 
 def _symbols(text: bytes, titles: tuple[str, ...], n_types: int) -> list[str] | None:
+    """Elements by the titles and by the valence lines, which do not contradict each other in a sound file."""
     valence_lines = [_text(part) for part in re.findall(rb"\n   VRHFIN =([^:\r\n]*)", text)]
-    for names in ([element_of(title) for title in titles], [element_of(part.strip()) for part in valence_lines]):
-        symbols = [symbol for symbol in names if symbol is not None]
-        if len(symbols) == len(names) == n_types:
-            return symbols
-    return None
+    by_both = ([element_of(title) for title in titles], [element_of(part.strip()) for part in valence_lines])
+    whole = [names for names in by_both if len(names) == n_types and None not in names]
+    if not whole or whole[0] != whole[-1]:
+        return None
+    return [symbol for symbol in whole[0] if symbol is not None]

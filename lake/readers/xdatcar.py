@@ -37,6 +37,7 @@ FIELDS = (
 )
 
 _LONGEST_ROW = 4096
+_NUMBERS_IN_HEAD = 4  # lines: the scale and three vectors
 _WHITE = b" \t\r\n"
 _NO_TIME = (
     "An XDATCAR does not say how much time lies between its configurations (POTIM); the OUTCAR or vasprun.xml does."
@@ -197,11 +198,10 @@ class XdatcarReader:
             return
         lines = last_lines(gap, self._head.n_lines)
         head = self._head_in(lines)
+        state.n_lost += state.after_good and self._holds_table(gap, n_bytes, has_head=head is not None)
         if head is None:
             state.cell_lost = state.cell_lost or not all(map(is_row, lines))
             state.count_lost = True
-            # A row of positions is not shorter than 8 characters, so a whole configuration may be in this.
-            state.n_lost += state.after_good and n_bytes > 8 * self._n_atoms + LONGEST_HEAD
             return
         if head.atomic_numbers.tolist() != self._head.atomic_numbers.tolist():
             raise UnreadableFile(
@@ -210,6 +210,16 @@ class XdatcarReader:
                 f"Split its text before byte {self._window.n_dropped} and ingest the parts.",
             )
         state.cell, state.scale, state.cell_lost, self._head_repeated = head.cell_angstrom, head.scale, False, True
+
+    def _holds_table(self, gap: bytes, n_bytes: int, *, has_head: bool) -> bool:
+        """Whether the text between two configurations is so long that it must be a third one, without its mark."""
+        if n_bytes > LONGEST_HEAD:  # a row of positions is not shorter than 8 characters
+            return n_bytes > self._n_atoms * (self._collector.width or 8) + LONGEST_HEAD * (not self._collector.width)
+        lines = gap.rstrip(_WHITE).split(b"\n")
+        n_lines = len(lines) - self._head.n_lines * has_head
+        is_one_head = n_lines == self._head.n_lines and sum(map(is_row, lines)) <= _NUMBERS_IN_HEAD
+        n_least = self._n_atoms + isinstance(self._marks, NumberedMarks)
+        return n_lines >= n_least and not is_one_head
 
     def _head_in(self, lines: list[bytes]) -> XdatcarHead | None:
         try:

@@ -39,7 +39,7 @@ def main() -> None:
 def _sizes(n_frames: int) -> str:
     return (
         "Synthetic files in VASP's layout: Al-Cu-Ni melts of 512 atoms, other numbers in every frame; dpdata, ASE and\n"
-        f"pymatgen read a piece of each text as it was meant. The headline's data set is {n_frames} frames in ten OUTCARs."
+        f"pymatgen read a piece of each text as meant. The headline's data set: {n_frames} frames in ten OUTCARs."
     )
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import multiprocessing
+import os
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
@@ -14,8 +16,9 @@ from lake.readers import open_run
 from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
 
 SECONDS = 60
+THROUGH_EXTXYZ = "ASE, through extended XYZ"
 Invariants = dict[str, list[float]]
-"""`energy` (free energy, eV), `usual energy` (what the peer's own first call gives, eV), `force` (sum of norms, eV/A),
+"""`energy` (free energy, eV), `usual` (the energy of a peer's first call, eV), `force` (sum of norms, eV/A),
 `virial` (trace, eV), `volume` (A^3): one number per frame. What a peer does not give is not there."""
 
 
@@ -58,7 +61,7 @@ def _ase(path: Path, fmt: str) -> Invariants:
     frames = ase.io.read(path, index=":", format=fmt)
     found = {"volume": [frame.get_volume() for frame in frames]}
     results = [frame.calc.results if frame.calc else {} for frame in frames]
-    for name, key in {"energy": "free_energy", "usual energy": "energy"}.items():
+    for name, key in {"energy": "free_energy", "usual": "energy"}.items():
         if any(key in result for result in results):
             found[name] = [result.get(key, np.nan) for result in results]
     if any("forces" in result for result in results):
@@ -70,11 +73,21 @@ def _ase(path: Path, fmt: str) -> Invariants:
     return found
 
 
+def _through_extxyz(path: Path, fmt: str) -> Invariants:
+    """What we read of the extended XYZ file that ASE writes of its own frames."""
+    import ase.io
+
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "frames.extxyz"
+        ase.io.write(written, ase.io.read(path, index=":", format=fmt), format="extxyz")
+        return ours(written)
+
+
 def _pymatgen_labels(steps: list[dict[str, Any]]) -> Invariants:
     volumes = [step["structure"].volume for step in steps]
     found = {
         "energy": [step["e_fr_energy"] for step in steps],
-        "usual energy": [step["e_0_energy"] for step in steps],
+        "usual": [step["e_0_energy"] for step in steps],
         "force": [float(np.linalg.norm(step["forces"], axis=1).sum()) for step in steps],
         "volume": volumes,
     }
@@ -87,9 +100,7 @@ def _pymatgen_labels(steps: list[dict[str, Any]]) -> Invariants:
 def _pymatgen_vasprun(path: Path) -> Invariants:
     from pymatgen.io.vasp import Vasprun
 
-    read = Vasprun(
-        str(path), parse_dos=False, parse_eigen=False, parse_potcar_file=False, exception_on_bad_xml=False
-    )
+    read = Vasprun(str(path), parse_dos=False, parse_eigen=False, parse_potcar_file=False, exception_on_bad_xml=False)
     return _pymatgen_labels(read.ionic_steps)
 
 
@@ -116,7 +127,6 @@ def _py4vasp(path: Path) -> Invariants:
     free = next(values for tag, values in energies.items() if tag.strip().endswith("TOTEN"))
     return {
         "energy": np.atleast_1d(free).tolist(),
-        "usual energy": np.atleast_1d(read.energy[:].to_numpy()).tolist(),
         "force": np.linalg.norm(forces, axis=2).sum(axis=1).tolist(),
         "virial": (np.trace(stress, axis1=1, axis2=2) * volumes * EV_PER_ANGSTROM3_PER_KBAR).tolist(),
         "volume": volumes.tolist(),
@@ -128,11 +138,13 @@ PEERS: Mapping[str, Mapping[str, Callable[[Path], Invariants]]] = {
         "dpdata": lambda path: _dpdata(path, "vasp/outcar"),
         "dpdata, unconverged too": lambda path: _dpdata(path, "vasp/outcar", convergence_check=False),
         "ASE": lambda path: _ase(path, "vasp-out"),
+        THROUGH_EXTXYZ: lambda path: _through_extxyz(path, "vasp-out"),
     },
     "vasprun": {
         "dpdata": lambda path: _dpdata(path, "vasp/xml"),
         "dpdata, unconverged too": lambda path: _dpdata(path, "vasp/xml", convergence_check=False),
         "ASE": lambda path: _ase(path, "vasp-xml"),
+        THROUGH_EXTXYZ: lambda path: _through_extxyz(path, "vasp-xml"),
         "pymatgen": _pymatgen_vasprun,
     },
     "vaspout_h5": {"pymatgen": _pymatgen_vaspout, "py4vasp": _py4vasp},
@@ -158,7 +170,11 @@ def apart(read: Callable[[Path], Invariants], path: Path) -> Invariants | str:
 
 def _answer(there: Connection, read: Callable[[Path], Invariants], path: Path) -> None:
     warnings.simplefilter("ignore")
-    with Path("/dev/null").open("w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
         try:
             there.send(read(path))
         except Exception as error:  # noqa: BLE001  (whatever a peer raises is its answer)

@@ -37,7 +37,19 @@ _CASE = {
     "md-energy-tags": "energy tags of MD",
     "derived": "made from another file",
 }
-_TOLD_ELSEWHERE = {"vasp4", "vasp5.2", "vasp6", "gz", "xz", "hdf5", "pair", "bad", "deepmd", "interactive"}
+_TOLD_ELSEWHERE = {
+    "vasp4",
+    "vasp5.2",
+    "vasp6",
+    "gz",
+    "xz",
+    "hdf5",
+    "pair",
+    "bad",
+    "deepmd",
+    "interactive",
+    "unconverged",
+}
 # What the index says of a file that holds no frame, as the words that the refusal must contain.
 _REASONS = {
     "zero-frames": "killed before the first",

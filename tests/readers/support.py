@@ -57,9 +57,9 @@ _RULES = """\
   beside it and never mixed in.
 * **Names in vasprun.xml.** Before VASP 6 the energies of an ionic step carry shifted names: `e_wo_entrp` is the
   extrapolated energy and `e_0_energy` is -TS. They are taken for what they are. Energies inside `<scstep>` lack the
-  van der Waals correction and serve for convergence only.
+  van der Waals correction and only serve to judge convergence and PV.
 * **PSTRESS.** In an OUTCAR, TOTEN does not contain PV. In vasprun.xml and vaspout.h5 the energy of the step may: it is
-  compared with the last electronic step, and where neither PV nor nothing explains the difference the energy is null
+  compared with the last electronic step, and where the difference is neither zero nor PV the energy is null
   and the frame is flagged `energy_ambiguous`.
 * **Virial.** virial = +stress x volume, in eV, positive trace when the melt pushes outward: VASP's sign, DeePMD's
   sign, the opposite of ASE's. The kinetic part of the ions is not in it, and `PSTRESS` is not subtracted.
@@ -67,9 +67,9 @@ _RULES = """\
   never zero). That is no fault of the frame.
 * **Convergence.** `converged`: the electronic loop ended before NELM. `unconverged`: VASP says so (since 6.2), or the
   loop ended at NELM with a change above EDIFF, although older versions print that EDIFF was reached.
-  `converged_at_nelm`: it ended at NELM with a change below EDIFF. `suspect`: it ended at NELM and the file does not tell the last change or
-  EDIFF (vasprun.xml prints a small EDIFF as 0). `unknown`: the file keeps no history. Unconverged and suspect frames
-  stay on the time axis and are not trained on.
+  `converged_at_nelm`: it ended at NELM with a change below EDIFF. `suspect`: it ended at NELM and the file does not
+  tell the last change or EDIFF (vasprun.xml prints a small EDIFF as 0). `unknown`: the file keeps no history.
+  Unconverged and suspect frames stay on the time axis and are not trained on.
 * **VASP's own force field.** Its frames are kept apart (`label_source = vasp_mlff`) and never trained on. An untrained
   force field gives exactly zero: flagged `energy_and_forces_zero`. A step without electronic iterations is no DFT.
 * **NaN and asterisks.** A value that is used and is no number spoils its frame, which is flagged, and no other; in
@@ -104,9 +104,9 @@ def _matrix() -> Iterator[str]:
     """Quantity by format: the first version that writes it."""
     yield "## What each format gives\n"
     yield (
-        "The first version of VASP that writes it, as far as files have shown; `yes` where it is no file of VASP, empty "
-        "where the format has no place for it. Steps that a file does not number are counted from 1, and what its "
-        "frames are labelled with is then told by the settings and the electronic steps.\n"
+        "The first version of VASP that writes it, as far as files have shown; `yes` where it is no file of VASP, "
+        "empty where the format has no place for it. Steps that a file does not number are counted from 1, and what "
+        "its frames are labelled with is then told by the settings and the electronic steps.\n"
     )
     yield f"| quantity | {' | '.join(f'`{name}`' for name in FIELDS)} |\n|---|{'---|' * len(FIELDS)}"
     for quantity in _quantities():

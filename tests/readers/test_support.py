@@ -6,7 +6,8 @@ from pathlib import Path
 from tests.readers import support
 from tests.readers.reference_verdicts import Verdict, verdicts
 
-PAGE = Path(__file__).parents[2] / "docs" / "vasp-support.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "vasp-support.md"
 
 
 @cache
@@ -43,3 +44,10 @@ def test_nothing_but_files_without_a_frame_is_refused(reference):
         "nitinb253-aborted/OUTCAR",
         "nitinb253-aborted/vasprun.xml",
     ]
+
+
+def test_every_disagreement_with_a_peer_is_explained():
+    told = (DOCS / "vasp-peers.md").read_text()
+    rows = told.partition("## Disagreements")[2].splitlines()[4:]
+    assert len(rows) > 30
+    assert [row for row in rows if "not explained" in row or "another " in row] == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lake.delta import Lake
-from lake.known_runs import record_raw_files
+from lake.known_runs import remember_file
 from operators.scheduling import plans
 from operators.scheduling.campaign import Campaign, campaign_of
 from operators.scheduling.groups import groups_of, largest_systems
@@ -126,7 +126,7 @@ def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, 
         (tmp_path / "landing" / name).mkdir(parents=True)
         (tmp_path / "landing" / name / "OUTCAR").write_text("frames")
     for name in ("known", "named"):
-        record_raw_files(lake, [tmp_path / "landing" / name / "OUTCAR"], run_id=name)
+        remember_file(lake, str(tmp_path / "landing" / name / "OUTCAR"), runs=[name], about={})
     expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
     assert plans.ingest_commands(["named"]) == [["ingest", path] for path in expected]
     assert plans.ingest_commands(["/elsewhere/OUTCAR"])[0] == ["ingest", "/elsewhere/OUTCAR"]
