@@ -1,9 +1,23 @@
 """Log lines: one event per line on stderr, key=value pairs. Standard output is for results only."""
 
+import io
 import logging
 import sys
 
 import structlog
+from tqdm import tqdm
+
+
+class _AboveBars(io.TextIOBase):
+    """Standard error, with every progress bar moved out of the way while a line is written."""
+
+    def write(self, text: str) -> int:
+        with tqdm.external_write_mode(file=sys.stderr):
+            return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
 
 structlog.configure(
     processors=[
@@ -13,7 +27,7 @@ structlog.configure(
         structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
     ],
     wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-    logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    logger_factory=structlog.PrintLoggerFactory(file=_AboveBars()),
     cache_logger_on_first_use=False,
 )
 

@@ -63,16 +63,18 @@ class Writer:
         self.mark = mark
         mark.unlink(missing_ok=True)
         command = [sys.executable, "-c", WRITER, settings.lake, str(mark), *sources]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, **quiet)
+        self.log = mark.with_suffix(".log")
+        with self.log.open("w") as log:
+            about = {"cwd": ROOT, "env": os.environ | {"PYTHONPATH": str(ROOT)}, "stdout": log, "stderr": log}
+            self.process = subprocess.Popen(command, **about)
 
     def kill_at_work(self, after_s):
         """Kill -9 so many seconds after it began to ingest."""
         while not self.mark.exists():
-            assert self.process.poll() is None, "the writer ended by itself"
+            assert self.process.poll() is None, self.log.read_text()[-2000:]
             time.sleep(0.01)
         time.sleep(after_s)
-        assert self.process.poll() is None, "the writer ended by itself"
+        assert self.process.poll() is None, self.log.read_text()[-2000:]
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
