@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lake.deepmd_npy import LABEL_COLUMNS, DeepmdSystemWriter, labelled_frames
@@ -24,6 +25,7 @@ from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 from schemas.settings import Settings
+from schemas.tables import TABLES
 from schemas.training import TrainingSetRequest
 
 SPLITS = ("train", "test", "held_out")
@@ -61,7 +63,7 @@ def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, ob
             "path": str(folder),
             "created_at": datetime.now(UTC).replace(tzinfo=None),
         }
-        lake.replace("training_set_frames", training_set_id, _frame_rows(runs, training_set_id))
+        lake.replace_batches("training_set_frames", {"training_set_id": training_set_id}, map(_frame_rows, runs))
         lake.replace("training_sets", training_set_id, [row])
     log.info("materialize", training_set_id=training_set_id, **_counts(runs), min_gap_fs=row["min_gap_fs"])
     return _answer(row, runs, folder=folder, changed=True)
@@ -147,17 +149,15 @@ def _write_run(lake: Lake, run: ChosenRun, *, folder: Path, type_map: Sequence[s
                 writer.append(frames, its_split == split)
 
 
-def _frame_rows(runs: Sequence[ChosenRun], training_set_id: str) -> list[dict[str, object]]:
-    return [
-        {
-            "training_set_id": training_set_id,
-            "run_id": run.run_id,
-            "frame": int(frame),
-            "split": str(run.split[frame]),
-        }
-        for run in runs
-        for frame in np.flatnonzero(_is_used(run))
-    ]
+def _frame_rows(run: ChosenRun) -> pa.RecordBatch:
+    """Rows of `training_set_frames`, all of one run."""
+    frames = np.flatnonzero(_is_used(run))
+    columns = {
+        "run_id": pa.array([run.run_id] * len(frames)),
+        "frame": pa.array(frames.astype(np.int32)),
+        "split": pa.array(run.split[frames].tolist(), pa.string()),
+    }
+    return pa.RecordBatch.from_pydict(columns, schema=TABLES["training_set_frames"].file_schema)
 
 
 def _row(

@@ -63,7 +63,7 @@ def write_page(path: Path, lines: Sequence[Line], *, sizes: str) -> None:
 CPU seconds (user + system, children included) of the work alone: imports and compilation come before it. One thread per
 process, a fresh process for each contender and round, {N_ROUNDS} interleaved rounds, medians; input in the page cache.
 Peak MB is the resident memory of the largest process of the work, in parentheses that of the contender before its work
-began. Ours always includes the sha256 of what it read. Quote the ratios, not the seconds.
+began. Worker processes import within the work. Ours includes the sha256 of what it read. Quote ratios, not seconds.
 
 Bars met: {n_met} of {len(judged)}.
 
