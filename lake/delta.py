@@ -18,7 +18,7 @@ from lake.object_store import told_as_a_sentence
 from lake.places import Place
 from lake.raw_store import full_address, is_remote
 from lake.row_files import read_row_file, write_row_file
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.settings import HOME
 from schemas.tables import TABLES
 
@@ -86,7 +86,14 @@ class Lake:
         batch = pa.Table.from_pylist([dict(row) for row in rows], schema=TABLES[table].file_schema)
         return self.replace_batches(table, {TABLES[table].key: key}, batch.to_batches())
 
-    def replace_batches(self, table: str, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch]) -> int:
+    def replace_batches(
+        self,
+        table: str,
+        partition: Mapping[str, str],
+        batches: Iterable[pa.RecordBatch],
+        *,
+        instead_of: Sequence[str] | None = None,
+    ) -> int:
         """The same for rows that come in batches, one row group each.
 
         Parameters
@@ -97,20 +104,26 @@ class Lake:
             Value of every partition column; the table's key is one of them.
         batches
             Batches of `Table.file_schema`.
+        instead_of
+            The key's files that the new rows were made from, as `files` gave them; by default whatever is there.
 
         Raises
         ------
         MeltlakeError
             If a newer meltlake wrote the table.
         TryAgainLater
-            If other writers won every attempt.
+            If other writers won every attempt, or changed the files that the rows were made from.
         """
         log = self.log(table)
         written = write_row_file(log, partition, batches, first_row=0, scratch=self.scratch)
 
         def only_this_file(current: Sequence[RowFile]) -> Change | None:
-            is_there = [file.path for file in current] == [written.path]
-            return None if is_there else Change(adds=(written,), replaces_key=True)
+            if [file.path for file in current] == [written.path]:
+                return None
+            if instead_of is not None and [log.place.address_of(file.path) for file in current] != list(instead_of):
+                key = partition[log.description.key]
+                raise TryAgainLater(f"Another process changed {key} meanwhile.", "Run the same command again.")
+            return Change(adds=(written,), replaces_key=True)
 
         return log.commit(partition[log.description.key], only_this_file)
 

@@ -70,7 +70,7 @@ def resumption_of(lake: Lake, uri: str) -> Resumption | None:
         if (
             row["resume_offset"] is not None
             and row["reader_version"] == run.get("reader_version") == READER_VERSION
-            and run["source_uri"] == uri
+            and (run["source_uri"], run["content_sha256"]) == (uri, row["content_sha256"])
             and not run["n_stored_elsewhere"]
             and lake.n_rows("frames", str(row["run_id"])) >= int(str(row["resume_n_frames"]))
         ):
@@ -133,7 +133,7 @@ def run_name(lake: Lake, content_ids: Sequence[str], *, head_sha256: str) -> str
         Of what stands before the first frame.
     """
     name = content_id([head_sha256, content_ids[0]])
-    while (differing := _first_difference(lake, name, content_ids)) is not None:
+    while (differing := first_difference(lake, name, content_ids)) is not None:
         name = content_id([name, content_ids[differing]])
     return name
 
@@ -163,7 +163,7 @@ def run_told_before(lake: Lake, files: Sequence[str], ionic_step: Integers, ener
     return None
 
 
-def _first_difference(lake: Lake, run_id: str, content_ids: Sequence[str]) -> int | None:
+def first_difference(lake: Lake, run_id: str, content_ids: Sequence[str]) -> int | None:
     """The first frame in which a stored run is another one; None where one is the beginning of the other."""
     stored = _column(lake, run_id, "content_id")
     [run] = lake.rows("runs", key=run_id, columns=["n_stored_elsewhere"]).to_pylist() or [{}]

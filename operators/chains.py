@@ -1,60 +1,37 @@
 """Links runs that are one trajectory: restarts in their order, each frame stored once, one time axis.
 
-It works on the rows that the lake has, so that the order in which files arrive changes nothing. What makes one frame
-the next of another is in `physics.continuation`; raw files do not belong here.
+It works on what the lake has, and on whole runs as their raw files had them, so that the order in which files arrive
+changes nothing. What makes one frame the next of another is in `physics.continuation`; what a restart's joint looks
+like is in `restarts`; raw files do not belong here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.known_runs import Row
 from operators.log import log
-from operators.physics.continuation import missing_steps
 from operators.repeated_labels import leave_out_repeated_labels
-from operators.run_storing import LINK_NOTE_BEGINS, notes_of, rewrite_run
+from operators.restarts import Link, best_link
+from operators.run_storing import LINK_NOTE_BEGINS, known_run, notes_of, rewrite_run
 from operators.stored_run import StoredRun
-from schemas.elements import masses_amu
 
 _ALIKE = ("origin", "formula", "n_atoms", "time_step_fs", "level_of_theory", "potcar_titles", "synthetic")
 """What two runs must have in common to be one trajectory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
-    """How a run goes on from another one."""
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a run belongs."""
 
-    run_id: str
-    """The earlier run."""
-    after_start_fs: float | None
-    """From the earlier run's first ionic step to the later run's; None without a time step."""
-    n_repeated: int = 0
-    """First frames of the later run that are the earlier one's, too."""
-    n_missing: int = 0
-    """Steps between the two that no file has."""
-    is_known: bool = False
-    """It was found earlier, and its note is written."""
-    is_branch: bool = False
-    """The earlier run has frames after the joint that are not the later one's."""
-
-    @property
-    def rank(self) -> tuple[bool, int, str]:
-        """Less is better: a common frame before a predicted one, then the shorter gap."""
-        return self.n_repeated == 0 and self.n_missing >= 0, self.n_missing, self.run_id
-
-    @property
-    def note(self) -> str:
-        """What a person should know of the joint."""
-        parts = [f"{LINK_NOTE_BEGINS}{self.run_id}"]
-        if self.n_repeated:
-            parts.append(f"its first {self.n_repeated} frames are stored there")
-        if self.n_missing:
-            parts.append(f"{self.n_missing} steps between the two are in no file")
-        if self.is_branch:
-            parts.append("that run went on another way from there")
-        return "; ".join(parts) + "."
+    run: StoredRun
+    link: Link | None
+    trajectory_id: str
+    start_fs: float | None
+    """Time of its first ionic step since the trajectory began; None without a time step."""
 
 
 def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
@@ -67,172 +44,127 @@ def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
     run_ids
         Runs that were stored or have grown; those that a killed ingest left without a place get theirs too.
     """
-    changed = set(run_ids)
+    rows: list[Row] = lake.rows("runs").to_pylist()
+    changed = {*run_ids, *(str(row["run_id"]) for row in rows if row["trajectory_id"] is None)}
     if not changed:
         return
     with lake.writing("restart-chains", doing="linking restarts"):
-        rows: list[Row] = lake.rows("runs").to_pylist()
-        changed |= {str(row["run_id"]) for row in rows if row["trajectory_id"] is None}
+        rows = lake.rows("runs").to_pylist()
         for kind in sorted({_kind(row) for row in rows if row["run_id"] in changed}):
             _link_alike(lake, [row for row in rows if _kind(row) == kind], changed)
-        placed: list[Row] = lake.rows("runs").to_pylist()
-        for formula in sorted({str(row["formula"]) for row in placed if row["run_id"] in changed}):
-            leave_out_repeated_labels(lake, [row for row in placed if row["formula"] == formula])
+        leave_out_repeated_labels(lake, changed)
 
 
 def _kind(row: Row) -> tuple[str, ...]:
     kind = tuple(str(row[name]) for name in _ALIKE)
-    return kind if row["origin"] == "aimd" else (*kind, str(row["run_id"]))  # a simulation is whole by itself
+    # A simulation is whole by itself, and the frames of an ML_AB are in no order of time.
+    is_single = row["origin"] != "aimd" or row["source_format"] == "ml_ab"
+    return (*kind, str(row["run_id"])) if is_single else kind
 
 
 def _link_alike(lake: Lake, rows: Sequence[Row], changed: set[str]) -> None:
-    runs = {str(row["run_id"]): StoredRun(lake, row) for row in sorted(rows, key=lambda row: str(row["run_id"]))}
-    links = {run_id: _link_of(run, runs, changed) for run_id, run in runs.items()}
-    starts: dict[str, tuple[str, float | None]] = {}
+    runs: dict[str, StoredRun] = {}
+    for row in sorted(rows, key=lambda row: str(row["run_id"])):
+        runs[str(row["run_id"])] = StoredRun(lake, row, runs)
+    links = {run_id: best_link(run, runs, changed) for run_id, run in runs.items()}
+    for trajectory in _trajectories(runs, links):
+        before: list[_Place] = []
+        for place in trajectory:
+            _settle(place, _repeated(place, before))
+            before.append(place)
+
+
+def _trajectories(runs: Mapping[str, StoredRun], links: dict[str, Link | None]) -> Iterator[list[_Place]]:
+    """The runs of each trajectory with their starts, in the order of time."""
+    placed: set[str] = set()
+    followers: dict[str, list[str]] = {}
     for run_id, link in links.items():
-        if link is None:
-            start_fs = None if runs[run_id].row["time_step_fs"] is None else 0.0
-            _follow(run_id, (run_id, start_fs), links, starts)
-    for run_id, (trajectory_id, start_fs) in starts.items():
-        _place(runs[run_id], links[run_id], trajectory_id, start_fs)
+        if link is not None:
+            followers.setdefault(link.run_id, []).append(run_id)
+    # Runs that go on from each other in a circle have no beginning: the first by name becomes it.
+    for root in sorted(runs, key=lambda run_id: (links[run_id] is not None, run_id)):
+        if root in placed:
+            continue
+        links[root] = None
+        start_fs = None if runs[root].row["time_step_fs"] is None else 0.0
+        trajectory = [_Place(runs[root], None, root, start_fs)]
+        placed.add(root)
+        for earlier in trajectory:  # grows while we go
+            for run_id in followers.get(earlier.run.run_id, []):
+                if run_id not in placed:
+                    placed.add(run_id)
+                    trajectory.append(_after(earlier, runs[run_id], links[run_id]))
+        yield sorted(trajectory, key=lambda place: (place.start_fs or 0.0, place.run.run_id != root, place.run.run_id))
 
 
-def _follow(
-    run_id: str,
-    place: tuple[str, float | None],
-    links: Mapping[str, Link | None],
-    starts: dict[str, tuple[str, float | None]],
-) -> None:
-    """Give a run, and all that go on from it, trajectory and start."""
-    starts[run_id] = place
-    trajectory_id, start_fs = place
-    for follower, link in links.items():
-        if link is not None and link.run_id == run_id and follower not in starts:
-            known = start_fs is not None and link.after_start_fs is not None
-            _follow(follower, (trajectory_id, start_fs + link.after_start_fs if known else None), links, starts)  # type: ignore[operator]
+def _after(earlier: _Place, run: StoredRun, link: Link | None) -> _Place:
+    start_fs = None
+    if link is not None and earlier.start_fs is not None and link.after_start_fs is not None:
+        start_fs = earlier.start_fs + link.after_start_fs
+    return _Place(run, link, earlier.trajectory_id, start_fs)
 
 
-def _link_of(run: StoredRun, runs: Mapping[str, StoredRun], changed: set[str]) -> Link | None:
-    """The best link of a run to an earlier one, looking only where something changed."""
-    known = _known_link(run, runs)
-    if run.row["n_stored_elsewhere"] or not run.n_frames:
-        return known  # its first frames are the earlier run's, so the joint is settled
-    earlier = [
-        other
-        for other in runs.values()
-        if other is not run
-        and other.n_frames
-        and (run.run_id in changed or other.run_id in changed or (known is not None and other.run_id == known.run_id))
-    ]
-    found = [link for other in earlier if (link := _link_between(other, run)) is not None]
-    return min(found, key=lambda link: link.rank, default=known if not earlier else None)
+def _repeated(place: _Place, before: Sequence[_Place]) -> dict[int, tuple[str, str]]:
+    """Frames that an earlier run of the trajectory has, too: place in the file -> run and content id of that frame."""
+    found: dict[int, tuple[str, str]] = {}
+    for other in before:
+        for ours, theirs in _alike(place, other):
+            if ours not in found and place.run.frame(ours).is_same_as(other.run.frame(theirs)):
+                found[ours] = (other.run.run_id, str(other.run.frames.content_id[theirs]))
+    return found
 
 
-def _known_link(run: StoredRun, runs: Mapping[str, StoredRun]) -> Link | None:
-    earlier = runs.get(str(run.row["continues_run_id"]))
-    if earlier is None:
-        return None
-    starts = [one.row["trajectory_start_fs"] for one in (earlier, run)]
-    after_fs = None if None in starts else float(str(starts[1])) - float(str(starts[0]))
-    n_repeated = int(str(run.row["n_stored_elsewhere"] or 0))
-    return Link(run_id=earlier.run_id, after_start_fs=after_fs, n_repeated=n_repeated, is_known=True)
+def _alike(one: _Place, other: _Place) -> Iterator[tuple[int, int]]:
+    """Pairs of frames at one time with one energy; a frame that only the later run has right is its own."""
+    ours, theirs = one.run.frames, other.run.frames
+    if one.start_fs is not None and other.start_fs is not None:
+        step_fs = float(str(one.run.row["time_step_fs"]))
+        their_steps = _steps(theirs.after_start_fs, other.start_fs, step_fs)
+        by_time = {int(step): place for place, step in enumerate(their_steps)}
+        partners = [by_time.get(int(step), -1) for step in _steps(ours.after_start_fs, one.start_fs, step_fs)]
+    else:  # an XDATCAR tells no time: its frames are found by their distances
+        scalars = zip(ours.energy_ev, ours.min_distance_angstrom, strict=True)
+        partners = [_first(other.run.alike(energy, distance)) for energy, distance in scalars]
+    for place, partner in enumerate(partners):
+        is_same = partner >= 0 and ours.is_like(place, theirs, partner)
+        if is_same and (theirs.accepted[partner] or not ours.accepted[place]):
+            yield place, partner
 
 
-def _link_between(earlier: StoredRun, later: StoredRun) -> Link | None:
-    return _shared_frames(earlier, later) or _next_step(earlier, later)
+def _steps(after_start_fs: NDArray[np.float64], start_fs: float, step_fs: float) -> NDArray[np.float64]:
+    return np.rint((start_fs + after_start_fs) / step_fs)
 
 
-def _shared_frames(earlier: StoredRun, later: StoredRun) -> Link | None:
-    """The later run begins with a frame of the earlier one; the same beginning is no restart but a twin."""
-    first = later.scalars.iloc[0]
-    places = [
-        place
-        for place in earlier.places_of(later.first, float(first["energy_ev"]), float(first["min_distance_angstrom"]))
-        if place > 0
-    ]
-    if not places:
-        return None
-    joint = places[-1]
-    n_repeated = _n_repeated(earlier, later, joint)
-    return Link(
-        run_id=earlier.run_id,
-        after_start_fs=_after_start_fs(earlier, joint, later, n_steps=0),
-        n_repeated=n_repeated,
-        is_branch=joint + max(n_repeated, 1) < earlier.n_frames,
-    )
+def _first(found: NDArray[np.bool_]) -> int:
+    return int(np.argmax(found)) if found.any() else -1
 
 
-def _n_repeated(earlier: StoredRun, later: StoredRun, joint: int) -> int:
-    """How many frames the two share from the joint on; a frame that only the later run has right is its own."""
-    n_most = min(earlier.n_frames - joint, later.n_frames)
-    theirs, ours = earlier.scalars.iloc[joint : joint + n_most], later.scalars.iloc[:n_most]
-    energies = (part["energy_ev"].to_numpy(dtype=np.float64) for part in (theirs, ours))
-    is_same = ~(np.abs(np.subtract(*energies)) >= 1e-3)
-    is_same &= theirs["accepted"].to_numpy(dtype=bool) | ~ours["accepted"].to_numpy(dtype=bool)
-    n_alike = n_most if is_same.all() else int(np.argmin(is_same))
-    pairs = zip(earlier.frames(joint, joint + n_alike), later.frames(0, n_alike), strict=True)
-    for index, (one, other) in enumerate(pairs):
-        if not one.is_same_as(other):
-            return index
-    return n_alike
-
-
-def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
-    """The later run begins where the earlier one was going: molecular dynamics, or an XDATCAR, which may be."""
-    time_step_fs = earlier.row["time_step_fs"]
-    is_dynamics = time_step_fs is not None or earlier.row["source_format"] == later.row["source_format"] == "xdatcar"
-    if earlier.n_frames < 2 or not is_dynamics:
-        return None
-    steps = earlier.scalars["ionic_step"].to_numpy()
-    if steps[-1] - steps[-2] != 1:
-        return None
-    before, last = earlier.frames(earlier.n_frames - 2, earlier.n_frames)
-    n_missing = missing_steps(
-        np.stack([before.positions, last.positions]),
-        later.first.positions,
-        cell=last.cell,
-        forces=last.forces,
-        masses_amu=masses_amu(earlier.atomic_numbers),
-        time_step_fs=float(str(time_step_fs or 1.0)),  # without one there are no forces either
-    )
-    if n_missing is None:
-        return None
-    after_fs = _after_start_fs(earlier, earlier.n_frames - 1, later, n_steps=n_missing + 1)
-    return Link(run_id=earlier.run_id, after_start_fs=after_fs, n_missing=n_missing)
-
-
-def _after_start_fs(earlier: StoredRun, joint: int, later: StoredRun, *, n_steps: int) -> float | None:
-    """From the earlier run's first ionic step to the later run's, when its first frame is `n_steps` after the joint."""
-    if earlier.row["time_step_fs"] is None:
-        return None
-    time_step_fs, start_fs = (float(str(earlier.row[name])) for name in ("time_step_fs", "trajectory_start_fs"))
-    joint_fs = float(earlier.scalars["time_fs"].iloc[joint]) - start_fs
-    return joint_fs + (n_steps - (int(later.scalars["ionic_step"].iloc[0]) - 1)) * time_step_fs
-
-
-def _place(run: StoredRun, link: Link | None, trajectory_id: str, start_fs: float | None) -> None:
-    """Write a run's place where it is not the one that it has."""
-    row = run.row
-    n_repeated = 0 if link is None else link.n_repeated
-    notes = notes_of(row)
-    if link is None or not link.is_known:
-        notes = [note for note in notes if not note.startswith(LINK_NOTE_BEGINS)]
-        notes += [] if link is None else [link.note]
+def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
+    """Write a run's place where it is not the one that it has, and take out what others hold."""
+    run, lake = place.run, place.run.lake
+    # What was taken out once stays out: the run that holds it comes before this one in every order.
+    out = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    out |= repeated
+    notes = [note for note in notes_of(run.row) if not note.startswith(LINK_NOTE_BEGINS)]
     after = {
-        **row,
-        "trajectory_id": trajectory_id,
-        "trajectory_start_fs": start_fs,
-        "continues_run_id": None if link is None else link.run_id,
-        "n_stored_elsewhere": max(n_repeated, int(str(row["n_stored_elsewhere"] or 0))),
-        "notes": notes,
+        **run.row,
+        "trajectory_id": place.trajectory_id,
+        "trajectory_start_fs": place.start_fs,
+        "continues_run_id": None if place.link is None else place.link.run_id,
+        "n_stored_elsewhere": len(out),
+        "notes": notes if place.link is None else [*notes, place.link.note(n_repeated=len(out))],
     }
-    if after == row:
+    shift_fs = 0.0 if place.start_fs is None else place.start_fs - run.start_fs
+    keep = np.array([index not in out for index in np.flatnonzero(run.frames.is_here)], dtype=bool)
+    if after == run.row and keep.all() and not shift_fs:
         return
-    n_dropped = n_repeated if not row["n_stored_elsewhere"] else 0
-    shift_fs = 0.0 if start_fs is None else start_fs - float(str(row["trajectory_start_fs"] or 0.0))
-    with run.lake.writing(run.run_id, doing=f"storing run {run.run_id}"):
-        if n_dropped or shift_fs:
-            rewrite_run(run.lake, after, keep=np.arange(run.n_frames) >= n_dropped, shift_fs=shift_fs)
-            log.info("linked", run_id=run.run_id, continues=after["continues_run_id"], n_repeated=n_dropped)
+    with lake.writing(run.run_id, doing=f"storing run {run.run_id}"):
+        if known_run(lake, run.run_id) != run.row:
+            return  # it has grown meanwhile; whoever stored it links it next
+        if not keep.all():
+            lake.replace("repeated_frames", run.run_id, [run.repeated_row(index, *out[index]) for index in sorted(out)])
+        if not keep.all() or shift_fs:
+            rewrite_run(lake, after, keep=keep, shift_fs=shift_fs)
+            log.info("linked", run_id=run.run_id, continues=after["continues_run_id"], n_repeated=len(out))
         else:
-            run.lake.replace("runs", run.run_id, [after])
+            lake.replace("runs", run.run_id, [after])

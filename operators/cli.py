@@ -111,6 +111,8 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
         sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
     # Trying again helps only if nothing else is wrong.
     codes = {int(str(run.pop("exit_code"))) for run in refused}
+    if "put_off" in answer:
+        codes.add(EXIT_TRY_AGAIN)
     return {**answer, "exit_code": EXIT_BAD_INPUT if EXIT_BAD_INPUT in codes else max(codes, default=0)}
 
 

@@ -8,11 +8,20 @@ import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lake.delta import Lake
-from lake.known_runs import file_facts, remember_file, resumption_of, run_name, run_told_before, unchanged_runs
+from lake.known_runs import (
+    file_facts,
+    raw_files_of,
+    remember_file,
+    resumption_of,
+    run_name,
+    run_told_before,
+    unchanged_runs,
+)
 from lake.raw_store import full_address, is_folder, is_remote, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
@@ -22,8 +31,9 @@ from operators.failures import forget_failure, record_failure
 from operators.ingest_progress import IngestProgress
 from operators.log import log
 from operators.run_reading import Progress, ReadRun, Testimony, read_run, richest, testimony_of, unreadable
-from operators.run_storing import Stored, store_run
+from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
+from schemas.ids import content_id
 from schemas.settings import Settings
 
 VERB = "ingest"
@@ -49,7 +59,8 @@ def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = 
     Returns
     -------
     dict
-        `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored.
+        `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored. `put_off` is
+        there when everything was stored and another process kept us from linking restarts.
     """
     lake = Lake(settings.lake)
     entries: list[Entry] = []
@@ -69,7 +80,11 @@ def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = 
                 entries += _ingest_or_refuse(lake, run, progress.advance)
         else:
             entries += _ingest_in_processes(settings, found, sizes, n_workers, progress)
-    link_runs(lake, [str(entry["run_id"]) for entry in entries if entry["run_id"]])
+    try:
+        link_runs(lake, [str(entry["run_id"]) for entry in entries if entry["changed"]])
+    except TryAgainLater as error:
+        log.warning("linking put off", reason=error.problem)
+        return {"runs": entries, "put_off": error.problem}
     return {"runs": entries}
 
 
@@ -84,10 +99,16 @@ def _ingest_in_processes(
     # Spawned, not forked: delta-rs does not survive a fork of a process that has used it.
     spawn = multiprocessing.get_context("spawn")
     entries: list[Entry] = []
-    with ProcessPoolExecutor(n_workers, mp_context=spawn) as pool, _ended_with_us():
-        for size, of_run in zip(sizes, pool.map(_ingest_in_process, [settings] * len(found), found), strict=True):
-            progress.advance(sum(int(str(entry["n_frames"])) for entry in of_run), size)
-            entries += of_run
+    try:
+        with ProcessPoolExecutor(n_workers, mp_context=spawn) as pool, _ended_with_us():
+            for size, of_run in zip(sizes, pool.map(_ingest_in_process, [settings] * len(found), found), strict=True):
+                progress.advance(sum(int(str(entry["n_frames"])) for entry in of_run), size)
+                entries += of_run
+    except BrokenProcessPool as error:
+        raise TryAgainLater(
+            "A process that read runs was ended from outside, perhaps for want of memory.",
+            "Run the same command again with `--workers 1`; what was stored is found.",
+        ) from error
     return entries
 
 
@@ -161,7 +182,9 @@ def _ingest_file(lake: Lake, uri: str, progress: Progress | None) -> list[Entry]
 def _remember(lake: Lake, stored: Sequence[tuple[Stored, ReadRun]], uri: str) -> None:
     read = stored[-1][1]
     about = file_facts(read.header.source_format, read.fingerprint)
-    bookmark = read.bookmark if len(stored) == 1 else None
+    # A file that the lake did not take its frames from may be another calculation: it must be read whole again.
+    is_its_source = all(one.row["content_sha256"] == read.fingerprint.content_sha256 for one, _ in stored)
+    bookmark = read.bookmark if len(stored) == 1 and is_its_source else None
     remember_file(lake, uri, runs=[str(one.row["run_id"]) for one, _ in stored], about=about, bookmark=bookmark)
 
 
@@ -174,7 +197,10 @@ def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) 
         apart = [uri for uri, check in checks.items() if check.is_another_run]
         beside = {uri: check for uri, check in checks.items() if uri not in apart}
         notes = [check.note for check in beside.values() if check.note is not None]
-        stored = _store(lake, read, told_by=[read.uri, *beside], notes=notes)
+        same_run = _run_of_positions(
+            lake, [uri for uri, check in beside.items() if check.row["verdict"] != "disagrees"]
+        )
+        stored = _store(lake, read, told_by=[read.uri, *beside], same_run=same_run, notes=notes)
         _remember(lake, [(stored, read)], read.uri)
     run_id = str(stored.row["run_id"])
     rows = [{"run_id": run_id, **check.row} for check in beside.values()]
@@ -187,6 +213,16 @@ def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) 
     for uri in apart:
         entries += _ingest_or_refuse(lake, RunSource((uri,)), progress)
     return entries
+
+
+def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
+    """The run that one of these files made when it came alone and had no labels; empty if there is none."""
+    for uri in files:
+        for known in raw_files_of(lake, uri):
+            row = known_run(lake, str(known["run_id"]))
+            if row.get("source_uri") == uri and row["source_format"] == "xdatcar":
+                return str(row["run_id"])
+    return ""
 
 
 def _richest_read(
@@ -215,12 +251,28 @@ def _richest_read(
     return stack.enter_context(read_run(lake, best.uri, resumption=resumption_of(lake, best.uri))), told
 
 
-def _store(lake: Lake, read: ReadRun, *, told_by: Sequence[str], notes: Sequence[str] = ()) -> Stored:
-    checks = read.checks
-    run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
-    run_id = run_id or run_told_before(lake, told_by, checks["ionic_step"].to_numpy(), checks["energy_ev"].to_numpy())
-    run_id = run_id or run_name(lake, checks["content_id"].tolist(), head_sha256=read.head_sha256)
-    return store_run(lake, read, run_id=run_id, notes=notes)
+def _store(
+    lake: Lake, read: ReadRun, *, told_by: Sequence[str], same_run: str = "", notes: Sequence[str] = ()
+) -> Stored:
+    """Name a run and store it.
+
+    Parameters
+    ----------
+    told_by
+        The files that tell of it.
+    same_run
+        The run that an earlier ingest made of a file beside this one, known to be the same; empty if there is none.
+    """
+    content_ids = read.checks["content_id"].tolist()
+    # Runs that begin alike are told apart by what the lake has, so only one of them may get its name at a time.
+    beginning = content_id([read.head_sha256, content_ids[0]])
+    with lake.writing(f"named-{beginning}", doing="storing a run that begins like this one"):
+        run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
+        told = [read.checks[name].to_numpy() for name in ("ionic_step", "energy_ev")]
+        run_id = run_id or run_told_before(lake, told_by, *told) or same_run
+        run_id = run_id or run_name(lake, content_ids, head_sha256=read.head_sha256)
+        seen = lake.files("frames", key=run_id)
+        return store_run(lake, read, run_id=run_id, seen=seen, notes=notes)
 
 
 def _size(uri: str) -> int:

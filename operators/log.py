@@ -8,7 +8,7 @@ import structlog
 from tqdm import tqdm
 
 
-class _AboveBars(io.TextIOBase):
+class _AboveBars(io.StringIO):
     """Standard error, with every progress bar moved out of the way while a line is written."""
 
     def write(self, text: str) -> int:

@@ -3,53 +3,70 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.known_runs import Row
-from operators.run_storing import notes_of, rewrite_run
+from operators.run_storing import known_run, notes_of, rewrite_run
 from operators.stored_run import StoredRun
 
 REPEATING_FORMAT = "ml_ab"
 
+_SAME_ENERGY_EV = 1e-6
+"""VASP 6 prints eight decimals in an OUTCAR and more in an ML_AB; configurations may differ by a few 1e-6 eV."""
+
 _NOTE_BEGINS = "Left out, since a VASP run of the lake has them: "
 
 
-def leave_out_repeated_labels(lake: Lake, rows: Sequence[Row]) -> None:
+def leave_out_repeated_labels(lake: Lake, changed: set[str]) -> None:
     """Take out of ML_AB runs every frame that another run has; what is left has no known kind of energy.
 
     Parameters
     ----------
     lake
         Where the runs are.
-    rows
-        Rows in `runs` of one formula.
+    changed
+        Runs that were stored or have grown: only pairs with one of them are compared.
     """
-    repeating = [StoredRun(lake, row) for row in rows if row["source_format"] == REPEATING_FORMAT and row["n_frames"]]
-    others = [StoredRun(lake, row) for row in rows if row["source_format"] != REPEATING_FORMAT and _is_labelled(row)]
-    for run in repeating if others else []:
-        is_repeated = _repeated(run, others)
-        if is_repeated.any():
-            _leave_out(run, is_repeated)
+    rows: list[Row] = lake.rows("runs").to_pylist()
+    repeating = [row for row in rows if row["source_format"] == REPEATING_FORMAT]
+    others = [
+        row for row in rows if row["origin"] == "aimd" and row["source_format"] not in {REPEATING_FORMAT, "xdatcar"}
+    ]
+    for row in repeating:
+        same_atoms = [other for other in others if other["formula"] == row["formula"]]
+        if row["run_id"] in changed or any(other["run_id"] in changed for other in same_atoms):
+            run = StoredRun(lake, row)
+            _leave_out(run, _repeated(run, [StoredRun(lake, other) for other in same_atoms]))
 
 
-def _is_labelled(row: Row) -> bool:
-    return row["origin"] == "aimd" and row["source_format"] != "xdatcar" and bool(row["n_frames"])
-
-
-def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> NDArray[np.bool_]:
-    """(n_frames,): frames of the run that one of the others has."""
-    same_atoms = [other for other in others if np.array_equal(other.atomic_numbers, run.atomic_numbers)]
-    found = np.zeros(run.n_frames, dtype=bool)
-    scalars = zip(run.scalars["energy_ev"], run.scalars["min_distance_angstrom"], strict=True)
-    for index, ((energy_ev, distance), frame) in enumerate(zip(scalars, run.frames(0, run.n_frames), strict=True)):
-        found[index] = any(other.places_of(frame, energy_ev, distance) for other in same_atoms)
+def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> dict[int, tuple[str, str]]:
+    """Frames of the run that one of the others has, each of theirs once: place -> run and content id."""
+    found: dict[int, tuple[str, str]] = {}
+    taken = {(str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    for other in others:
+        if not other.n_frames or not np.array_equal(other.atomic_numbers, run.atomic_numbers):
+            continue
+        for place in np.flatnonzero(run.frames.is_here):
+            energy_ev, distance = run.frames.energy_ev[place], run.frames.min_distance_angstrom[place]
+            for partner in np.flatnonzero(other.alike(energy_ev, distance, tolerance_ev=_SAME_ENERGY_EV)):
+                name = other.run_id, str(other.frames.content_id[partner])
+                is_new = name not in taken and int(place) not in found
+                if is_new and run.frame(int(place)).is_same_as(other.frame(int(partner))):
+                    found[int(place)] = name
+                    taken.add(name)
     return found
 
 
-def _leave_out(run: StoredRun, is_repeated: NDArray[np.bool_]) -> None:
-    n_left_out = int(is_repeated.sum()) + int(str(run.row["n_stored_elsewhere"] or 0))
+def _leave_out(run: StoredRun, repeated: dict[int, tuple[str, str]]) -> None:
+    if not repeated:
+        return
+    out = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    out |= repeated
     notes = [note for note in notes_of(run.row) if not note.startswith(_NOTE_BEGINS)]
-    after = {**run.row, "n_stored_elsewhere": n_left_out, "notes": [*notes, f"{_NOTE_BEGINS}{n_left_out} frames."]}
+    after = {**run.row, "n_stored_elsewhere": len(out), "notes": [*notes, f"{_NOTE_BEGINS}{len(out)} frames."]}
+    keep = np.array([index not in out for index in np.flatnonzero(run.frames.is_here)], dtype=bool)
     with run.lake.writing(run.run_id, doing=f"storing run {run.run_id}"):
-        rewrite_run(run.lake, after, keep=~is_repeated)
+        if known_run(run.lake, run.run_id) == run.row:
+            rows = [run.repeated_row(index, *out[index]) for index in sorted(out)]
+            run.lake.replace("repeated_frames", run.run_id, rows)
+            rewrite_run(run.lake, after, keep=keep)

@@ -30,7 +30,9 @@ class KeptFrame:
         limits = shortest_trainable_pairs_angstrom(np.unique(self.atomic_numbers))
         positions, cells = self.frame.positions[None], self.frame.cell[None]
         [distance], _ = shortest_distances(self.atomic_numbers, positions, cells=cells, limits=limits)
-        return any(run.places_of(self.frame, self.energy_ev, float(distance)) for run in runs)
+        return any(
+            run.places_of(self.frame, energy_ev=self.energy_ev, min_distance_angstrom=float(distance)) for run in runs
+        )
 
 
 @dataclass(frozen=True, slots=True)

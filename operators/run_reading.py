@@ -161,6 +161,9 @@ def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
             told.facts = file_facts(told.source_format, reader.fingerprint())
     except UnreadableFile as error:
         return unreadable(uri, error)
+    except OSError as error:
+        reason = f"{uri}: it cannot be read ({error.strerror or error})."
+        return Testimony(uri, problem=UnreadableFile(reason, "Check its permissions and its disk."))
     return told
 
 

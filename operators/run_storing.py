@@ -43,7 +43,7 @@ class Stored:
     changed: bool
 
 
-def store_run(lake: Lake, read: ReadRun, *, run_id: str, notes: Sequence[str]) -> Stored:
+def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str]) -> Stored:
     """Make the lake hold what was read, exactly once; a reading that saw less than the lake has changes nothing.
 
     Parameters
@@ -54,6 +54,8 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, notes: Sequence[str]) -
         The run as it was read.
     run_id
         Its name.
+    seen
+        The files of that run in the lake when it got this name.
     notes
         Sentences about the file beyond those of its reader.
 
@@ -73,10 +75,11 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, notes: Sequence[str]) -
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
             return Stored(before, n_new=0, changed=False)
         if read.resumed is not None:
-            row |= {name: before[name] for name in _CHAIN_COLUMNS}
+            # Whoever follows it may have to move: it gets its place again.
+            row |= {name: before[name] for name in _CHAIN_COLUMNS} | {"trajectory_id": None}
             row["notes"] = [*notes_of(row), *(note for note in notes_of(before) if note.startswith(LINK_NOTE_BEGINS))]
         if verdict is not None:
-            _store_frames(lake, read, row, verdict)
+            _store_frames(lake, read, row, verdict, seen=seen)
             lake.replace("expectation_results", run_id, verdict.results)
         lake.replace("runs", run_id, [row])
         if lake.n_rows("frames", run_id) != row["n_frames"]:
@@ -130,6 +133,7 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
         What is added to its times.
     """
     run_id = str(row["run_id"])
+    seen = lake.files("frames", key=run_id)
     checks, faults = stored_checks(lake, run_id)
     keep = np.ones(len(checks), dtype=bool) if keep is None else keep
     kept = checks[keep].reset_index(drop=True)
@@ -141,7 +145,7 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     if frames_change := moved or not _stands(lake, run_id, reasons, verdict.flags):
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
-        lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP))
+        lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP), instead_of=seen)
     counts = {"n_frames": len(kept), "n_rejected": verdict.n_rejected, "n_accepted": len(kept) - verdict.n_rejected}
     after = {**row, **counts, "gate_version": GATE_VERSION}
     row_changes = after != known_run(lake, run_id)
@@ -151,7 +155,7 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     return Rewritten(after, verdict, frames_change or row_changes)
 
 
-def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict) -> None:
+def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict, *, seen: Sequence[str]) -> None:
     run_id, n_stored, flags = str(row["run_id"]), read.n_stored, verdict.flags
     reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
     new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
@@ -163,7 +167,8 @@ def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict) -> None
             return
         new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
     kept = _judged(_first_rows(_stored_rows(lake, run_id), n_stored), reasons[:n_stored], flags[:n_stored])
-    lake.replace_batches("frames", _partition(row), batches_of(chain(kept, new), ROWS_PER_GROUP))
+    rows = batches_of(chain(kept, new), ROWS_PER_GROUP)
+    lake.replace_batches("frames", _partition(row), rows, instead_of=seen)
 
 
 def _stands(lake: Lake, run_id: str, reasons: list[list[str]], flags: list[list[str]]) -> bool:
@@ -226,7 +231,14 @@ def _is_late(before: Row, row: Row) -> bool:
     """The lake has more of the same run: from a copy that went on, or from a later look at the growing file."""
     if not before or (before["source_uri"] == row["source_uri"] and before["reader_version"] != READER_VERSION):
         return False
-    return int(str(before["n_frames"])) + int(str(before["n_stored_elsewhere"] or 0)) > int(str(row["n_frames"]))
+    of_one_format = before["source_format"] == row["source_format"]
+    return _richness(before, of_one_format=of_one_format) > _richness(row, of_one_format=of_one_format)
+
+
+def _richness(row: Row, *, of_one_format: bool) -> tuple[int, bool, int]:
+    """Frames, whether the file was read to its proper end, and how much of it there was."""
+    n_frames = int(str(row["n_frames"])) + int(str(row["n_stored_elsewhere"] or 0))
+    return n_frames, bool(row["complete"]), int(str(row["content_bytes"] or 0)) if of_one_format else 0
 
 
 def _run_row(read: ReadRun, *, n_rejected: int) -> Row:

@@ -21,5 +21,6 @@ FAULTS: dict[str, str] = {
     ),
     "not_periodic": "the file says that the cell does not repeat in all three directions",
     "atoms_differ": "the rows are not those of the atoms of the run's first frame, by id and element",
+    "text_lost": "NUL bytes stand in the text of the step, so it may be pieced together from several",
     "label_source_unknown": "a force field and DFT took turns, and the file does not tell whose step this is",
 }

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decimal_rows, decode_columns, decode_into
+from lake.readers.short_columns import Scratch
 from schemas.frames import FrameBatch, LabelSource, ScfVerdict
 from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
 
@@ -47,6 +48,7 @@ class TableStore:
         """Whether the strict decoder took every number of the last tables, so that none can be a NaN."""
         # Kept from batch to batch: fresh memory costs more than the copying.
         self._text = np.empty(2 * PADDING, np.uint8)
+        self._scratch: dict[int, Scratch] = {}
         self._clear()
 
     def _clear(self) -> None:
@@ -123,7 +125,7 @@ class TableStore:
         rows = values.reshape(len(values), -1, 3)
         columns = [rows[index // 3, :, index % 3] for index in range(self.n_fields)]
         try:
-            decode_into(columns, self._text, self.layout, rows.shape[1])
+            decode_into(columns, self._text, self.layout, rows.shape[1], self._scratch)
         except NotPlainDecimals:
             self.all_finite = False
             for index in range(len(self._regular)):
@@ -155,6 +157,23 @@ def cells_of(records: list[FrameRecord]) -> NDArray[np.float64]:
     return np.array([record.cell_angstrom for record in records]).reshape(-1, 3, 3)
 
 
+def cartesian(fractional: NDArray[np.float64], cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cartesian positions, A: (n_frames, n_atoms, 3), from fractional ones and cells (n_frames, 3, 3), A.
+
+    The sum has one order, so that no BLAS decides the last digit; one component at a time keeps the inner loop long.
+    """
+    positions = np.empty_like(fractional)
+    product = np.empty(fractional.shape[:2])
+    for axis in range(3):
+        component = positions[:, :, axis]
+        np.multiply(fractional[:, :, 0], cells[:, None, 0, axis], out=component)
+        for vector in (1, 2):
+            np.multiply(fractional[:, :, vector], cells[:, None, vector, axis], out=product)
+            component += product
+    return positions
+
+
+@np.errstate(over="ignore", invalid="ignore")  # damaged numbers overflow; they are found and flagged
 def batch_of(
     records: list[FrameRecord],
     positions: NDArray[np.float64],

@@ -16,7 +16,7 @@ from lake.readers.extxyz_batches import XyzCollector
 from lake.readers.extxyz_comment import level_of_theory_in, number_at
 from lake.readers.extxyz_frames import PartNames, XyzFrame, XyzFrames
 from lake.readers.fields import Field
-from lake.readers.window import CHUNK_BYTES
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from lake.readers.word_tables import LineReader
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
@@ -72,6 +72,7 @@ class ExtxyzReader:
         self._lines = LineReader(self.source, chunk_bytes)
         self._all_frames = XyzFrames(self._lines)
         self._part, self._names, self._is_mine = part, PartNames(), False
+        self._n_of_part = 0
         self._n_unnamed = 0
         """Frames before the first one whose atoms can be read, so that no part is theirs."""
         frames = self._frames_of_part()
@@ -136,7 +137,10 @@ class ExtxyzReader:
                         "Name one of its parts; `meltlake ingest` reads them all.",
                     )
             if self._is_mine:
-                yield frame
+                is_first = first_name != "" and not self._n_of_part
+                self._n_of_part += 1
+                n_before = frame.n_lost_before + self._n_unnamed * is_first
+                yield replace(frame, n_lost_before=n_before) if is_first else frame
             self._n_unnamed += not first_name
 
     def _header(self, first: XyzFrame, atomic_numbers: NDArray[np.int8], second: XyzFrame | None) -> RunHeader:
@@ -160,6 +164,9 @@ class ExtxyzReader:
         outcome.n_incomplete += self._n_unnamed
         outcome.n_ionic_steps += outcome.n_incomplete
         outcome.complete = not (self._all_frames.n_incomplete or self._n_unnamed) and damage is None
+        if self._lines.has_hole:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if damage is not None:
             outcome.notes.append(f"{damage[0].upper()}{damage[1:]}.")
         if self._energy_key is not None and self._energy_key != ENERGY_KEYS[0]:

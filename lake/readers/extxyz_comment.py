@@ -73,6 +73,8 @@ def is_misspelt(keys: Collection[str], usual: Collection[str]) -> bool:
 
 def _is_damaged(key: str, new: Collection[str]) -> bool:
     pieces = ({key[:at], key[at + 1 :]} for at in range(1, len(key) - 1))  # of a key with a blank in it
+    if {key[1:], key[:-1]} & set(new):
+        return True
     return any(two <= set(new) for two in pieces) or any(
         sum(one != other for one, other in zip(each, key, strict=True)) == 1
         if len(each) == len(key)

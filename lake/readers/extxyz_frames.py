@@ -61,7 +61,7 @@ class XyzFrames:
                 continue
             self._lines.take(1)
             if lines[0].strip():
-                self.n_incomplete += in_frames
+                self.n_incomplete += in_frames or b"=" in lines[0]
                 in_frames = False
         self.n_incomplete += bool(self._lines.rest.strip())
 

@@ -16,7 +16,7 @@ from lake.readers.fields import Field
 from lake.readers.lammps_dump_columns import NAME_ELEMENTS, UNITS, DumpColumns, UnusableColumns
 from lake.readers.lammps_dump_frames import DumpFrame, DumpFrames
 from lake.readers.partial import partial_batch
-from lake.readers.window import CHUNK_BYTES
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from lake.readers.word_tables import LineReader, WordTable
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
@@ -54,7 +54,8 @@ class LammpsDumpReader:
     def __init__(self, source: SourceStream | str | Path, *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.source = open_source(source) if isinstance(source, str | Path) else source
         self.outcome = ReadingOutcome()
-        self._all_frames = DumpFrames(LineReader(self.source, chunk_bytes))
+        self._lines = LineReader(self.source, chunk_bytes)
+        self._all_frames = DumpFrames(self._lines)
         frames = iter(self._all_frames)
         ahead = list(_until_sound(frames))
         if not ahead or ahead[-1].table is None:
@@ -222,6 +223,9 @@ class LammpsDumpReader:
         outcome.n_incomplete = self._all_frames.n_incomplete
         outcome.n_ionic_steps += outcome.n_incomplete
         outcome.complete = not outcome.n_incomplete and damage is None
+        if self._lines.has_hole:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if damage is not None:
             outcome.notes.append(f"{damage[0].upper()}{damage[1:]}.")
         if self.header.time_step_fs is None:

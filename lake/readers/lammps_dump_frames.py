@@ -53,6 +53,8 @@ class DumpFrames:
                 self._take_item(title[1:], frame)
                 continue
             frame.columns = tuple(title[2:])
+            if b"\0" in b"".join(frame.head):  # what stands behind the hole may be another frame's
+                frame.step, frame.box = None, None
             if frame.n_atoms is None:
                 self.n_incomplete += 1
                 in_frames = False

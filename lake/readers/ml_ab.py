@@ -17,7 +17,7 @@ from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, batch_of
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
 from lake.readers.ml_ab_configurations import REMEDY, Block, Configurations
-from lake.readers.window import CHUNK_BYTES
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
 
@@ -175,6 +175,8 @@ class MlAbReader:
             energy_ev=NAN if energy is None else energy,
             faults=_faults_of(energy, cell),
         )
+        if block.has_hole:
+            record.faults.append("text_lost")
         self._take_stress(record, blocks.stress_kbar(text))
         if positions.vectors is None or forces.vectors is None:
             record.faults.append("row_count_wrong")
@@ -199,6 +201,9 @@ class MlAbReader:
         told = read.n_declared is not None and n_complete >= read.n_declared
         outcome.complete = told and not (read.ends_within_configuration or read.ends_within_line)
         outcome.complete = outcome.complete and self.source.damage is None
+        if read.has_hole:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if self.source.damage is not None:
             outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
         if n_complete != read.n_declared:

@@ -20,6 +20,8 @@ class Block:
     """In the order of the file, from 1."""
     text: bytes
     types: blocks.AtomTypes
+    has_hole: bool
+    """Whether NUL bytes stand in it."""
 
 
 class Configurations:
@@ -33,6 +35,7 @@ class Configurations:
         """Configurations that do not say which atoms they have."""
         self.ends_within_configuration = False
         self.ends_within_line = False
+        self._has_stress = False
         self.parts: dict[bytes, str] = {}
         """Names by the atomic numbers as bytes, in the order of the file."""
         self._window = TextWindow(source, chunk_bytes)
@@ -50,12 +53,14 @@ class Configurations:
             text = self._whole_lines(text) if end is None else text
             text = self._first_of(text)
             types = blocks.atom_types(text)
-            if end is None and (types is None or _is_cut(text, types)):
+            has_stress = bool(blocks.stress_kbar(text))
+            self._has_stress = self._has_stress or has_stress
+            if end is None and (types is None or _is_cut(text, types) or self._has_stress > has_stress):
                 self.ends_within_configuration = True
             elif types is None:
                 self.n_nameless += 1
             else:
-                yield Block(number, text, types)
+                yield Block(number, text, types, b"\0" in text)
 
     def _first_of(self, text: bytes) -> bytes:
         """The text up to where another configuration begins whose title was damaged; such a one is only counted."""
@@ -67,6 +72,11 @@ class Configurations:
         self.n_nameless += n_more
         again = min(at for title in titles if (at := text.find(title, text.find(title) + 1)) > 0)
         return text[:again]
+
+    @property
+    def has_hole(self) -> bool:
+        """Whether NUL bytes stand anywhere in the file."""
+        return bool(self._window.holes)
 
     def name_of(self, types: blocks.AtomTypes) -> str:
         """The part's name: the formula, and a number for the second order of the same atoms and those after it."""

@@ -11,12 +11,12 @@ from typing import Any, Self
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
-from lake.readers.outcar_fields import COUNTER, FOOTER, FRAME_FIELDS, TABLE, TYPES_LINE, VERSION_LINE
-from lake.readers.outcar_frames import energies_between, table_end
+from lake.readers.outcar_fields import COUNTER, FOOTER, FRAME_FIELDS, SCF_END, TABLE, TYPES_LINE, VERSION_LINE
+from lake.readers.outcar_frames import energies_between, leapt_title, table_end
 from lake.readers.outcar_header import SETTING_FIELDS, THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
 from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
-from lake.readers.window import CHUNK_BYTES, TextWindow
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
@@ -28,8 +28,8 @@ _COUNTERS_LINE_BYTES = 120
 _LONGEST_DASHES = 30  # versions print 39 to 41 dashes before "Iteration"; a long token is found several times faster
 _NEW_RUN = b"\n" + VERSION_LINE
 _RUN_AGAIN = "Run VASP again, or leave this file out."
-_LONGEST_TITLE = 1024  # of a table and the dashes around it
 _BYTES_WITHOUT_COUNTER = 8 * 1024 * 1024  # a run driven by a force field alone prints no ionic counter
+_ITERATIONS = tuple(b"(%4d)" % number for number in range(1, 1000))  # as they stand in the counter lines
 
 
 class OutcarReader:
@@ -61,9 +61,10 @@ class OutcarReader:
         self._token = COUNTER
         self._region = 0  # where the text of the current step begins
         self._search = 0  # where to look for the next counter
-        self._next_table = 0  # no table's title is between there and here
+        self._step_bytes = 0  # of the last ionic step
         self._counter = StepCounter()
         self._iteration_repeated = False
+        self._step_begun = 0  # where in the whole text the counter of the ionic step is
         end_of_head = self._end_of_head()
         head_text = bytes(self._window.text[:end_of_head])
         self._head_sha256 = hashlib.sha256(head_text).hexdigest()
@@ -122,7 +123,9 @@ class OutcarReader:
                 self._begin_step(at, step, iteration)
                 yield from self._frames.full_batches()
             self._search = at + 1
-            self._pass_electronic_loop()
+            if at == self._step_begun - self._window.n_dropped:
+                self._hold_step()
+                self._pass_electronic_loop()
         self._split_at_new_runs(len(self._window))
         self._close_step(len(self._window), at_end=True)
         self._frames.close_batch()
@@ -140,23 +143,42 @@ class OutcarReader:
             if not window.grow():
                 return len(window)
 
+    def _hold_step(self) -> None:
+        """Have the ionic step that begins in memory, if it is as long as the one before."""
+        window = self._window
+        if len(window) - self._region < self._step_bytes:
+            self._forget_the_past()
+            while len(window) < self._step_bytes and window.grow():
+                pass
+
     def _pass_electronic_loop(self) -> None:
-        """Go to the last counter line of the ionic step at hand: in a few lines what most counters ask for."""
-        counter, text, token = self._counter, self._window.text, self._token
-        step, table, last = b"%d" % counter.step, self._next_table, len(self._window) - _COUNTERS_LINE_BYTES
-        while self._search <= table and 0 <= (hit := text.find(token, self._search, table)) < last:
-            found = _COUNTERS.match(text, hit)
-            if found is None or found[1] != step or not found[2].isdigit() or int(found[2]) <= counter.iteration:
-                return
-            counter.iteration = int(found[2])
-            self._region = hit  # the text before is not needed
-            self._search = hit + 1
+        """Go from the first counter line of an ionic step to its last one, and behind its table, if all is in order.
+
+        That is: the electronic loop has an end, is counted one by one up to there, and is followed by the table where
+        it was in the step before. Otherwise each line is looked for.
+        """
+        text, counter, first = self._window.text, self._counter, self._region
+        loop_end = text.find(SCF_END, first)
+        if loop_end < 0 or text.find(TABLE, first, loop_end) >= 0:
+            return
+        numbers_at = text.find(COUNTER, first) + len(COUNTER)
+        step = bytes(text[numbers_at : text.find(b"(", numbers_at)])
+        pieces = bytes(text[numbers_at:loop_end]).split(self._token)
+        wanted = [step + number for number in _ITERATIONS[counter.iteration - 1 :][: len(pieces)]]
+        if [piece[: len(step) + len(_ITERATIONS[0])] for piece in pieces] != wanted:
+            return
+        counter.iteration += len(pieces) - 1
+        if len(pieces) > 1:
+            self._region = loop_end - len(pieces[-1]) - len(self._token)  # the text before is not needed
+        title = leapt_title(text, loop_end, len(text), self._frames.gap_bytes)
+        end = 0 if title < 0 else table_end(text, title, self._frames.table_bytes)
+        self._search = end or loop_end
 
     def _next_counter(self) -> tuple[int, int, int] | None:
         """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""
         window, text = self._window, self._window.text
         while True:
-            hit = self._find_token()
+            hit = text.find(self._token, self._search)
             if hit >= 0 and (len(text) > hit + _COUNTERS_LINE_BYTES or window.exhausted):
                 found = _COUNTERS.match(text, hit)
                 if found is not None:
@@ -165,34 +187,12 @@ class OutcarReader:
                     return hit, *self._numbers(*found.groups())
                 self._search = hit + 1
                 continue
+            if hit < 0:
+                self._search = max(self._search, len(text) - len(self._token) + 1)
+            self._forget_the_past()
             if hit < 0 and window.exhausted:
                 return None
-            self._forget_the_past()
             window.grow()
-
-    def _find_token(self) -> int:
-        """Where the next counter line is; -1 when none is in memory.
-
-        A table is most of a step's text and holds no counter: one that is as long as the others is leapt over.
-        """
-        text, token = self._window.text, self._token
-        while True:
-            if self._next_table < self._search:
-                self._next_table = text.find(TABLE, self._search)
-            if self._next_table < 0:
-                hit = text.find(token, self._search)
-                if hit < 0:
-                    self._search = max(self._search, len(text) - max(len(token), len(TABLE)) + 1)
-                return hit
-            hit = text.find(token, self._search, self._next_table)
-            if hit >= 0:
-                return hit
-            end = table_end(text, self._next_table, self._frames.table_bytes)
-            longest = _LONGEST_TITLE + self._frames.table_bytes
-            if end == 0 and not self._window.exhausted and len(text) - self._next_table < longest:
-                self._search = self._next_table
-                return -1
-            self._search = end or self._next_table + 1
 
     def _forget_the_past(self) -> None:
         if len(self._window) - self._region > _BYTES_WITHOUT_COUNTER:
@@ -203,7 +203,6 @@ class OutcarReader:
             self._search = max(self._search, self._region)
         self._window.drop(self._region)
         self._search -= self._region
-        self._next_table -= self._region
         self._region = 0
         self._note_progress()
 
@@ -214,6 +213,7 @@ class OutcarReader:
             "token": self._token.decode("ascii"),
             "counter": self._counter.memory(),
             "iteration_repeated": self._iteration_repeated,
+            "step_begun": self._step_begun,
             "n_ionic_steps": self.outcome.n_ionic_steps,
             "n_energy_only": self.outcome.n_energy_only,
             "n_incomplete": self.outcome.n_incomplete,
@@ -228,6 +228,7 @@ class OutcarReader:
         self._search, self._token = state["search"], state["token"].encode("ascii")
         self._counter = StepCounter(*state["counter"])
         self._iteration_repeated = state["iteration_repeated"]
+        self._step_begun = state["step_begun"]
         for name in ("n_ionic_steps", "n_energy_only", "n_incomplete"):
             setattr(self.outcome, name, state[name])
         for name, value in state["thermostat"].items():
@@ -258,10 +259,16 @@ class OutcarReader:
         if self._iteration_repeated and counter.n_frames:
             raise self._mixed_runs(f"ionic step {step} is there twice")
         if not self._iteration_repeated and step > counter.highest:
-            self.outcome.n_ionic_steps += 1
+            # A force field's steps are not counted like that, and not all of them need be printed.
+            n_lost = 0 if self._frames.n_ml_frames else step - counter.highest - 1
+            self.outcome.n_ionic_steps += 1 + n_lost
+            self.outcome.n_incomplete += n_lost
+        begun = self._window.n_dropped + at
+        self._step_bytes = min(begun - self._step_begun, _BYTES_WITHOUT_COUNTER)
         counter.step, counter.iteration, counter.n_frames = step, iteration, 0
         counter.highest = max(counter.highest, step)
         self._region = at
+        self._step_begun = begun
 
     def _mixed_runs(self, sign: str) -> UnreadableFile:
         return UnreadableFile(
@@ -311,6 +318,8 @@ class OutcarReader:
         if self._frames.n_frames == 0:
             take_thermostat(self._settings, bytes(text[self._region : end]))
         highest_before = counter.highest
+        begun = self._step_begun - self._window.n_dropped
+        self._frames.has_hole = self._window.has_hole(min(begun, self._region), end)
         self._region = self._frames.collect(text, self._region, end, counter, more_follows=more_follows)
         self.outcome.n_ionic_steps += counter.highest - highest_before
 
@@ -336,6 +345,9 @@ class OutcarReader:
         outcome.n_energy_only += frames.n_ml_energy_only
         if not frames.n_frames:
             raise self._no_frames()
+        if self._window.holes:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if self.source.damage is not None:
             outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
         if outcome.n_energy_only:

@@ -41,6 +41,10 @@ class FrameCollector:
         self.n_ml_frames = 0
         self.n_ml_energy_only = 0
         self.cell_moved = False
+        self.gap_bytes = 0
+        """From the end of the last electronic loop to the title of the table behind it; 0 before the first."""
+        self.has_hole = False
+        """Whether NUL bytes stand in the text of the ionic step."""
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
         self._store = TableStore(self._n_atoms, blocks.N_COLUMNS)
@@ -91,7 +95,7 @@ class FrameCollector:
 
         With `more_follows` the step's text goes on behind `end`, so the last table is left for the next call.
         """
-        titles = blocks.titles_between(text, start, end, self.table_bytes)
+        titles = blocks.titles_between(text, start, end, self.table_bytes, self.gap_bytes)
         n_ab_initio = sum(not blocks.is_machine_learned(text, title) for title in titles)
         lower = start
         for index, title in enumerate(titles[:-1] if more_follows else titles):
@@ -110,13 +114,15 @@ class FrameCollector:
         ml = table.machine_learned
         energies = blocks.energies_between(text, table.end, upper, machine_learned=ml)
         end = table.end if energies is None else energies.end
-        other_kind = blocks.energies_between(text, table.end, upper, machine_learned=not ml)
-        is_mistitled = energies is None and other_kind is not None
+        is_mistitled = energies is None and (
+            blocks.energies_between(text, table.end, upper, machine_learned=not ml) is not None
+        )
         if energies is None and not ml and not is_mistitled:
             energies = blocks.energies_between(text, lower, title, machine_learned=False)
         if energies is None and not is_mistitled and upper == len(text):
             return lower  # the file stops here, or goes on in the next piece of it
-        self._pass_lost_tables(text, (lower, title), counter)
+        electronic = lower, self._end_of_electronic_text(text, lower, title)
+        self._pass_lost_tables(text, electronic, counter)
         record = self._record(text, (lower, title), counter, energies)
         if is_mistitled:
             record.faults.append("label_source_unknown")
@@ -127,13 +133,21 @@ class FrameCollector:
             counter.highest = record.ionic_step
             self.n_ml_frames += 1
         else:
-            self._judge(record, text, (lower, title), counter)
+            self._judge(record, text, electronic, counter)
             if not alone:
                 record.faults.append("ionic_counter_missing")
                 record.scf_steps, record.scf_verdict = -1, "unknown"
             counter.n_frames += 1
+        if self.has_hole:
+            record.faults.append("text_lost")
         self._keep(record, text, table)
         return end
+
+    def _end_of_electronic_text(self, text: bytearray, lower: int, title: int) -> int:
+        """Up to where electronic iterations may stand: text behind their loop that is as long as usual holds none."""
+        after_loop = blocks.loop_end(text, lower, title)
+        usual_gap, self.gap_bytes = self.gap_bytes, 0 if after_loop is None else title - after_loop
+        return title if after_loop is None or self.gap_bytes != usual_gap else after_loop
 
     def _pass_lost_tables(self, text: bytearray, place: tuple[int, int], counter: StepCounter) -> None:
         """Count the force field's steps in text that has an energy of one, but no table: those keep their numbers."""
@@ -160,6 +174,8 @@ class FrameCollector:
             if energies.free != energies.free:
                 record.faults.append("energy_not_finite")
         lattice = blocks.lattice_before(text, lower, title)
+        if lattice is not None and blocks.has_pressure(text, lattice.at, title):
+            lattice = None  # it stands before the stress, so it is another one, and the step's own is damaged
         if lattice is None:
             record.faults.append("cell_missing")
         else:

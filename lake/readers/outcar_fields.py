@@ -2,14 +2,15 @@
 
 from lake.readers.fields import Field
 
-COUNTER = b"- Iteration "
+# A token that ends in a blank or a digit is found several times slower: most of the text is that.
+COUNTER = b"- Iteration"
 TABLE = b"POSITION                                       TOTAL-FORCE (eV/Angst)"
 MACHINE_LEARNED = b" (ML)"
 LATTICE = b"direct lattice vectors"
 STRESS = b"  in kB  "
 PRESSURE = b"external pressure ="
 THERMOSTAT = b"EKIN_LAT="
-SCF_END = b"---- aborting loop "
+SCF_END = b"---- aborting loop"
 ITERATION_END = b"eigenvalue-minimisations  :"
 ENERGY_CHANGE = b"total energy-change (2. order) :"
 # The SCF lines read "free energy    TOTEN"; only the ionic one has two blanks after "free".

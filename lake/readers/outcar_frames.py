@@ -27,9 +27,11 @@ _SPARE_COLUMNS_OF_VDW = 3  # "FORCE-w/o vdW" repeats the forces without the disp
 _DASHES = b" ----"
 _CELL_DECIMALS = 9
 _CELL_ROW = re.compile(rb"[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n([^\n]{42})[^\n]*\n")
-_ENERGY_VALUE = re.compile(rb"[ ]*(\S+)[ ]+eV")
+_ENERGY_VALUE = re.compile(rb"[ ]*(\S{1,40})[ ]+eV")
+# Every length is bounded: damage leaves lines of megabytes, on which two open ends would take hours.
 _OTHER_ENERGIES = re.compile(
-    rb"[^\n]*\s+(?:ML )?%s[ ]*(\S+)[^\n]*%s[ ]*(\S+)\s" % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
+    rb"[^\n]{0,80}\s{1,80}(?:ML )?%s[ ]*(\S{1,40})[^\n]{0,80}%s[ ]*(\S{1,40})\s"
+    % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
 )
 _TEMPERATURE = re.compile(rb"[^\n]*\(temperature[ ]*([^\s)]+)[ ]*K\)")
 _ENERGY_CHANGE = re.compile(re.escape(ENERGY_CHANGE) + rb"[ ]*(\S+?)[ ]*\(")
@@ -70,10 +72,24 @@ def table_end(text: bytearray, title: int, n_bytes: int) -> int:
     return close if n_bytes and first_row and text.startswith(_DASHES, close) else 0
 
 
-def titles_between(text: bytearray, start: int, end: int, n_bytes: int) -> list[int]:
+def leapt_title(text: bytearray, start: int, end: int, gap_bytes: int) -> int:
+    """The title of a table that stands `gap_bytes` behind the end of the electronic loop; -1 if there is none.
+
+    What stands between them (potentials, eigenvalues, parts of the forces) is most of the text, and as long in every
+    step.
+    """
+    after_loop = loop_end(text, start, end) if gap_bytes else None
+    if after_loop is None or after_loop + gap_bytes >= end or not text.startswith(TABLE, after_loop + gap_bytes):
+        return -1
+    return after_loop + gap_bytes
+
+
+def titles_between(text: bytearray, start: int, end: int, n_bytes: int, gap_bytes: int) -> list[int]:
     """Where titles of tables stand in `[start, end)`; rows of a table of `n_bytes` are not searched."""
     titles = []
-    at = text.find(TABLE, start, end)
+    at = leapt_title(text, start, end, gap_bytes)
+    if at < 0:
+        at = text.find(TABLE, start, end)
     while at >= 0:
         titles.append(at)
         at = text.find(TABLE, table_end(text, at, n_bytes) or at + len(TABLE), end)
@@ -171,6 +187,12 @@ def temperature_between(text: bytearray, start: int, end: int) -> float:
     at = text.find(THERMOSTAT, start, end)
     found = _TEMPERATURE.match(text, at, end) if at >= 0 else None
     return NAN if found is None else decimal(found[1])
+
+
+def loop_end(text: bytearray, start: int, end: int) -> int | None:
+    """Behind the first words in `[start, end)` that tell that the electronic loop ends."""
+    at = text.find(SCF_END, start, end)
+    return None if at < 0 else at + len(SCF_END)
 
 
 def scf_end_told(text: bytearray, start: int, end: int) -> str:

@@ -17,13 +17,15 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.row_words import TILE_ROWS, Column, Text, Words, half_words_at, integer_of, words_at
+from lake.readers.row_words import PADDING, TILE_ROWS, Column, Text, Words, half_words_at, integer_of, words_at
 
 Floats = NDArray[np.float64]
 
 _N_LEFT = 3  # characters left of the point
 _BLANKS_AND_POINT = np.uint32(integer_of(b"   ."))
-_NOT_A_SIGN_OR_DIGIT = 0xFFE0E0E0  # of `   .` ^ characters: the point, and bits that no blank, '-' or digit has
+# Bits of a character that tell what kind it is; blank, '-' and digits share three of them.
+_EXACTLY, _A_DIGIT, _A_SIGN_OR_DIGIT = 0xFF, 0xF0, 0xE0
+_ROWS_AT_ONCE = 32
 # Three characters have five bits each after that; the second and third move together from bits 8.. and 16...
 _GAP = np.uint32((1 << 16) - (1 << 13))
 _N_FORMS = 1 << 18
@@ -41,20 +43,11 @@ class _Forms(NamedTuple):
     """Plus or minus a power of ten; zero for characters that are no number."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixed:
-    """Up to eight characters that must be the same in every row."""
-
-    first: int
-    pattern: int
-    mask: int
-
-
-class _Scratch:
+class Scratch:
     """Arrays of one tile, kept from tile to tile: making new ones would take longer than the work."""
 
-    def __init__(self, n_columns: int, n_rows: int) -> None:
-        shape = (n_columns, n_rows)
+    def __init__(self, n_columns: int) -> None:
+        shape = (n_columns, TILE_ROWS)
         self.last, self.spare = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
         self.left, self.left_spare = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
         self.form, self.value, self.looked_up = np.empty(shape, np.intp), np.empty(shape), np.empty(shape)
@@ -73,7 +66,10 @@ class ShortColumns:
 
     width: int
     columns: tuple[Column, ...]
-    fixed: tuple[_Fixed, ...]
+    kinds: bytes
+    """For each character of a row, the bits of it that must be the same in every row."""
+    row: bytes
+    """Those bits."""
 
     @classmethod
     def of(cls, row: bytes, columns: Sequence[Column], ignored: range) -> Self | None:
@@ -81,33 +77,32 @@ class ShortColumns:
 
         `ignored` are places that are neither read nor checked.
         """
-        wanted, is_fixed = bytearray(row), np.ones(len(row), dtype=bool)
-        is_fixed[ignored.start : ignored.stop] = False
+        wanted, kinds = bytearray(row), bytearray([_EXACTLY]) * len(row)
+        kinds[ignored.start : ignored.stop] = bytes(len(ignored))
         for column in columns:
-            first = column.end - column.decimals - 1 - _N_LEFT
+            point = column.end - column.decimals - 1
+            first = point - _N_LEFT
             if first < column.start:
                 return None
             wanted[column.start : first] = b" " * (first - column.start)
-            is_fixed[first : column.end] = False
-        return cls(len(row), tuple(columns), _fixed_words(bytes(wanted), is_fixed))
+            wanted[first:point] = b" " * _N_LEFT
+            kinds[first:point] = bytes([_A_SIGN_OR_DIGIT]) * _N_LEFT
+            kinds[point + 1 : column.end] = bytes([_A_DIGIT]) * column.decimals
+        pattern = bytes(character & kind for character, kind in zip(wanted, kinds, strict=True))
+        return cls(len(row), tuple(columns), bytes(kinds), pattern)
 
-    def scratch(self, n_rows: int) -> dict[int, _Scratch]:
-        """Memory for `decode`, for each number of decimals."""
-        n_columns = {column.decimals: 0 for column in self.columns}
-        for column in self.columns:
-            n_columns[column.decimals] += 1
-        return {decimals: _Scratch(n, min(n_rows, TILE_ROWS)) for decimals, n in n_columns.items()}
+    def decode(self, table: Text, rows: range, into: Sequence[Floats], scratch: dict[int, Scratch]) -> bool:
+        """Write the numbers of `rows`, one array per column; False when a row holds anything but short numbers.
 
-    def decode(self, table: Text, rows: range, into: Sequence[Floats], scratch: dict[int, _Scratch]) -> bool:
-        """Write the numbers of `rows`, one array per column; False when a row holds anything but short numbers."""
-        for words in self.fixed:
-            characters = words_at(table, self.width, words.first, rows).copy()  # aligned, which reductions like
-            for found in (np.bitwise_or.reduce(characters), np.bitwise_and.reduce(characters)):
-                if int(found) & words.mask != words.pattern:
-                    return False
-        for decimals, memory in scratch.items():
-            tile = memory.first(len(rows))
+        `scratch`, by the number of columns that are decoded together, is kept by the caller from call to call.
+        """
+        if not self._is_in_place(table, rows):
+            return False
+        for decimals in dict.fromkeys(column.decimals for column in self.columns):
             chosen = [index for index, column in enumerate(self.columns) if column.decimals == decimals]
+            if len(chosen) not in scratch:
+                scratch[len(chosen)] = Scratch(len(chosen))
+            tile = scratch[len(chosen)].first(len(rows))
             self._load(table, rows, [self.columns[index] for index in chosen], tile)
             if not _decode(tile, decimals):
                 return False
@@ -115,40 +110,40 @@ class ShortColumns:
                 np.divide(tile.value[place], tile.looked_up[place], out=into[index][rows.start : rows.stop])
         return True
 
-    def _load(self, table: Text, rows: range, columns: list[Column], tile: _Scratch) -> None:
+    def _is_in_place(self, table: Text, rows: range) -> bool:
+        """Whether every character of every row is of its kind: a bit is right if it is so in their AND and their OR."""
+        kinds, row = np.frombuffer(self.kinds, np.uint8), np.frombuffer(self.row, np.uint8)
+        n_bytes = len(rows) * self.width
+        text = np.frombuffer(table, np.uint8, n_bytes, PADDING + rows.start * self.width)
+        whole = n_bytes - n_bytes % (_ROWS_AT_ONCE * self.width)
+        # As many rows as a word has bytes, or a multiple of that, are a whole number of words.
+        words = text[:whole].view(np.uint64).reshape(-1, _ROWS_AT_ONCE * self.width // 8)
+        rest = text[whole:].reshape(-1, self.width)
+        for joined in (np.bitwise_or.reduce, np.bitwise_and.reduce):
+            several = joined(words, axis=0).view(np.uint8).reshape(-1, self.width)
+            found = joined(np.concatenate([several, rest]) if whole else rest, axis=0)
+            if not np.array_equal(found & kinds, row):
+                return False
+        return True
+
+    def _load(self, table: Text, rows: range, columns: list[Column], tile: Scratch) -> None:
         for place, column in enumerate(columns):
-            last = words_at(table, self.width, column.end - 8, rows)
-            left = half_words_at(table, self.width, column.end - column.decimals - 1 - _N_LEFT, rows)
-            np.bitwise_xor(last, _zeros_and_point(column.decimals), out=tile.last[place])
-            np.bitwise_xor(left, _BLANKS_AND_POINT, out=tile.left[place])
-
-
-def _fixed_words(wanted: bytes, is_fixed: NDArray[np.bool_]) -> tuple[_Fixed, ...]:
-    words, at = [], 0
-    while at < len(wanted):
-        if is_fixed[at]:
-            mask = bytes(0xFF if fixed else 0 for fixed in is_fixed[at : at + 8])
-            pattern = bytes(character & one for character, one in zip(wanted[at : at + 8], mask, strict=True))
-            words.append(_Fixed(at, integer_of(pattern), integer_of(mask)))
-            at += 8
-        else:
-            at += 1
-    return tuple(words)
+            tile.last[place] = words_at(table, self.width, column.end - 8, rows)
+            left = column.end - column.decimals - 1 - _N_LEFT
+            tile.left[place] = half_words_at(table, self.width, left, rows)
+        tile.last ^= _zeros_and_point(columns[0].decimals)
+        tile.left ^= _BLANKS_AND_POINT
 
 
 def _zeros_and_point(decimals: int) -> np.uint64:
     return np.uint64(integer_of((b"0" * 8 + b"." + b"0" * decimals)[-8:]))
 
 
-def _decode(tile: _Scratch, decimals: int) -> bool:
+def _decode(tile: Scratch, decimals: int) -> bool:
     """Leave dividends in `value` and divisors in `looked_up`; False when a character is wrong."""
     in_decimals = integer_of((b"\0" * 8 + b"\xff" * decimals)[-8:])
     np.add(tile.last, np.uint64(in_decimals & (6 * _EVERY_BYTE)), out=tile.spare)  # carries into bit 4 from ten on
-    if (
-        int(np.bitwise_or.reduce(tile.last, axis=None)) & in_decimals & (0xF0 * _EVERY_BYTE)
-        or int(np.bitwise_or.reduce(tile.spare, axis=None)) & in_decimals & (0x10 * _EVERY_BYTE)
-        or int(np.bitwise_or.reduce(tile.left, axis=None)) & _NOT_A_SIGN_OR_DIGIT
-    ):
+    if int(np.bitwise_or.reduce(tile.spare, axis=None)) & in_decimals & (0x10 * _EVERY_BYTE):
         return False
     np.right_shift(tile.left, np.uint32(16), out=tile.left_spare)
     tile.left_spare *= _GAP

@@ -98,7 +98,7 @@ def _divisions(coordinates: Sequence[float]) -> int:
 
 
 def _functional(settings: VaspSettings) -> str | None:
-    family = settings.potcar_titles[0].split()[0] if settings.potcar_titles else ""
+    family = next(iter(" ".join(settings.potcar_titles[:1]).split()), "")
     gga = (settings.gga or "").strip()
     name = _GGA.get(gga.upper()) or (gga if gga.strip("-") else None) or _POTCAR_FAMILY.get(family)
     metagga = (settings.metagga or "").strip().upper()

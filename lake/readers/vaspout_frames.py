@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.readers.batches import cartesian
 from lake.readers.vasp_settings import scf_verdict
 from lake.readers.vaspout_header import VaspoutHead
 from schemas.frames import Floats, FrameBatch, Integers
@@ -96,22 +97,6 @@ def batch_of(part: Slice, head: VaspoutHead, scf: ScfHistory, *, has_loop_per_st
         velocities_angstrom_per_fs=part.velocities_angstrom_per_fs,
         magnetic_moments_mu_b=_moments_mu_b(part.moments),
     )
-
-
-def cartesian(fractional: Floats, cells: Floats) -> Floats:
-    """Cartesian positions, A: (n_frames, n_atoms, 3), from fractional ones and cells (n_frames, 3, 3), A.
-
-    The sum has one order, so that no BLAS decides the last digit; one component at a time keeps the inner loop long.
-    """
-    positions = np.empty_like(fractional)
-    product = np.empty(fractional.shape[:2])
-    for axis in range(3):
-        component = positions[:, :, axis]
-        np.multiply(fractional[:, :, 0], cells[:, None, 0, axis], out=component)
-        for vector in (1, 2):
-            np.multiply(fractional[:, :, vector], cells[:, None, vector, axis], out=product)
-            component += product
-    return positions
 
 
 def _tag_index(part: Slice, tags: tuple[str, ...]) -> int | None:

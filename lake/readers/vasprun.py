@@ -13,7 +13,7 @@ from lake.readers.vasprun_collector import StepText, XmlFrameCollector
 from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FRAME_FIELDS, SCF_STEP, STRUCTURE
 from lake.readers.vasprun_frames import forces_end
 from lake.readers.vasprun_header import SETTING_FIELDS, read_head
-from lake.readers.window import CHUNK_BYTES, TextWindow
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
 
@@ -147,7 +147,7 @@ class VasprunReader:
             self._note_progress()
             energy_end = window.find(ENERGY_END, behind_tables)
         end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
-        return StepText(0 if inside else None, structure, end, has_lost_loop)
+        return StepText(0 if inside else None, structure, end, window.has_hole(0, end), has_lost_loop)
 
     def _forget(self, position: int) -> None:
         """Drop text that belongs to no frame, having looked at what begins in it."""
@@ -198,6 +198,9 @@ class VasprunReader:
                 f"{self.source.name}: VASP was killed before the first {what}, so the file holds no frame.",
                 "Run VASP again, or leave this file out.",
             )
+        if self._window.holes:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if self.source.damage is not None:
             outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
         if frames.n_ml_frames:

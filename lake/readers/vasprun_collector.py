@@ -4,11 +4,19 @@ from math import isnan
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lake.readers import vasprun_fields as fields
 from lake.readers import vasprun_frames as blocks
-from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, batch_of, cells_of
+from lake.readers.batches import (
+    NAN,
+    NO_TENSOR,
+    FrameRecord,
+    TableStore,
+    batch_is_full,
+    batch_of,
+    cartesian,
+    cells_of,
+)
 from lake.readers.vasp_settings import is_true, scf_verdict
 from lake.readers.vasprun_header import VasprunHead
 from schemas.frames import FrameBatch
@@ -27,6 +35,8 @@ class StepText(NamedTuple):
     structure: int
     end: int
     """Behind the first `</energy>` after the structure, or the end of the file."""
+    has_hole: bool = False
+    """Whether NUL bytes stand in it."""
     has_lost_loop: bool = False
     """Whether electronic steps outside of any `<calculation>` came before it."""
 
@@ -39,6 +49,7 @@ class XmlFrameCollector:
         self.n_ml_frames = 0
         self.n_energy_only = 0
         self._head = head
+        self._has_shifted_labels = head.has_shifted_labels
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
         self._positions = TableStore(self._n_atoms, blocks.N_COLUMNS)
@@ -109,6 +120,8 @@ class XmlFrameCollector:
                 record.faults.append("stress_not_finite")
         elif stress is None and blocks.has_rows(text, after, step.end):  # its title or its end is damaged
             record.faults.append("stress_not_finite")
+        if step.has_hole:
+            record.faults.append("text_lost")
         self._choose_energy(record, text, step)
         self._keep(record, text, positions, forces)
         return step.end
@@ -126,7 +139,7 @@ class XmlFrameCollector:
     def _record(self, text: bytearray, step: StepText, energy_from: int, ionic_step: int) -> FrameRecord:
         energies = blocks.energies_of(text, energy_from, step.end)
         free, second, third = (energies.get(key, NAN) for key in _ENERGIES)
-        shifted = self._head.has_shifted_labels
+        shifted = self._has_shifted_labels
         if self._head.settings.version is None:  # nothing tells which of them holds what
             second = third = NAN
         record = FrameRecord(
@@ -212,19 +225,3 @@ class XmlFrameCollector:
                 record.faults.append("row_count_wrong")
         self._records.append(record)
         self.n_frames += 1
-
-
-def cartesian(fractional: NDArray[np.float64], cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cartesian positions, A: (n_frames, n_atoms, 3), from fractional ones and cells (n_frames, 3, 3), A.
-
-    Written out instead of a matrix product, so that no BLAS decides the order of the sum.
-    """
-    positions = np.empty_like(fractional)
-    along_a, along_b, along_c = (np.ascontiguousarray(fractional[:, :, index]) for index in range(3))
-    term = np.empty_like(along_a)
-    for axis in range(3):
-        coordinate = along_a * cells[:, 0, axis, None]
-        coordinate += np.multiply(along_b, cells[:, 1, axis, None], out=term)
-        coordinate += np.multiply(along_c, cells[:, 2, axis, None], out=term)
-        positions[:, :, axis] = coordinate
-    return positions

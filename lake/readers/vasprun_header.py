@@ -132,6 +132,8 @@ def read_head(text: bytes, name: str) -> VasprunHead:
     settings.k_points = _k_points(_element(text, b"kpoints"))
     kinds = _rows(text, b"atomtypes")
     settings.potcar_titles = tuple(_text(row[-1]).strip() for row in kinds)
+    if b"\0" in text:  # NELM may stand where it means something else, and the words around it be lost
+        settings.nelm = None
     if settings.ediff == 0:
         settings.ediff = None
     numbers = _atomic_numbers(text, settings.potcar_titles, name)
@@ -181,7 +183,7 @@ def _rows(text: bytes, name: bytes) -> list[list[bytes]]:
     end = text.find(b"</array>", start)
     if start < 0 or end < 0:
         return []
-    return [_CELL.findall(row) for row in _ROW.findall(text, start, end)]
+    return [cells for row in _ROW.findall(text, start, end) if (cells := _CELL.findall(row))]
 
 
 def _atomic_numbers(text: bytes, titles: tuple[str, ...], name: str) -> NDArray[np.int8]:

@@ -1,7 +1,11 @@
 """The part of a text that is in memory: grows at its end, is dropped at its front, and never goes back."""
 
+import re
 from typing import Protocol
 
+LOST_TEXT = "NUL bytes stand in the file, so a part of it was lost, and maybe whole steps with it."
+_NULS = re.compile(rb"\0+")
+_LONGEST_ISLAND = 4096  # text between NUL bytes that is not worth telling apart from them
 CHUNK_BYTES = 256 * 1024  # read, hashed and copied while it is in the processor's cache
 
 
@@ -24,6 +28,8 @@ class TextWindow:
         self.exhausted = False
         self.n_dropped = 0
         """Where in the whole text position 0 is."""
+        self.holes: list[tuple[int, int]] = []
+        """Where in the whole text NUL bytes stand, which no program writes: a block of the file was lost."""
         self._stream = stream
         self._scratch = memoryview(bytearray(chunk_bytes))
 
@@ -35,7 +41,22 @@ class TextWindow:
         n = 0 if self.exhausted else self._stream.readinto(self._scratch)
         self.exhausted = n == 0
         self.text += self._scratch[:n]
+        if (first := self.text.find(0, len(self.text) - n)) >= 0:
+            self._note_holes(first)
         return n > 0
+
+    def _note_holes(self, start: int) -> None:
+        for found in _NULS.finditer(self.text, start):
+            first, end = (self.n_dropped + at for at in found.span())
+            if self.holes and first - self.holes[-1][1] < _LONGEST_ISLAND:
+                first = self.holes.pop()[0]
+            self.holes.append((first, end))
+
+    def has_hole(self, start: int, end: int) -> bool:
+        """Whether NUL bytes stand in `[start, end)`, which may begin before what is in memory."""
+        return bool(self.holes) and any(
+            first < end + self.n_dropped and start + self.n_dropped < last for first, last in self.holes
+        )
 
     def drop(self, position: int) -> None:
         """Forget everything before `position`, which becomes position 0."""

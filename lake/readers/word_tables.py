@@ -22,6 +22,8 @@ class LineReader:
     def __init__(self, stream: ByteStream, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.rest = b""
         """What stands behind the last newline, once the stream is exhausted."""
+        self.has_hole = False
+        """Whether NUL bytes went by, which no program writes."""
         self._stream = stream
         self._scratch = memoryview(bytearray(chunk_bytes))
         self._lines: list[bytes] = []
@@ -42,8 +44,10 @@ class LineReader:
 
     def _grow(self) -> None:
         n = self._stream.readinto(self._scratch)
+        chunk = bytes(self._scratch[:n])
         self._exhausted = n == 0
-        *lines, self.rest = (self.rest + bytes(self._scratch[:n])).split(b"\n")
+        self.has_hole = self.has_hole or b"\0" in chunk
+        *lines, self.rest = (self.rest + chunk).split(b"\n")
         if len(self.rest) > _LONGEST_LINE:
             lines, self.rest = [*lines, self.rest], b""
         del self._lines[: self._next]

@@ -11,7 +11,7 @@ from typing import Self
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
-from lake.readers.window import CHUNK_BYTES, TextWindow
+from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from lake.readers.xdatcar_frames import PositionCollector, new_record
 from lake.readers.xdatcar_head import (
     CONFIGURATION,
@@ -321,6 +321,9 @@ class XdatcarReader:
         outcome.n_ionic_steps = state.n_begun + state.n_lost
         outcome.n_incomplete = unfinished + head_begun + state.n_lost
         outcome.complete = not outcome.n_incomplete and not rest.strip(_WHITE) and damage is None
+        if self._window.holes:
+            outcome.complete = False
+            outcome.notes.append(LOST_TEXT)
         if damage is not None:
             outcome.notes.append(f"{damage[0].upper()}{damage[1:]}.")
         outcome.notes.append(_NO_TIME)

@@ -5,10 +5,9 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, cells_of
+from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, TableStore, batch_is_full, cartesian, cells_of
 from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decode_columns
 from lake.readers.partial import partial_batch
-from lake.readers.vasprun_collector import cartesian
 from lake.readers.xdatcar_head import whole_row
 from schemas.frames import FrameBatch
 

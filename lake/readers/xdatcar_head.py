@@ -127,7 +127,7 @@ class NumberedMarks:
         number = _NUMBER_AFTER_MARK.match(text, after)
         if number is None and text.find(b"\n", after, after + _LONGEST_LINE) < 0:
             return Mark(line_start, after, None, damaged=True) if len(text) >= after + _LONGEST_LINE else None
-        cartesian = bytes(text[line_start:hit]).lstrip()[:1] in {b"C", b"c", b"K", b"k"}
+        cartesian = bytes(text[line_start:hit]).lstrip()[:4].lower() in {b"cart", b"kart"}
         if number is None:
             return Mark(line_start, text.find(b"\n", after) + 1, None, damaged=True, cartesian=cartesian)
         return Mark(line_start, number.end(), int(number[1]) if number[1].isdigit() else None, cartesian=cartesian)

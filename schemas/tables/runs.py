@@ -154,6 +154,22 @@ RAW_FILES = table(
     column("parser_state", TEXT, "what the reader knew there, as JSON"),
 )
 
+REPEATED_FRAMES = table(
+    "repeated_frames",
+    "frame of a raw file that is stored once, with another run",
+    "run_id",
+    column("run_id", TEXT, "the run whose file has it, too"),
+    column("place", WHOLE, "position in the raw file, from 0"),
+    column("ionic_step", WHOLE, "the file's own count, from 1"),
+    column("after_start_fs", REAL, "time since the first ionic step of the file; null when not molecular dynamics"),
+    column("energy_ev", REAL, "free energy as this file has it"),
+    column("min_distance_angstrom", REAL, "shortest periodic pair distance"),
+    column("accepted", FLAG, "may be trained on, as this file has it"),
+    column("content_id", TEXT, "of the frame as this file has it"),
+    column("stored_run_id", TEXT, "the run that it is stored with"),
+    column("stored_content_id", TEXT, "of the frame as it is stored"),
+)
+
 CROSS_CHECKS = table(
     "cross_checks",
     "run x other raw file that tells of it",

@@ -82,11 +82,39 @@ _RULES = """\
 * **Runs in one file.** OUTCARs that were joined become segments of one run; where counters of two processes mix, the
   file is refused. An ML_AB or extended XYZ file whose atoms change holds one run per sequence of atoms.
 """
+_UNSEEN = """\
+## What no reader can see
+
+Small sound files of 18 kinds were damaged at random 133,300 times (about 60 % one byte changed, 20 % a run of NUL
+bytes, 20 % a cut; mostly in lines that a reader looks at). Every frame that came out unflagged was the undamaged one,
+but for these:
+
+| format | bytes changed | not seen | why |
+|---|---|---|---|
+| OUTCAR | 21,713 | 145 (0.7 %) | a digit, sign or blank of a number became another one |
+| vasprun.xml | 18,876 | 321 (1.7 %) | the same |
+| ML_AB | 1,714 | 46 (2.7 %) | the same |
+| XDATCAR | 5,168 | 533 (10 %) | the same: the file is hardly anything but numbers |
+| LAMMPS dump | 1,703 | 199 (12 %) | the same |
+| extended XYZ | 3,431 | 437 (13 %) | the same, and a last digit that became blank: columns have no fixed width |
+| vaspout.h5 | 150 | about 60 % | plain doubles without checksums: every pattern of bits is a number |
+
+* **A number that became another number.** None of the formats has a checksum. Fixed columns betray a lost decimal, a
+  shifted column, a letter or a NUL, but not a 3 in place of an 8. The gate's rules catch what is physically absurd. A
+  compressed file does have a checksum, and damage in it is told: compress what is to be kept.
+* **Text that was taken out** so that one step's counter meets the tables of a later step: the frame is whole under a
+  wrong number. NUL bytes, which is what file systems leave, are seen. vasprun.xml, ML_AB and foreign extended XYZ
+  number no steps, so what follows a loss moves up; the run's notes say that something was lost.
+* **A cut exactly between two frames** of an XDATCAR, extended XYZ or dump: they have no end mark.
+* **A name that became another name**: an element in an XDATCAR, extended XYZ or ML_AB.
+
+`meltlake raw verify` compares a raw file with the checksum that it had when it was read, and so sees all later damage.
+"""
 
 
 def document(reference: Path) -> str:
     """The whole page: formats, rules, and the verdict on every file of the reference set."""
-    return "\n".join([formats_text(), _RULES, *_files(verdicts(reference))]) + "\n"
+    return "\n".join([formats_text(), _RULES, _UNSEEN, *_files(verdicts(reference))]) + "\n"
 
 
 def formats_text() -> str:

@@ -121,6 +121,24 @@ def test_missing_counter_line_flags_frames_instead_of_pairing_them_wrongly(refer
     assert np.array_equal(run["energy_ev"], whole["energy_ev"])
 
 
+@pytest.mark.parametrize(
+    "line", [b" VOLUME and BASIS-vectors are now :", b" POSITION          ", b" total energy-change (2. order) :"]
+)
+def test_step_with_one_more_line_is_read_like_the_others(reference, read_bytes, line):
+    content = (reference / "h2o-md10/OUTCAR").read_bytes()
+    pieces = content.split(line)
+    before, after = line.join(pieces[:5]), line.join(pieces[5:])
+    assert_same(read_bytes(before + b" WARNING: one more line\n" + line + after), read_bytes(content))
+
+
+@pytest.mark.parametrize(("step", "iteration"), [(3, 2), (7, 3)])
+def test_lost_counter_line_inside_an_electronic_loop_changes_nothing(reference, read_bytes, step, iteration):
+    content = (reference / "h2o-md10/OUTCAR").read_bytes()
+    counter = b" Iteration %4d(%4d)" % (step, iteration)
+    assert content.count(counter) == 1
+    assert_same(read_bytes(content.replace(counter, counter.lower())), read_bytes(content))
+
+
 def test_runs_of_different_atoms_in_one_file_are_refused(reference, read_bytes):
     joined = (reference / "h2o-md10/OUTCAR").read_bytes() + (reference / "al2-dpgen/OUTCAR").read_bytes()
     with pytest.raises(UnreadableFile, match="different atoms"):
