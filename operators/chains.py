@@ -22,6 +22,9 @@ from operators.stored_run import StoredRun
 _ALIKE = ("origin", "formula", "n_atoms", "time_step_fs", "level_of_theory", "potcar_titles", "synthetic")
 """What two runs must have in common to be one trajectory."""
 
+_FIRST_READER_WITH_NAMES = 2
+"""Frames of older readers have no `content_id`; their files are read again when they are ingested again."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -57,8 +60,10 @@ def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
 
 def _kind(row: Row) -> tuple[str, ...]:
     kind = tuple(str(row[name]) for name in _ALIKE)
-    # A simulation is whole by itself, and the frames of an ML_AB are in no order of time.
-    is_single = row["origin"] != "aimd" or row["source_format"] == "ml_ab"
+    # A simulation is whole by itself, the frames of an ML_AB are in no order of time, and those that an old reader
+    # stored have no names to be found by.
+    is_named = int(str(row["reader_version"] or 0)) >= _FIRST_READER_WITH_NAMES
+    is_single = row["origin"] != "aimd" or row["source_format"] == "ml_ab" or not is_named
     return (*kind, str(row["run_id"])) if is_single else kind
 
 

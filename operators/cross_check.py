@@ -52,7 +52,7 @@ def cross_check(kept: Testimony, other: Testimony) -> CrossCheck:
 
 
 def _common_steps(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    both = one.merge(other, on="ionic_step", suffixes=("_1", "_2"))
+    both = one.merge(other, on=["segment", "ionic_step"], suffixes=("_1", "_2"))
     sources = both["label_source_1"], both["label_source_2"]
     comparable = (sources[0] == sources[1]) | (sources[0] == "none") | (sources[1] == "none")
     return both[comparable]

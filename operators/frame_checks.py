@@ -31,6 +31,7 @@ _KEPT = (
 _SCALARS = (
     *_KEPT,
     "n_atoms",
+    "segment",
     "ionic_step",
     "cell_angstrom",
     "virial_ev",
@@ -149,6 +150,7 @@ def _told(batch: pa.RecordBatch) -> dict[str, Any]:
         of_flag = {True: "converged", False: "unconverged", None: "unknown"}
         verdicts = [of_flag[flag] for flag in batch.column("scf_converged").to_pylist()]
     return {
+        "segment": batch.column("segment").to_numpy(),
         "ionic_step": batch.column("ionic_step").to_numpy(),
         "volume_angstrom3": volumes_angstrom3(vectors(batch.column("cell_angstrom"), 3)),
         "scf_verdict": verdicts,

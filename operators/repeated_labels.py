@@ -11,6 +11,8 @@ from operators.stored_run import StoredRun
 
 REPEATING_FORMAT = "ml_ab"
 
+_FIRST_READER_WITH_NAMES = 2
+
 _SAME_ENERGY_EV = 1e-6
 """VASP 6 prints eight decimals in an OUTCAR and more in an ML_AB; configurations may differ by a few 1e-6 eV."""
 
@@ -28,6 +30,8 @@ def leave_out_repeated_labels(lake: Lake, changed: set[str]) -> None:
         Runs that were stored or have grown: only pairs with one of them are compared.
     """
     rows: list[Row] = lake.rows("runs").to_pylist()
+    # Frames that an old reader stored have no names to be found by.
+    rows = [row for row in rows if int(str(row["reader_version"] or 0)) >= _FIRST_READER_WITH_NAMES]
     repeating = [row for row in rows if row["source_format"] == REPEATING_FORMAT]
     others = [
         row for row in rows if row["origin"] == "aimd" and row["source_format"] not in {REPEATING_FORMAT, "xdatcar"}

@@ -25,7 +25,6 @@ from schemas.frames import (
     Fingerprint,
     Floats,
     FrameBatch,
-    Integers,
     ReadingOutcome,
     RunHeader,
     RunReader,
@@ -34,6 +33,7 @@ from schemas.frames import (
 Progress = Callable[[int, int], None]
 """Called with frames and bytes of raw files that were read since the last call."""
 
+_TOLD = ("segment", "ionic_step", "energy_ev", "volume_angstrom3", "label_source")
 _STAGED_CHECKS = (
     "content_id",
     "labels_id",
@@ -75,8 +75,7 @@ class ReadRun:
     def testimony(self) -> "Testimony":
         """What this file says of its run, for comparison with the others."""
         told = Testimony(self.uri, self.header.source_format, complete=self.outcome.complete)
-        columns = (self.checks[name].to_numpy() for name in ("ionic_step", "energy_ev", "volume_angstrom3"))
-        told.add(*columns, label_source=self.checks["label_source"].to_numpy(dtype=np.str_))
+        told.add(self.checks[list(_TOLD)])
         return told
 
 
@@ -93,14 +92,14 @@ class Testimony:
     """Columns of `raw_files`: which bytes were read."""
     _parts: list[pd.DataFrame] = field(default_factory=list)
 
-    def add(self, ionic_step: Integers, energy_ev: Floats, volume_angstrom3: Floats, *, label_source: object) -> None:
-        columns = {"ionic_step": ionic_step, "energy_ev": energy_ev, "volume_angstrom3": volume_angstrom3}
-        self._parts.append(pd.DataFrame({**columns, "label_source": label_source}))
+    def add(self, frames: pd.DataFrame) -> None:
+        """Columns `_TOLD` of some frames."""
+        self._parts.append(frames)
 
     @property
     def frames(self) -> pd.DataFrame:
-        """One row per frame: `ionic_step, energy_ev, volume_angstrom3, label_source`."""
-        return pd.concat(self._parts, ignore_index=True) if self._parts else pd.DataFrame(columns=["label_source"])
+        """One row per frame: `segment, ionic_step, energy_ev, volume_angstrom3, label_source`."""
+        return pd.concat(self._parts, ignore_index=True) if self._parts else pd.DataFrame(columns=list(_TOLD))
 
     @property
     def richness(self) -> tuple[int, int]:
@@ -151,12 +150,14 @@ def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
         with open_run(uri) as reader:
             told.source_format = reader.header.source_format
             for batch in _reported(reader, progress):
-                told.add(
+                columns = (
+                    batch.segment,
                     batch.ionic_step,
                     batch.energy_ev,
                     volumes_angstrom3(batch.cell_angstrom),
-                    label_source=batch.label_source,
+                    batch.label_source,
                 )
+                told.add(pd.DataFrame(dict(zip(_TOLD, columns, strict=True))))
             told.complete = reader.outcome.complete
             told.facts = file_facts(told.source_format, reader.fingerprint())
     except UnreadableFile as error:
@@ -251,6 +252,7 @@ def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
         ),
     )
     return checks.assign(
+        segment=batch.segment,
         ionic_step=batch.ionic_step,
         volume_angstrom3=volumes_angstrom3(batch.cell_angstrom),
         n_faults=[len(codes) for codes in batch.faults],

@@ -1,6 +1,7 @@
 """Restarts are one trajectory: linked whatever the order in which they come, each frame stored once, one time axis."""
 
 import itertools
+import random
 import re
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def ingested(tmp_path, name, segments, order):
 
 def logical(lake):
     """Every row of every table, but for the moment at which it was written."""
-    tables = ("frames", "runs", "expectation_results", "raw_files", "cross_checks")
+    tables = ("frames", "runs", "expectation_results", "raw_files", "cross_checks", "repeated_frames")
     rows = {name: lake.rows(name).to_pylist() for name in tables}
     for row in rows["runs"]:
         row.pop("ingested_at")
@@ -130,3 +131,32 @@ def test_no_test_frame_is_beside_a_training_frame_of_the_run_before(tmp_path, n_
     assert len(split) == 10
     assert all({one, other} != {"train", "test"} for one, other in itertools.pairwise(split) if one and other)
     assert {"train", "test"} <= set(split)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_segments_in_any_order_while_they_grow_give_one_lake(tmp_path, seed):
+    choose = random.Random(seed)
+    starts = sorted(choose.sample(range(1, 10), choose.choice([2, 3, 4])))
+    ends = [choose.randint(start, 10) for start in starts]
+    segments = [segment(*both) for both in zip(starts, ends, strict=True)]
+    in_order = ingested(tmp_path, "in-order", segments, range(len(segments)))
+    order = choose.sample(range(len(segments)), len(segments))
+    early = [content[: choose.randint(len(content) // 2, len(content))] for content in segments]
+    ingested(tmp_path, "other", early, [index for index in order if has_frame(early[index])])
+    other = ingested(tmp_path, "other", segments, order)
+    assert logical(other) == logical(in_order)
+    energies = [round(energy, 5) for energy in other.rows("frames")["energy_ev"].to_pylist()]
+    wanted = set().union(*(range(start, end + 1) for start, end in zip(starts, ends, strict=True)))
+    assert len(energies) == len(set(energies)) == len(wanted)
+
+
+def has_frame(content):
+    return b"free  energy   TOTEN  =" in content
+
+
+def test_frames_that_both_have_are_found_where_they_are_stored(tmp_path):
+    lake = ingested(tmp_path, "lake", [segment(1, 5), segment(4, 8)], (1, 0))
+    rows = lake.rows("repeated_frames").to_pylist()
+    held = {row["content_id"]: row["run_id"] for row in lake.rows("frames").to_pylist()}
+    assert [row["place"] for row in rows] == [0, 1]
+    assert all(held[row["stored_content_id"]] == row["stored_run_id"] for row in rows)
