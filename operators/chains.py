@@ -148,8 +148,8 @@ def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
     """Write a run's place where it is not the one that it has, and take out what others hold."""
     run, lake = place.run, place.run.lake
     # What was taken out once stays out: the run that holds it comes before this one in every order.
-    out = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
-    out |= repeated
+    known = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    out = known | repeated
     notes = [note for note in notes_of(run.row) if not note.startswith(LINK_NOTE_BEGINS)]
     after = {
         **run.row,
@@ -161,12 +161,12 @@ def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
     }
     shift_fs = 0.0 if place.start_fs is None else place.start_fs - run.start_fs
     keep = np.array([index not in out for index in np.flatnonzero(run.frames.is_here)], dtype=bool)
-    if after == run.row and keep.all() and not shift_fs:
+    if after == run.row and out == known and not shift_fs:
         return
     with lake.writing(run.run_id, doing=f"storing run {run.run_id}"):
         if known_run(lake, run.run_id) != run.row:
             return  # it has grown meanwhile; whoever stored it links it next
-        if not keep.all():
+        if out != known:
             lake.replace("repeated_frames", run.run_id, [run.repeated_row(index, *out[index]) for index in sorted(out)])
         if not keep.all() or shift_fs:
             rewrite_run(lake, after, keep=keep, shift_fs=shift_fs)

@@ -12,7 +12,7 @@ from schemas.frames import Floats, LevelOfTheory
 _WORD = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 _PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S*))?")
 _IN_LIST = re.compile(r"[^\s,\[\]{}]+")
-_BAD_ESCAPE = re.compile(rb"\\[^\"'\\n]")
+_BAD_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\"'\\n]")
 _PIECE_OF_NUMBER = re.compile(r"[-+.]?\d[-+.\dEe]*")  # what a blank cuts off a number
 _OPENING = tuple("\"'{[")
 _ESCAPED = re.compile(r"\\(.)")
