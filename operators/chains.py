@@ -149,7 +149,7 @@ def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
     run, lake = place.run, place.run.lake
     # What was taken out once stays out: the run that holds it comes before this one in every order.
     known = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
-    out = known | repeated
+    out = {**known, **repeated}
     notes = [note for note in notes_of(run.row) if not note.startswith(LINK_NOTE_BEGINS)]
     after = {
         **run.row,
