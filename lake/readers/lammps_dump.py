@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +14,11 @@ from lake.readers.fields import Field
 from lake.readers.lammps_dump_columns import NAME_ELEMENTS, UNITS, DumpColumns, UnusableColumns
 from lake.readers.lammps_dump_frames import DumpFrame, DumpFrames
 from lake.readers.partial import partial_batch
+from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from lake.readers.word_tables import LineReader, WordTable
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Floats, FrameBatch, ReadingOutcome, RunHeader
 
 FIELDS = (
     Field("atomic_numbers", "ITEM: ATOMS, column element", "-", "atoms are sorted by their id"),
@@ -39,7 +38,7 @@ _LAST_STEP = 2**31 - 2
 _CARBON = 6
 
 
-class LammpsDumpReader:
+class LammpsDumpReader(SourceReader):
     """Frames of a text dump, plain or compressed. A classical run has no labels of DFT: `label_source` is `none`.
 
     Raises
@@ -74,21 +73,6 @@ class LammpsDumpReader:
             time_step_fs=None if second is None else self._time_step_fs(first, second),
             origin="dnnp",
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file."""
-        return self.source.finish()
 
     def head_sha256(self) -> str:
         """Of the lines before the first frame's atoms."""

@@ -7,8 +7,6 @@ import hashlib
 from collections.abc import Iterator
 from math import isnan
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -17,9 +15,10 @@ from lake.readers.batches import NAN, NO_TENSOR, FrameRecord, batch_of
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
 from lake.readers.ml_ab_configurations import REMEDY, Block, Configurations
+from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Floats, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
 
 FIELDS: tuple[Field, ...] = (
     Field("ionic_step", blocks.CONFIGURATION.decode(), "6.3", "counted from 1 in the order of the file"),
@@ -51,7 +50,7 @@ def ml_ab_parts(source: SourceStream | str | Path) -> tuple[str, ...]:
     return tuple(configurations.parts.values()) if len(configurations.parts) > 1 else ("",)
 
 
-class MlAbReader:
+class MlAbReader(SourceReader):
     """Frames of one part of an ML_AB or ML_ABN, plain or compressed, complete or cut.
 
     They are ab initio frames of a run that a force field drove, at full precision and without a time axis. Which
@@ -82,22 +81,6 @@ class MlAbReader:
         # VASP rewrites what stands before the first configuration whenever it adds one: counts, types, basis sets.
         said = f"{self._configurations.version}\n{system}\n{self._atoms.tolist()}"
         self._head_sha256 = hashlib.sha256(said.encode()).hexdigest()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        """How much of the raw file went by so far."""
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file, all its parts."""
-        return self.source.finish()
 
     def bookmark(self) -> Bookmark | None:
         """None: VASP writes the file anew instead of adding to its end."""

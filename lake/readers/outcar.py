@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
@@ -14,11 +13,12 @@ from lake.readers.outcar_collector import FrameCollector, StepCounter
 from lake.readers.outcar_fields import COUNTER, FOOTER, FRAME_FIELDS, SCF_END, TABLE, TYPES_LINE, VERSION_LINE
 from lake.readers.outcar_frames import energies_between, leapt_title, table_end
 from lake.readers.outcar_header import SETTING_FIELDS, THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
+from lake.readers.source_reader import SourceReader
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
 from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, FrameBatch, ReadingOutcome, RunHeader
 
 FIELDS = (*FRAME_FIELDS, *SETTING_FIELDS)
 """What is read, and behind which text."""
@@ -32,7 +32,7 @@ _BYTES_WITHOUT_COUNTER = 8 * 1024 * 1024  # a run driven by a force field alone 
 _ITERATIONS = tuple(b"(%4d)" % number for number in range(1, 1000))  # as they stand in the counter lines
 
 
-class OutcarReader:
+class OutcarReader(SourceReader):
     """Frames of an OUTCAR, plain or compressed, complete or cut.
 
     A step is the text from one `Iteration n(` to the next: pairing inside it is right for every order of blocks
@@ -72,21 +72,6 @@ class OutcarReader:
         self.header = run_header(head.settings, "outcar", head.atomic_numbers)
         self._settings = replace(head.settings)
         self._frames = FrameCollector(head)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file, also of what stands after the last frame."""
-        return self.source.finish()
 
     def head_sha256(self) -> str:
         """Of the text before the first ionic step."""

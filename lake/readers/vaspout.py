@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
+from lake.readers.source_reader import SourceReader
 from lake.readers.vasp_header import settings_notes
 from lake.readers.vaspout_file import Hdf5File
 from lake.readers.vaspout_frames import NO_HISTORY, ScfHistory, Slice, batch_of
 from lake.readers.vaspout_header import POSITIONS, read_head
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Floats, FrameBatch, ReadingOutcome, RunHeader
 
 _STEPS = "intermediate/ion_dynamics"
 FIELDS: tuple[Field, ...] = (
@@ -52,7 +52,7 @@ _MOST_FRAMES_PER_BATCH = 1024
 _OSZICAR_ROWS = 65536
 
 
-class VaspoutReader:
+class VaspoutReader(SourceReader):
     """Frames of a vaspout.h5, plain or compressed.
 
     HDF5 cannot be read forward: a file on this machine is opened in place, any other is first copied to the temporary
@@ -77,22 +77,11 @@ class VaspoutReader:
         self._velocities = self._table(_PATH["velocities_angstrom_per_fs"], (self.header.n_atoms, 3))
         self._moments = self._moments_path()
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        """How much of the raw file went by so far."""
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file."""
-        return self.source.finish()
+        super().__exit__(kind, error, trace)
 
     def bookmark(self) -> Bookmark | None:
         """None: HDF5 moves its blocks while it grows, so the file must be read as a whole."""

@@ -3,11 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
+from lake.readers.source_reader import SourceReader
 from lake.readers.vasp_header import run_header, settings_notes
 from lake.readers.vasprun_collector import StepText, XmlFrameCollector
 from lake.readers.vasprun_fields import CALCULATION, CALCULATION_END, END, ENERGY_END, FRAME_FIELDS, SCF_STEP, STRUCTURE
@@ -15,7 +15,7 @@ from lake.readers.vasprun_frames import forces_end
 from lake.readers.vasprun_header import SETTING_FIELDS, read_head
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, FrameBatch, ReadingOutcome, RunHeader
 
 FIELDS = (*FRAME_FIELDS, *SETTING_FIELDS)
 """What is read, and in which element."""
@@ -24,7 +24,7 @@ _NEW_RUN = b"<modeling>"
 _LONGEST_TOKEN = 16
 
 
-class VasprunReader:
+class VasprunReader(SourceReader):
     """Frames of a vasprun.xml, plain or compressed, complete or cut.
 
     A frame begins with an unnamed `<structure>` and ends with the `<energy>` after it. Its closing
@@ -60,21 +60,6 @@ class VasprunReader:
         self.header = run_header(head.settings, "vasprun", head.atomic_numbers)
         self._settings = head.settings
         self._frames = XmlFrameCollector(head)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file, also of what stands after the last frame."""
-        return self.source.finish()
 
     def head_sha256(self) -> str:
         """Of the text before the first ionic step."""

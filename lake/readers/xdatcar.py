@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
+from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from lake.readers.xdatcar_frames import PositionCollector, new_record
 from lake.readers.xdatcar_head import (
@@ -27,7 +26,7 @@ from lake.readers.xdatcar_head import (
     parse_head,
 )
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, FrameBatch, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, FrameBatch, ReadingOutcome, RunHeader
 
 FIELDS = (
     Field("atomic_numbers", "lines 6 and 7: species and counts", "5.2", "VASP 4 named no elements"),
@@ -70,7 +69,7 @@ _NAMES = tuple(each.name for each in fields(_State))
 _kept = attrgetter(*_NAMES)  # a copy that costs little, as one is made for every configuration
 
 
-class XdatcarReader:
+class XdatcarReader(SourceReader):
     """Configurations of an XDATCAR of any version, plain or compressed, complete, growing or cut."""
 
     def __init__(
@@ -88,21 +87,6 @@ class XdatcarReader:
         self._collector = PositionCollector(self._n_atoms)
         self._final = (self._window.n_dropped, _kept(self._state))
         self.header = RunHeader(source_format="xdatcar", atomic_numbers=self._head.atomic_numbers)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file, also of what stands after the last configuration."""
-        return self.source.finish()
 
     def head_sha256(self) -> str:
         """Of the text up to the first configuration's rows."""

@@ -17,7 +17,7 @@ _TOLERANCES = {"TOTEN": 2e-6, "E0_last": 2e-6, "volume": 1e-4}
 def read(path: str | Path, fmt: str) -> Mapping[str, object]:
     """What `check_index.py` compares, of one reference file."""
     if fmt not in READ:
-        raise NotImplementedError(f"{fmt} is not read yet")
+        raise ValueError(f"{path}: {fmt} is no output of VASP, so there is nothing to grade")
     reader = open_run(path)
     batches = list(reader.batches())
     if fmt == "xdatcar":
