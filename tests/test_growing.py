@@ -132,3 +132,18 @@ def test_a_run_directory_that_grows_is_one_run_and_is_checked_against_itself(set
     assert (check["verdict"], check["n_compared"]) == ("agrees", 10)
     assert check["max_energy_difference_ev"] < 1e-6
     shutil.rmtree(folder)
+
+
+def test_an_extxyz_that_grows_by_other_atoms_keeps_its_first_run(settings, file):
+    def frames(symbol):
+        rows = "".join(f"{symbol} {2.5 * i} 0.1 0.2 0.0 0.1 -0.1\n" for i in range(2))
+        head = 'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:forces:R:3 energy='
+        return "".join(f"2\n{head}{-5.0 - step}\n{rows}" for step in range(3))
+
+    file.write_text(frames("Al"))
+    [first] = ingest(settings, [str(file)])["runs"]
+    file.write_text(frames("Al") + frames("Cu"))
+    runs = ingest(settings, [str(file)])["runs"]
+    assert [entry["n_frames"] for entry in runs] == [3, 3]
+    assert runs[0]["run_id"] == first["run_id"]
+    assert Lake(settings.lake).n_rows("frames") == 6

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +14,11 @@ from lake.readers.extxyz_batches import XyzCollector
 from lake.readers.extxyz_comment import level_of_theory_in, number_at
 from lake.readers.extxyz_frames import PartNames, XyzFrame, XyzFrames
 from lake.readers.fields import Field
+from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT
 from lake.readers.word_tables import LineReader
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, Fingerprint, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
 
 FIELDS = (
     Field("atomic_numbers", "Properties=species:S:1 or Z:I:1", "-", "another sequence of atoms is another run"),
@@ -49,7 +48,7 @@ _NOT_SAID = "as in the file"
 _REMEDY = "Check the file with the program that wrote it."
 
 
-class ExtxyzReader:
+class ExtxyzReader(SourceReader):
     """Frames of one sequence of atoms in an extended XYZ file, plain or compressed.
 
     Parameters
@@ -81,24 +80,11 @@ class ExtxyzReader:
             raise self._no_frames()
         second = next(frames, None)
         self._frames = chain([first] if second is None else [first, second], frames)
-        self._head_sha256 = hashlib.sha256(first.head + part.encode()).hexdigest()
+        # A file that holds one run may later hold several: its run keeps the name that it would have among them.
+        name = part or PartNames().name_of(first.atomic_numbers)
+        self._head_sha256 = hashlib.sha256(first.head + name.encode()).hexdigest()
         self.header = self._header(first, first.atomic_numbers, second)
         self._energy_key = _energy_key(first.comment)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.source.close()
-
-    def raw_bytes_read(self) -> int:
-        return self.source.n_raw_bytes
-
-    def fingerprint(self) -> Fingerprint:
-        """Identity of the whole file, all its parts."""
-        return self.source.finish()
 
     def head_sha256(self) -> str:
         """Of the first two lines of the part's first frame, and the part's name."""
