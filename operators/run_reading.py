@@ -14,12 +14,13 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.frames import staged_rows
 from lake.known_runs import Resumption, file_facts
+from lake.raw_store import is_folder, open_raw
 from lake.readers import open_run
 from lake.readers.containers import open_source
 from lake.staging import StagedRun, staged_run
 from operators.frame_checks import Labels, frame_checks, stored_checks
 from operators.physics.cells import volumes_angstrom3
-from schemas.errors import FileReplaced, UnreadableFile
+from schemas.errors import FileReplaced, TryAgainLater, UnreadableFile
 from schemas.frames import (
     Bookmark,
     Fingerprint,
@@ -29,6 +30,8 @@ from schemas.frames import (
     RunHeader,
     RunReader,
 )
+
+_BEGINNING_BYTES = 1024
 
 Progress = Callable[[int, int], None]
 """Called with frames and bytes of raw files that were read since the last call."""
@@ -190,6 +193,7 @@ def _read(
     stack: ExitStack,
 ) -> ReadRun:
     bookmark = None if resumption is None else resumption.bookmark
+    beginning = _beginning(uri)
     reader = stack.enter_context(open_run(uri, part=part, bookmark=bookmark))
     checks, faults = _stored(lake, resumption)
     n_stored = 0 if bookmark is None else bookmark.n_frames
@@ -202,6 +206,10 @@ def _read(
         staged.append(columns)
         checks.append(found)
         faults.extend(batch.faults)
+    if not _beginning(uri).startswith(beginning):
+        raise TryAgainLater(
+            f"{uri}: another calculation began to write this file while it was read.", "Run the same command again."
+        )
     if not checks:
         raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
     table = pd.concat(checks, ignore_index=True)
@@ -259,6 +267,18 @@ def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
         scf_verdict=batch.scf_verdict,
         label_source=batch.label_source,
     )
+
+
+def _beginning(uri: str) -> bytes:
+    """The first bytes of a file, in which VASP says when it was started; none for the folder of a simulation."""
+    if is_folder(uri):
+        return b""
+    memory = memoryview(bytearray(_BEGINNING_BYTES))
+    stream = open_raw(uri)
+    try:
+        return bytes(memory[: stream.readinto(memory)])
+    finally:
+        stream.close()
 
 
 class _Clock:

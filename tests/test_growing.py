@@ -10,6 +10,8 @@ from lake.delta import Lake
 from lake.known_runs import resumption_of
 from lake.readers import open_run
 from operators.ingest import ingest
+from operators.run_reading import read_run
+from schemas.errors import TryAgainLater
 from schemas.settings import Settings
 
 REFERENCE = Path(__file__).parents[1] / "../shared/vasp-reference"
@@ -147,3 +149,19 @@ def test_an_extxyz_that_grows_by_other_atoms_keeps_its_first_run(settings, file)
     assert [entry["n_frames"] for entry in runs] == [3, 3]
     assert runs[0]["run_id"] == first["run_id"]
     assert Lake(settings.lake).n_rows("frames") == 6
+
+
+def test_a_file_that_is_overwritten_while_it_is_read_is_not_stored(settings, file):
+    content = (REFERENCE / FILES[0]).read_bytes()
+    file.write_bytes(content)
+
+    def restart_vasp(_n_frames, _n_bytes):
+        file.write_bytes(content.replace(b"executed on", b"executed at", 1))
+
+    lake = Lake(settings.lake)
+    with (
+        pytest.raises(TryAgainLater, match="began to write this file"),
+        read_run(lake, str(file), progress=restart_vasp),
+    ):
+        pass
+    assert lake.n_rows("frames") == 0
