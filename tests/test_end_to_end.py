@@ -1,6 +1,7 @@
 """The whole path under the real Airflow: scheduler, triggerer, Kubernetes operator and loopback pod API."""
 
 import time
+from collections import Counter
 
 import psutil
 import pytest
@@ -59,8 +60,10 @@ def test_what_lands_becomes_frames_potentials_simulations_and_a_report(settings)
         )
         later = observed(stack)
 
-    assert first == [("Al25Cu25Ni50", "success"), ("Al50Cu25Ni25", "success"), ("Al50Cu50", "success")]
-    assert later == sorted([*first, ("Al50Cu50", "success")]), "a new run re-observes its own composition only"
+    # A composition that waits for its first observation is announced again when another ingest ends meanwhile.
+    assert set(first) == {("Al25Cu25Ni50", "success"), ("Al50Cu25Ni25", "success"), ("Al50Cu50", "success")}
+    observed_again = Counter(later) - Counter(first)
+    assert set(observed_again) == {("Al50Cu50", "success")}, "a new run re-observes its own composition only"
     mine = str(settings.home)
     assert not [
         p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if mine in " ".join(p.info["cmdline"] or [])
