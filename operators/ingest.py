@@ -268,7 +268,7 @@ def _store(
     beginning = content_id([read.head_sha256, content_ids[0]])
     with lake.writing(f"named-{beginning}", doing="storing a run that begins like this one"):
         run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
-        told = [read.checks[name].to_numpy() for name in ("ionic_step", "energy_ev")]
+        told = [read.checks[name] for name in ("ionic_step", "energy_ev")]
         run_id = run_id or run_told_before(lake, told_by, *told) or same_run
         run_id = run_id or run_name(lake, content_ids, head_sha256=read.head_sha256)
         seen = lake.files("frames", key=run_id)

@@ -21,6 +21,7 @@ from lake.known_runs import READER_VERSION, Row, file_facts
 from lake.parquet import ROWS_PER_GROUP
 from operators.frame_checks import rejection_reasons, stored_checks, with_strides
 from operators.run_reading import ReadRun
+from schemas.columns import n_rows, rows_of
 from schemas.composition import chemical_system, composition, element_counts, formula
 from schemas.errors import TryAgainLater
 from schemas.expectations import GATE_VERSION
@@ -135,9 +136,8 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     run_id = str(row["run_id"])
     seen = lake.files("frames", key=run_id)
     checks, faults = stored_checks(lake, run_id)
-    keep = np.ones(len(checks), dtype=bool) if keep is None else keep
-    kept = checks[keep].reset_index(drop=True)
-    kept.insert(0, "frame", np.arange(len(kept)))
+    keep = np.ones(n_rows(checks), dtype=bool) if keep is None else keep
+    kept = rows_of(checks, keep)
     verdict = judge(with_strides(kept), str(row["origin"]))
     faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
     reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
@@ -146,7 +146,8 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
         lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP), instead_of=seen)
-    counts = {"n_frames": len(kept), "n_rejected": verdict.n_rejected, "n_accepted": len(kept) - verdict.n_rejected}
+    n_frames, n_rejected = n_rows(kept), verdict.n_rejected
+    counts = {"n_frames": n_frames, "n_rejected": n_rejected, "n_accepted": n_frames - n_rejected}
     after = {**row, **counts, "gate_version": GATE_VERSION}
     row_changes = after != known_run(lake, run_id)
     if frames_change or row_changes:
@@ -245,7 +246,7 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
     header, outcome = read.header, read.outcome
     counts = element_counts(header.atomic_numbers)
     theory = header.level_of_theory
-    n_frames = len(read.checks)
+    n_frames = n_rows(read.checks)
     is_simulation = header.origin == "dnnp"
     return {
         "origin": header.origin,
