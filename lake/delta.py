@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from lake.delta_log import Change, Overtaken, RowFile, TableLog
 from lake.locks import exclusive
@@ -21,6 +21,9 @@ from lake.row_files import read_row_file, write_row_file
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.settings import HOME
 from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 _SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
 _LONGEST_WAIT_S = 600.0
@@ -204,8 +207,10 @@ class Lake:
 
     def row_dataset(
         self, table: str, *, key: str | None = None, version: int | None = None
-    ) -> pads.FileSystemDataset | None:
+    ) -> "pads.FileSystemDataset | None":
         """The same rows unread, for engines that take Arrow datasets; None while there is no file."""
+        import pyarrow.dataset as pads  # imports pandas, which workers of an ingest do without
+
         log = self.log(table)
         schema = log.description.arrow_schema
         files = log.files(key=key, version=version)

@@ -3,7 +3,7 @@
 It works on columns of one value per frame; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -42,6 +42,16 @@ class Verdict:
         ]
 
 
+Gate = Callable[[Columns, str], Verdict]
+"""Says what `judge` says of a run's columns and origin."""
+
+
+@cache
+def load_rules() -> None:
+    """Do what takes seconds before the first run is judged, so that it need not wait."""
+    _definition(_applicable(RULES, "aimd"))
+
+
 def judge(frames: Columns, origin: str, rules: Iterable[Rule] = RULES) -> Verdict:
     """Run every rule that applies to runs of this origin.
 
@@ -57,7 +67,7 @@ def judge(frames: Columns, origin: str, rules: Iterable[Rule] = RULES) -> Verdic
     n_frames = n_rows(frames)
     if not n_frames:
         return Verdict([], [], [])
-    applicable = [rule for rule in rules if origin in rule.origins]
+    applicable = _applicable(rules, origin)
     outcomes = _validate(frames, applicable)
     rejections: list[list[str]] = [[] for _ in range(n_frames)]
     flags: list[list[str]] = [[] for _ in range(n_frames)]
@@ -70,8 +80,12 @@ def judge(frames: Columns, origin: str, rules: Iterable[Rule] = RULES) -> Verdic
     return Verdict(results, rejections, flags)
 
 
-def _validate(frames: Columns, rules: list[Rule]) -> Mapping[str, Any]:
-    context, definition = _definition(tuple(rules))
+def _applicable(rules: Iterable[Rule], origin: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rules if origin in rule.origins)
+
+
+def _validate(frames: Columns, rules: tuple[Rule, ...]) -> Mapping[str, Any]:
+    context, definition = _definition(rules)
     del context
     outcome = definition.run(
         batch_parameters={"dataframe": _data_frame(frames, rules)},
@@ -80,7 +94,7 @@ def _validate(frames: Columns, rules: list[Rule]) -> Mapping[str, Any]:
     return {result.expectation_config.meta["rule"]: result for result in outcome.results}
 
 
-def _data_frame(frames: Columns, rules: list[Rule]) -> Any:
+def _data_frame(frames: Columns, rules: tuple[Rule, ...]) -> Any:
     """What the rules name and nothing else: each of them copies the whole table."""
     import pandas as pd
 

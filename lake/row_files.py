@@ -74,7 +74,10 @@ def read_row_file(
             after = first + file.metadata.row_group(group).num_rows
             low, high = max(start, first), min(stop, after)
             if low < high:
-                found = file.read_row_group(group, columns=[name for name in columns if name in present])
+                # One thread: several decode ahead of what is used, and memory grows by what they hold.
+                found = file.read_row_group(
+                    group, columns=[name for name in columns if name in present], use_threads=False
+                )
                 rows = found.slice(low - first, high - low).combine_chunks()
                 arrays = [
                     rows[name] if name in present else pa.nulls(high - low, types.field(name).type) for name in columns

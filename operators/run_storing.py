@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import batches_of, complete_rows
-from lake.gate import Verdict, judge
+from lake.gate import Gate, Verdict, judge
 from lake.known_runs import READER_VERSION, Row, file_facts
 from lake.parquet import ROWS_PER_GROUP
 from operators.frame_checks import rejection_reasons, stored_checks, with_strides
@@ -44,7 +44,9 @@ class Stored:
     changed: bool
 
 
-def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str]) -> Stored:
+def store_run(
+    lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str], gate: Gate = judge
+) -> Stored:
     """Make the lake hold what was read, exactly once; a reading that saw less than the lake has changes nothing.
 
     Parameters
@@ -59,6 +61,8 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], no
         The files of that run in the lake when it got this name.
     notes
         Sentences about the file beyond those of its reader.
+    gate
+        Who judges the frames.
 
     Raises
     ------
@@ -68,9 +72,8 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], no
     with lake.writing(run_id, doing=f"storing run {run_id}"):
         before = known_run(lake, run_id)
         n_before = lake.n_rows("frames", run_id)
-        verdict = (
-            None if _has_nothing_new(read, before, n_before) else judge(with_strides(read.checks), read.header.origin)
-        )
+        nothing_new = _has_nothing_new(read, before, n_before)
+        verdict = None if nothing_new else gate(with_strides(read.checks), read.header.origin)
         n_rejected = int(str(before["n_rejected"])) if verdict is None else verdict.n_rejected
         row = _run_row(read, n_rejected=n_rejected) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
