@@ -19,7 +19,6 @@ from lake.places import Place
 from lake.raw_store import full_address, is_remote
 from lake.row_files import read_row_file, write_row_file
 from schemas.errors import MeltlakeError, TryAgainLater
-from schemas.settings import HOME
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
@@ -52,7 +51,11 @@ class Lake:
     @property
     def scratch(self) -> Path:
         """Folder on this machine for what is not committed yet; beside the working directory for a lake in a bucket."""
-        return (HOME / "_staging").absolute() if self.is_remote else Path(self.root) / "_staging"
+        if not self.is_remote:
+            return Path(self.root) / "_staging"
+        from schemas.settings import HOME  # with pydantic, which workers on a local lake need not load
+
+        return (HOME / "_staging").absolute()
 
     @contextmanager
     def writing(self, key: str, *, doing: str, wait_s: float = _LONGEST_WAIT_S) -> Iterator[None]:

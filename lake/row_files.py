@@ -83,6 +83,8 @@ def read_row_file(
                     rows[name] if name in present else pa.nulls(high - low, types.field(name).type) for name in columns
                 ]
                 yield from pa.table(arrays, names=list(columns)).to_batches()
+                del found, rows, arrays  # or two row groups are held while the next is read
+                pa.default_memory_pool().release_unused()
             first = after
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lake.delta import Lake
 from lake.gate import Gate, judge
@@ -35,7 +36,9 @@ from operators.run_reading import Progress, ReadRun, Testimony, read_run, riches
 from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
-from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings  # with pydantic, which workers need not load
 
 VERB = "ingest"
 
@@ -54,7 +57,7 @@ class _Desk:
     progress: Progress
 
 
-def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
+def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
     """Bring every run below the sources into the lake; a bad one is listed with its reason and the rest goes on.
 
     Parameters
@@ -104,19 +107,19 @@ def _worthwhile_workers(sizes: Sequence[int]) -> int:
 
 
 def _ingest_in_processes(
-    settings: Settings, found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: Progress
+    settings: "Settings", found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: Progress
 ) -> list[Entry]:
     """The same by workers. Large runs come first, so that none is left to be read alone at the end."""
     order = sorted(range(len(found)), key=lambda number: -sizes[number])
-    work = partial(ingest_in_worker, settings)
+    work = partial(ingest_in_worker, settings.lake)
     answers = in_processes(work, [found[number] for number in order], n_workers=n_workers, progress=progress)
     entries = dict(zip(order, answers, strict=True))
     return [entry for number in range(len(found)) for entry in entries[number]]
 
 
-def ingest_in_worker(settings: Settings, run: RunSource, gate: Gate, progress: Progress) -> list[Entry]:
+def ingest_in_worker(lake: str, run: RunSource, gate: Gate, progress: Progress) -> list[Entry]:
     """Bring one run into the lake; somebody else judges it."""
-    return _ingest_or_refuse(_Desk(Lake(settings.lake), gate, progress), run)
+    return _ingest_or_refuse(_Desk(Lake(lake), gate, progress), run)
 
 
 def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:

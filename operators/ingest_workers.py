@@ -16,8 +16,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, cast
 
 from lake.gate import Gate, Verdict, judge, load_rules
+from lake.small_process import keep_small
 from lake.sources import RunSource
-from lake.without_pandas import keep_pandas_out
 from operators.run_reading import Progress
 from schemas.columns import Columns
 from schemas.errors import TryAgainLater
@@ -139,7 +139,7 @@ def _heard(worker: Connection, process: BaseProcess) -> Any:
 def _work(parent: Connection, work: Work) -> None:
     """A worker's life: runs come, answers go, until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us; the parent ends its workers itself
-    keep_pandas_out()
+    keep_small()
     asked = _Parent(parent)
     while True:
         run = asked.heard()

@@ -139,10 +139,10 @@ def read_run(
     with ExitStack() as stack:
         staged = stack.enter_context(staged_run(lake.scratch))
         try:
-            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress, stack=stack)
+            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress)
         except FileReplaced:
             staged = stack.enter_context(staged_run(lake.scratch))
-            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress, stack=stack)
+            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress)
         yield read
 
 
@@ -183,36 +183,34 @@ def _read(
     part: str,
     resumption: Resumption | None,
     progress: Progress | None,
-    stack: ExitStack,
 ) -> ReadRun:
     bookmark = None if resumption is None else resumption.bookmark
-    reader = stack.enter_context(open_run(uri, part=part, bookmark=bookmark))
     checks, faults = _stored(lake, resumption)
     n_stored = 0 if bookmark is None else bookmark.n_frames
-    start_fs = 0.0 if resumption is None else resumption.trajectory_start_fs
-    clock = _Clock(reader.header.time_step_fs, start_fs)
-    for batch in _reported(reader, progress):
-        found = _checks(reader.header, batch)
-        columns = staged_rows(batch, reader.header, first_frame=n_stored + staged.n_rows, time_fs=clock.time_fs(batch))
-        columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
-        staged.append(columns)
-        checks.append(found)
-        faults.extend(batch.faults)
-    if not checks:
-        raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
-    return ReadRun(
-        uri=uri,
-        part=part,
-        header=reader.header,
-        outcome=reader.outcome,
-        fingerprint=reader.fingerprint(),
-        head_sha256=reader.head_sha256(),
-        bookmark=reader.bookmark(),
-        staged=staged,
-        checks=joined(checks, (*CHECKED, "n_faults")),
-        faults=faults,
-        resumed=resumption,
-    )
+    with open_run(uri, part=part, bookmark=bookmark) as reader:  # closed when read: its tables are large
+        clock = _Clock(reader.header.time_step_fs, 0.0 if resumption is None else resumption.trajectory_start_fs)
+        for batch in _reported(reader, progress):
+            found, first_frame = _checks(reader.header, batch), n_stored + staged.n_rows
+            columns = staged_rows(batch, reader.header, first_frame=first_frame, time_fs=clock.time_fs(batch))
+            columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
+            staged.append(columns)
+            checks.append(found)
+            faults.extend(batch.faults)
+        if not checks:
+            raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
+        return ReadRun(
+            uri=uri,
+            part=part,
+            header=reader.header,
+            outcome=reader.outcome,
+            fingerprint=reader.fingerprint(),
+            head_sha256=reader.head_sha256(),
+            bookmark=reader.bookmark(),
+            staged=staged,
+            checks=joined(checks, (*CHECKED, "n_faults")),
+            faults=faults,
+            resumed=resumption,
+        )
 
 
 def _stored(lake: Lake, resumption: Resumption | None) -> tuple[list[Columns], list[tuple[str, ...]]]:

@@ -45,8 +45,8 @@ def settings_of(folder):
     return Settings.from_mapping({}, lake=str(folder))
 
 
-def ingest_and_tell_imports(settings, run, gate, progress):
-    [entry] = ingest_in_worker(settings, run, gate, progress)
+def ingest_and_tell_imports(lake, run, gate, progress):
+    [entry] = ingest_in_worker(lake, run, gate, progress)
     return entry["n_accepted"], LEFT_TO_THE_GATE & sys.modules.keys()
 
 
@@ -94,7 +94,7 @@ def test_three_processes_make_the_lake_that_one_makes(raw, tmp_path):
 
 
 def test_workers_leave_the_gates_libraries_to_their_parent(raw, tmp_path):
-    work = partial(ingest_and_tell_imports, settings_of(tmp_path / "lake"))
+    work = partial(ingest_and_tell_imports, str(tmp_path / "lake"))
     answers = in_processes(work, list(run_sources(str(raw))), n_workers=2, progress=nothing)
     assert answers == [(5, set())] * 3
 
