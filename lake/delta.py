@@ -253,7 +253,7 @@ class Lake:
     ) -> Iterator[pa.RecordBatch]:
         """Columns of a run's frames `start` to `stop`, in order; null where an old lake has none.
 
-        One row group at a time; row groups outside the range are not read.
+        A few at a time; row groups outside the range are not read.
         """
         log = self.log("frames")
         first = 0
