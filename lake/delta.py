@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from lake.delta_log import Change, Overtaken, RowFile, TableLog
 from lake.locks import exclusive
@@ -19,8 +19,10 @@ from lake.places import Place
 from lake.raw_store import full_address, is_remote
 from lake.row_files import read_row_file, write_row_file
 from schemas.errors import MeltlakeError, TryAgainLater
-from schemas.settings import HOME
 from schemas.tables import TABLES
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 _SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
 _LONGEST_WAIT_S = 600.0
@@ -49,7 +51,11 @@ class Lake:
     @property
     def scratch(self) -> Path:
         """Folder on this machine for what is not committed yet; beside the working directory for a lake in a bucket."""
-        return (HOME / "_staging").absolute() if self.is_remote else Path(self.root) / "_staging"
+        if not self.is_remote:
+            return Path(self.root) / "_staging"
+        from schemas.settings import HOME  # with pydantic, which workers on a local lake need not load
+
+        return (HOME / "_staging").absolute()
 
     @contextmanager
     def writing(self, key: str, *, doing: str, wait_s: float = _LONGEST_WAIT_S) -> Iterator[None]:
@@ -204,8 +210,10 @@ class Lake:
 
     def row_dataset(
         self, table: str, *, key: str | None = None, version: int | None = None
-    ) -> pads.FileSystemDataset | None:
+    ) -> "pads.FileSystemDataset | None":
         """The same rows unread, for engines that take Arrow datasets; None while there is no file."""
+        import pyarrow.dataset as pads  # imports pandas, which workers of an ingest do without
+
         log = self.log(table)
         schema = log.description.arrow_schema
         files = log.files(key=key, version=version)
@@ -245,7 +253,7 @@ class Lake:
     ) -> Iterator[pa.RecordBatch]:
         """Columns of a run's frames `start` to `stop`, in order; null where an old lake has none.
 
-        One row group at a time; row groups outside the range are not read.
+        A few at a time; row groups outside the range are not read.
         """
         log = self.log("frames")
         first = 0

@@ -172,8 +172,9 @@ def batches_of(rows: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.Recor
         waiting.append(batch)
         if sum(part.num_rows for part in waiting) >= n_rows:
             merged = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
-            for start in range(0, merged.num_rows - merged.num_rows % n_rows, n_rows):
+            n_whole = merged.num_rows - merged.num_rows % n_rows
+            waiting = [merged.slice(n_whole)] if n_whole < merged.num_rows else []
+            for start in range(0, n_whole, n_rows):
                 yield merged.slice(start, n_rows)
-            waiting = [rest] if (rest := merged.slice(merged.num_rows - merged.num_rows % n_rows)).num_rows else []
     if waiting:
         yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]

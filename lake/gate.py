@@ -1,15 +1,17 @@
 """The one door to Great Expectations: judges the frames of one run by the rules in `schemas.expectations`.
 
-It works on one row per frame; computing those rows is the caller's. Nothing is dropped here: a frame gets reasons.
+It works on columns of one value per frame; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import pandas as pd
+import numpy as np
+from numpy.typing import NDArray
 
+from schemas.columns import Columns, n_rows
 from schemas.expectations import RULES, Rule
 
 _SUBJECT = "frame"
@@ -40,41 +42,68 @@ class Verdict:
         ]
 
 
-def judge(frames: pd.DataFrame, origin: str, rules: Iterable[Rule] = RULES) -> Verdict:
+Gate = Callable[[Columns, str], Verdict]
+"""Says what `judge` says of a run's columns and origin."""
+
+
+@cache
+def load_rules() -> None:
+    """Do what takes seconds before the first run is judged, so that it need not wait."""
+    _definition(_applicable(RULES, "aimd"))
+
+
+def judge(frames: Columns, origin: str, rules: Iterable[Rule] = RULES) -> Verdict:
     """Run every rule that applies to runs of this origin.
 
     Parameters
     ----------
     frames
-        One row per frame, in frame order, with the columns that the rules name and `frame` counting from 0.
+        The columns that the rules name, in frame order.
     origin
         `aimd` or `dnnp`.
     rules
         The rules; by default those of the house.
     """
-    if frames.empty:
+    n_frames = n_rows(frames)
+    if not n_frames:
         return Verdict([], [], [])
-    applicable = [rule for rule in rules if origin in rule.origins]
+    applicable = _applicable(rules, origin)
     outcomes = _validate(frames, applicable)
-    rejections: list[list[str]] = [[] for _ in range(len(frames))]
-    flags: list[list[str]] = [[] for _ in range(len(frames))]
+    rejections: list[list[str]] = [[] for _ in range(n_frames)]
+    flags: list[list[str]] = [[] for _ in range(n_frames)]
     results = [_result(rule, outcomes[rule.name], frames) for rule in applicable]
     for rule, result in zip(applicable, results, strict=True):
         # A rejecting check that could not run proves nothing about any frame, so none may pass on its word.
-        failed = range(len(frames)) if result["success"] is None else result["unexpected_frames"]
+        failed = range(n_frames) if result["success"] is None else result["unexpected_frames"]
         for frame in failed:  # type: ignore[attr-defined]
             (rejections if rule.severity == "reject" else flags)[frame].append(rule.name)
     return Verdict(results, rejections, flags)
 
 
-def _validate(frames: pd.DataFrame, rules: list[Rule]) -> Mapping[str, Any]:
-    context, definition = _definition(tuple(rules))
+def _applicable(rules: Iterable[Rule], origin: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in rules if origin in rule.origins)
+
+
+def _validate(frames: Columns, rules: tuple[Rule, ...]) -> Mapping[str, Any]:
+    context, definition = _definition(rules)
     del context
     outcome = definition.run(
-        batch_parameters={"dataframe": frames},
+        batch_parameters={"dataframe": _data_frame(frames, rules)},
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [_SUBJECT]},
     )
     return {result.expectation_config.meta["rule"]: result for result in outcome.results}
+
+
+def _data_frame(frames: Columns, rules: tuple[Rule, ...]) -> Any:
+    """What the rules name and nothing else: each of them copies the whole table."""
+    import pandas as pd
+
+    named = {rule.column: frames[rule.column] for rule in rules if rule.column in frames}
+    # Copies of categories are quick, of pandas' own texts slow.
+    columns = {
+        name: values if values.dtype.kind in "biuf" else pd.Categorical(values) for name, values in named.items()
+    }
+    return pd.DataFrame({_SUBJECT: np.arange(n_rows(frames)), **columns})
 
 
 @cache
@@ -104,7 +133,7 @@ def _expectation(rule: Rule) -> Any:
     return gxe.ExpectColumnValuesToBeBetween(min_value=rule.minimum, max_value=rule.maximum, **about)
 
 
-def _result(rule: Rule, outcome: Any, frames: pd.DataFrame) -> dict[str, object]:
+def _result(rule: Rule, outcome: Any, frames: Columns) -> dict[str, object]:
     error = _error(outcome)
     failed = [] if error else sorted(int(entry[_SUBJECT]) for entry in outcome.result["unexpected_index_list"] or ())
     if rule.unique and failed:
@@ -130,16 +159,16 @@ def _error(outcome: Any) -> str | None:
     return None
 
 
-def _repetitions(values: pd.Series, failed: list[int]) -> list[int]:
+def _repetitions(values: NDArray[Any], failed: list[int]) -> list[int]:
     """The first of several equal frames is kept; only the later ones are repetitions."""
-    repeated = values.duplicated(keep="first")
-    return [frame for frame in failed if repeated.iloc[frame]]
+    firsts = set(np.unique(values, return_index=True)[1].tolist())
+    return [frame for frame in failed if frame not in firsts]
 
 
-def _most_extreme(rule: Rule, frames: pd.DataFrame, failed: list[int]) -> str | None:
+def _most_extreme(rule: Rule, frames: Columns, failed: list[int]) -> str | None:
     if not failed or rule.not_null or rule.unique:
         return None
-    values = frames[rule.column].iloc[failed]
+    values = frames[rule.column][failed]
     if rule.allowed:
         return ", ".join(sorted({str(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()

@@ -49,6 +49,7 @@ def write_parquet(
             for batch in batches:
                 writer.write_batch(batch)
                 n_rows += batch.num_rows
+                pa.default_memory_pool().release_unused()
         with unfinished.open("rb") as file:
             name = f"{first_row:09d}-{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}.parquet"
         n_bytes = unfinished.stat().st_size

@@ -29,7 +29,7 @@ class StagedRun:
         if self._writer is None:
             return
         self._writer.close()
-        with pa.memory_map(str(self._path)) as source:
+        with pa.OSFile(str(self._path)) as source:  # a mapped file would count as memory, all of it
             reader = pa.ipc.open_file(source)
             for number in range(reader.num_record_batches):
                 yield reader.get_batch(number)

@@ -123,6 +123,9 @@ def _validate(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from lake.small_process import keep_small
+
+    keep_small()
     from operators.materialize import materialize
     from schemas.composition import canonical_composition
     from schemas.training import TrainingSetRequest

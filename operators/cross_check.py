@@ -1,12 +1,13 @@
 """Compares the files that tell of one run: same steps, same energies, same volumes? The verdicts become rows."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from lake.raw_store import name_of
-from operators.run_reading import Testimony
+from operators.run_reading import TOLD, Testimony
+from schemas.columns import Columns, n_rows, rows_of
 from schemas.frames import Floats
 
 SAME_ENERGY_EV = 1e-5
@@ -43,37 +44,43 @@ def cross_check(kept: Testimony, other: Testimony) -> CrossCheck:
     both = _common_steps(kept.frames, other.frames)
     energy, volume = (_differences(both, name) for name in ("energy_ev", "volume_angstrom3"))
     verdict, reason = _verdict(kept, other, both, energy=energy, volume=volume)
-    row = _row(other, verdict=verdict, n_compared=len(both), reason=f"{name_of(other.uri)} beside it {reason}")
+    row = _row(other, verdict=verdict, n_compared=n_rows(both), reason=f"{name_of(other.uri)} beside it {reason}")
     row["max_energy_difference_ev"] = _largest(energy)
     row["max_volume_difference_angstrom3"] = _largest(volume)
     known = energy[np.isfinite(energy)]
-    is_another_run = both.empty or (len(known) > 0 and bool((known > SAME_ENERGY_EV).all()))
+    is_another_run = not n_rows(both) or (len(known) > 0 and bool((known > SAME_ENERGY_EV).all()))
     return CrossCheck(row, is_another_run=is_another_run)
 
 
-def _common_steps(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    both = one.merge(other, on=["segment", "ionic_step"], suffixes=("_1", "_2"))
+def _common_steps(one: Columns, other: Columns) -> Columns:
+    """Pairs of frames with the same segment and ionic step, `_1` and `_2`; a step told twice is paired twice."""
+    places: dict[tuple[int, int], list[int]] = {}
+    for place, step in enumerate(_steps(other)):
+        places.setdefault(step, []).append(place)
+    pairs = [(place, partner) for place, step in enumerate(_steps(one)) for partner in places.get(step, ())]
+    rows = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    both = {f"{name}_{n}": part[name][rows[n - 1]] for n, part in ((1, one), (2, other)) for name in TOLD}
     sources = both["label_source_1"], both["label_source_2"]
-    comparable = (sources[0] == sources[1]) | (sources[0] == "none") | (sources[1] == "none")
-    return both[comparable]
+    return rows_of(both, (sources[0] == sources[1]) | (sources[0] == "none") | (sources[1] == "none"))
 
 
-def _differences(both: pd.DataFrame, name: str) -> Floats:
-    one, other = (both[f"{name}_{which}"].to_numpy(dtype=np.float64) for which in (1, 2))
-    differences: Floats = np.abs(one - other)
+def _steps(frames: Columns) -> Iterator[tuple[int, int]]:
+    return zip(frames["segment"].tolist(), frames["ionic_step"].tolist(), strict=True)
+
+
+def _differences(both: Columns, name: str) -> Floats:
+    differences: Floats = np.abs(both[f"{name}_1"] - both[f"{name}_2"])
     return differences
 
 
-def _verdict(
-    kept: Testimony, other: Testimony, both: pd.DataFrame, *, energy: Floats, volume: Floats
-) -> tuple[str, str]:
-    n_kept, n_other, n_both = len(kept.frames), len(other.frames), len(both)
+def _verdict(kept: Testimony, other: Testimony, both: Columns, *, energy: Floats, volume: Floats) -> tuple[str, str]:
+    n_kept, n_other, n_both = n_rows(kept.frames), n_rows(other.frames), n_rows(both)
     if not n_both:
         return "disagrees", "has no ionic step in common with the file that the frames come from"
     if n_different := int((energy > SAME_ENERGY_EV).sum()):
         worst = f"by up to {_largest(energy):.3g} eV"
         return "disagrees", f"has another free energy in {n_different} of {n_both} common steps, {worst}"
-    if (volume > SAME_VOLUME_FRACTION * both["volume_angstrom3_1"].to_numpy()).any():
+    if (volume > SAME_VOLUME_FRACTION * both["volume_angstrom3_1"]).any():
         return "disagrees", f"has another cell, by up to {_largest(volume):.3g} cubic angstrom"
     if n_other < n_kept:
         return "shorter", f"holds {n_other} of {n_kept} frames and agrees in {n_both}"
@@ -91,7 +98,7 @@ def _row(other: Testimony, *, verdict: str, n_compared: int, reason: str) -> dic
         "path": other.uri,
         "source_format": other.source_format or None,
         "verdict": verdict,
-        "n_frames": len(other.frames),
+        "n_frames": n_rows(other.frames),
         "n_compared": n_compared,
         "max_energy_difference_ev": None,
         "max_volume_difference_angstrom3": None,

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from operators.frame_ids import frame_ids
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.forces import largest_forces
 from operators.physics.pairs import shortest_distances
+from schemas.columns import Columns, joined
 from schemas.expectations import READ_WHOLE, shortest_trainable_pairs_angstrom
 from schemas.faults import FAULTS
 from schemas.frames import Floats
@@ -41,6 +40,18 @@ _SCALARS = (
     "rejection_reasons",
 )
 
+CHECKED = (
+    *_KEPT,
+    "net_force_per_root_n_ev_per_angstrom",
+    "max_virial_ev_per_atom",
+    "segment",
+    "ionic_step",
+    "volume_angstrom3",
+    "scf_verdict",
+    "label_source",
+)
+"""Columns of a run's checks, but for `n_faults`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
@@ -54,9 +65,7 @@ class Labels:
     """(n_frames, 3, 3)."""
 
 
-def frame_checks(
-    atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats, labels: Labels
-) -> pd.DataFrame:
+def frame_checks(atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats, labels: Labels) -> Columns:
     """Columns that geometry and labels decide.
 
     Parameters
@@ -72,8 +81,8 @@ def frame_checks(
 
     Returns
     -------
-    pandas.DataFrame
-        One row per frame; `content_id` and `labels_id` as `frame_ids` gives them.
+    dict
+        (n_frames,) each; `content_id` and `labels_id` as `frame_ids` gives them.
     """
     limits = shortest_trainable_pairs_angstrom(np.unique(atomic_numbers))
     distance, over_limit = shortest_distances(atomic_numbers, positions, cells=cells, limits=limits)
@@ -85,53 +94,49 @@ def frame_checks(
         forces=labels.forces_ev_per_angstrom,
         virials=labels.virial_ev,
     )
-    return pd.DataFrame(
-        {
-            "energy_ev": labels.energy_ev,
-            "min_distance_angstrom": distance,
-            "min_distance_over_limit": over_limit,
-            "max_force_ev_per_angstrom": largest,
-            "net_force_ev_per_angstrom": net,
-            "net_force_per_root_n_ev_per_angstrom": net / np.sqrt(len(atomic_numbers)),
-            "max_virial_ev_per_atom": np.abs(labels.virial_ev).max(axis=(1, 2)) / len(atomic_numbers),
-            "content_id": content_ids,
-            "labels_id": labels_ids,
-        }
-    )
+    return {
+        "energy_ev": labels.energy_ev,
+        "min_distance_angstrom": distance,
+        "min_distance_over_limit": over_limit,
+        "max_force_ev_per_angstrom": largest,
+        "net_force_ev_per_angstrom": net,
+        "net_force_per_root_n_ev_per_angstrom": net / np.sqrt(len(atomic_numbers)),
+        "max_virial_ev_per_atom": np.abs(labels.virial_ev).max(axis=(1, 2)) / len(atomic_numbers),
+        "content_id": np.array(content_ids),
+        "labels_id": np.array(labels_ids),
+    }
 
 
-def stored_checks(lake: Lake, run_id: str) -> tuple[pd.DataFrame, list[tuple[str, ...]]]:
+def stored_checks(lake: Lake, run_id: str) -> tuple[Columns, list[tuple[str, ...]]]:
     """What the gate looks at, of frames that the lake has, and their reading faults.
 
     What was computed when they were read is taken from their rows; frames of lakes from before these columns are
     computed again.
     """
     batches = list(lake.frame_batches(run_id, _SCALARS))
-    if not batches:
-        return pd.DataFrame(columns=[*_KEPT, "ionic_step"]), []
     if any(batch.column("content_id").null_count for batch in batches):
-        checks = pd.concat([_computed_again(batch) for batch in lake.frame_batches(run_id, FRAMES.file_schema.names)])
+        parts = [_computed_again(batch) for batch in lake.frame_batches(run_id, FRAMES.file_schema.names)]
     else:
-        checks = pd.concat([_as_stored(batch) for batch in batches])
+        parts = [_as_stored(batch) for batch in batches]
     reasons = [names for batch in batches for names in batch.column("rejection_reasons").to_pylist()]
     faults = [tuple(name for name in names if name in FAULTS) for names in reasons]
-    return checks.reset_index(drop=True).assign(n_faults=[len(codes) for codes in faults]), faults
+    checks = joined(parts, CHECKED)
+    return checks | {"n_faults": np.array([len(codes) for codes in faults], dtype=np.int64)}, faults
 
 
-def _as_stored(batch: pa.RecordBatch) -> pd.DataFrame:
+def _as_stored(batch: pa.RecordBatch) -> Columns:
     n_atoms = batch.column("n_atoms")[0].as_py()
     columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in _KEPT}
-    return pd.DataFrame(columns).assign(
-        net_force_per_root_n_ev_per_angstrom=columns["net_force_ev_per_angstrom"] / np.sqrt(n_atoms),
-        max_virial_ev_per_atom=np.abs(vectors(batch.column("virial_ev"), 3)).max(axis=(1, 2)) / n_atoms,
-        **_told(batch),
-    )
+    largest_virial = np.abs(vectors(batch.column("virial_ev"), 3)).max(axis=(1, 2))
+    columns["net_force_per_root_n_ev_per_angstrom"] = columns["net_force_ev_per_angstrom"] / np.sqrt(n_atoms)
+    columns["max_virial_ev_per_atom"] = largest_virial / n_atoms
+    return columns | _told(batch)
 
 
-def _computed_again(batch: pa.RecordBatch) -> pd.DataFrame:
+def _computed_again(batch: pa.RecordBatch) -> Columns:
     atomic_numbers = np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
     n_atoms = len(atomic_numbers)
-    return frame_checks(
+    checks = frame_checks(
         atomic_numbers,
         vectors(batch.column("positions_angstrom"), n_atoms),
         cells=vectors(batch.column("cell_angstrom"), 3),
@@ -140,10 +145,11 @@ def _computed_again(batch: pa.RecordBatch) -> pd.DataFrame:
             forces_ev_per_angstrom=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
             virial_ev=vectors(batch.column("virial_ev"), 3),
         ),
-    ).assign(**_told(batch))
+    )
+    return checks | _told(batch)
 
 
-def _told(batch: pa.RecordBatch) -> dict[str, Any]:
+def _told(batch: pa.RecordBatch) -> Columns:
     """What the file says of its frames and no formula can change."""
     verdicts = batch.column("scf_verdict").to_pylist()
     if None in verdicts:  # rows of schema version 1
@@ -153,18 +159,18 @@ def _told(batch: pa.RecordBatch) -> dict[str, Any]:
         "segment": batch.column("segment").to_numpy(),
         "ionic_step": batch.column("ionic_step").to_numpy(),
         "volume_angstrom3": volumes_angstrom3(vectors(batch.column("cell_angstrom"), 3)),
-        "scf_verdict": verdicts,
-        "label_source": batch.column("label_source").to_pylist(),
+        "scf_verdict": np.array(verdicts, dtype=object),
+        "label_source": np.array(batch.column("label_source").to_pylist(), dtype=object),
     }
 
 
-def with_strides(checks: pd.DataFrame) -> pd.DataFrame:
-    """The same table with `steps_over_stride`: ionic steps since the last frame, in units of the run's usual stride."""
-    steps = checks["ionic_step"].to_numpy().astype(np.float64)
+def with_strides(checks: Columns) -> Columns:
+    """The same and `steps_over_stride`: ionic steps since the last frame, in units of the run's usual stride."""
+    steps = checks["ionic_step"].astype(np.float64)
     gaps = np.diff(steps, prepend=np.nan)
     forward = gaps[gaps > 0]  # a restart appended to the same file counts from the beginning again
     usual = np.median(forward) if len(forward) else 1.0
-    return checks.assign(steps_over_stride=np.where(gaps > 0, gaps / usual, 1.0))
+    return {**checks, "steps_over_stride": np.where(gaps > 0, gaps / usual, 1.0)}
 
 
 def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> list[str]:

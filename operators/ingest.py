@@ -4,15 +4,16 @@ Every run is read, staged, judged and committed by itself; then runs that go on 
 any moment leaves nothing half-done that the next ingest does not find and finish.
 """
 
-import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lake.delta import Lake
+from lake.gate import Gate, judge
 from lake.known_runs import (
     file_facts,
     raw_files_of,
@@ -29,12 +30,15 @@ from operators.chains import link_runs
 from operators.cross_check import cross_check
 from operators.failures import forget_failure, record_failure
 from operators.ingest_progress import IngestProgress
+from operators.ingest_workers import in_processes
 from operators.log import log
 from operators.run_reading import Progress, ReadRun, Testimony, read_run, richest, testimony_of, unreadable
 from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
-from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings  # with pydantic, which workers need not load
 
 VERB = "ingest"
 
@@ -44,7 +48,16 @@ _WORTH_A_PROCESS_BYTES = 256 * 1024 * 1024
 Entry = dict[str, object]
 
 
-def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where runs go, and who is asked and told on the way."""
+
+    lake: Lake
+    gate: Gate
+    progress: Progress
+
+
+def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
     """Bring every run below the sources into the lake; a bad one is listed with its reason and the rest goes on.
 
     Parameters
@@ -73,13 +86,13 @@ def ingest(settings: Settings, sources: Iterable[str], *, workers: int | None = 
         else:
             forget_failure(lake, VERB, full_address(source))
     sizes = [sum(map(_size, run.files)) for run in found]
-    n_workers = workers or _worthwhile_workers(sizes)
+    n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
-        if n_workers == 1:
-            for run in found:
-                entries += _ingest_or_refuse(lake, run, progress.advance)
+        if n_workers > 1:
+            entries += _ingest_in_processes(settings, found, sizes, n_workers, progress.advance)
         else:
-            entries += _ingest_in_processes(settings, found, sizes, n_workers, progress)
+            desk = _Desk(lake, judge, progress.advance)
+            entries += [entry for run in found for entry in _ingest_or_refuse(desk, run)]
     try:
         link_runs(lake, [str(entry["run_id"]) for entry in entries if entry["changed"]])
     except TryAgainLater as error:
@@ -94,48 +107,30 @@ def _worthwhile_workers(sizes: Sequence[int]) -> int:
 
 
 def _ingest_in_processes(
-    settings: Settings, found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: IngestProgress
+    settings: "Settings", found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: Progress
 ) -> list[Entry]:
-    # Spawned, not forked: delta-rs does not survive a fork of a process that has used it.
-    spawn = multiprocessing.get_context("spawn")
-    entries: list[Entry] = []
+    """The same by workers. Large runs come first, so that none is left to be read alone at the end."""
+    order = sorted(range(len(found)), key=lambda number: -sizes[number])
+    work = partial(ingest_in_worker, settings.lake)
+    answers = in_processes(work, [found[number] for number in order], n_workers=n_workers, progress=progress)
+    entries = dict(zip(order, answers, strict=True))
+    return [entry for number in range(len(found)) for entry in entries[number]]
+
+
+def ingest_in_worker(lake: str, run: RunSource, gate: Gate, progress: Progress) -> list[Entry]:
+    """Bring one run into the lake; somebody else judges it."""
+    return _ingest_or_refuse(_Desk(Lake(lake), gate, progress), run)
+
+
+def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
     try:
-        with ProcessPoolExecutor(n_workers, mp_context=spawn) as pool, _ended_with_us():
-            for size, of_run in zip(sizes, pool.map(_ingest_in_process, [settings] * len(found), found), strict=True):
-                progress.advance(sum(int(str(entry["n_frames"])) for entry in of_run), size)
-                entries += of_run
-    except BrokenProcessPool as error:
-        raise TryAgainLater(
-            "A process that read runs was ended from outside, perhaps for want of memory.",
-            "Run the same command again with `--workers 1`; what was stored is found.",
-        ) from error
-    return entries
-
-
-def _ingest_in_process(settings: Settings, run: RunSource) -> list[Entry]:
-    return _ingest_or_refuse(Lake(settings.lake), run, None)
-
-
-@contextmanager
-def _ended_with_us() -> Iterator[None]:
-    """End the workers at once when this process is told to stop; what they had not committed never was there."""
-    try:
-        yield
-    except BaseException:
-        for worker in multiprocessing.active_children():
-            worker.terminate()
-        raise
-
-
-def _ingest_or_refuse(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
-    try:
-        entries = _ingest_source(lake, source, progress)
+        entries = _ingest_source(desk, source)
     except TryAgainLater as error:
         log.warning("ingest put off", source=source.uri, reason=error.problem)
         return [_not_stored(source.uri, error)]
     except (MeltlakeError, OSError) as error:
-        return [_refused(lake, source.uri, error)]
-    forget_failure(lake, VERB, source.uri)
+        return [_refused(desk.lake, source.uri, error)]
+    forget_failure(desk.lake, VERB, source.uri)
     for entry in entries:
         told = ("run_id", "source", "composition", "n_frames", "n_new", "n_rejected")
         log.info("ingest", **{name: entry[name] for name in told})
@@ -157,25 +152,25 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
     return {**nothing, **counts, "source": source, "changed": False, **why}
 
 
-def _ingest_source(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
-    known = unchanged_runs(lake, source.files)
+def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
+    known = unchanged_runs(desk.lake, source.files)
     if known is not None:
         return [_entry(Stored(row, n_new=0, changed=False), str(row["source_uri"])) for row in known]
     if len(source.files) == 1:
-        return _ingest_file(lake, source.uri, progress)
-    return _ingest_directory(lake, source, progress)
+        return _ingest_file(desk, source.uri)
+    return _ingest_directory(desk, source)
 
 
-def _ingest_file(lake: Lake, uri: str, progress: Progress | None) -> list[Entry]:
+def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
     """One file, which may hold several runs."""
     parts = ("",) if is_folder(uri) else parts_of(uri)
     stored = []
     for part in parts:
-        resumption = resumption_of(lake, uri) if part == "" else None
-        with read_run(lake, uri, part=part, resumption=resumption, progress=progress) as read:
-            stored.append((_store(lake, read, told_by=[uri] if part == "" else []), read))
+        resumption = resumption_of(desk.lake, uri) if part == "" else None
+        with read_run(desk.lake, uri, part=part, resumption=resumption, progress=desk.progress) as read:
+            stored.append((_store(desk, read, told_by=[uri] if part == "" else []), read))
     if not is_folder(uri):
-        _remember(lake, stored, uri)
+        _remember(desk.lake, stored, uri)
     return [_entry(one, uri) for one, _ in stored]
 
 
@@ -188,10 +183,11 @@ def _remember(lake: Lake, stored: Sequence[tuple[Stored, ReadRun]], uri: str) ->
     remember_file(lake, uri, runs=[str(one.row["run_id"]) for one, _ in stored], about=about, bookmark=bookmark)
 
 
-def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) -> list[Entry]:
+def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
     """The files of one run: the richest is stored, the others are compared with it."""
+    lake = desk.lake
     with ExitStack() as stack:
-        read, told = _richest_read(lake, source, progress, stack)
+        read, told = _richest_read(desk, source, stack)
         kept = read.testimony
         checks = {other.uri: cross_check(kept, other) for other in told if other.uri != read.uri}
         apart = [uri for uri, check in checks.items() if check.is_another_run]
@@ -200,7 +196,7 @@ def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) 
         same_run = _run_of_positions(
             lake, [uri for uri, check in beside.items() if check.row["verdict"] != "disagrees"]
         )
-        stored = _store(lake, read, told_by=[read.uri, *beside], same_run=same_run, notes=notes)
+        stored = _store(desk, read, told_by=[read.uri, *beside], same_run=same_run, notes=notes)
         _remember(lake, [(stored, read)], read.uri)
     run_id = str(stored.row["run_id"])
     rows = [{"run_id": run_id, **check.row} for check in beside.values()]
@@ -211,7 +207,7 @@ def _ingest_directory(lake: Lake, source: RunSource, progress: Progress | None) 
             remember_file(lake, other.uri, runs=[run_id], about=other.facts)
     entries = [_entry(stored, read.uri)]
     for uri in apart:
-        entries += _ingest_or_refuse(lake, RunSource((uri,)), progress)
+        entries += _ingest_or_refuse(desk, RunSource((uri,)))
     return entries
 
 
@@ -225,10 +221,9 @@ def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
     return ""
 
 
-def _richest_read(
-    lake: Lake, source: RunSource, progress: Progress | None, stack: ExitStack
-) -> tuple[ReadRun, list[Testimony]]:
+def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[ReadRun, list[Testimony]]:
     """The file that tells most, read and staged, and what each file says."""
+    lake, progress = desk.lake, desk.progress
     told: list[Testimony] = []
     first: ReadRun | None = None
     for uri in source.files:
@@ -252,7 +247,7 @@ def _richest_read(
 
 
 def _store(
-    lake: Lake, read: ReadRun, *, told_by: Sequence[str], same_run: str = "", notes: Sequence[str] = ()
+    desk: _Desk, read: ReadRun, *, told_by: Sequence[str], same_run: str = "", notes: Sequence[str] = ()
 ) -> Stored:
     """Name a run and store it.
 
@@ -263,16 +258,16 @@ def _store(
     same_run
         The run that an earlier ingest made of a file beside this one, known to be the same; empty if there is none.
     """
-    content_ids = read.checks["content_id"].tolist()
+    lake, content_ids = desk.lake, read.checks["content_id"].tolist()
     # Runs that begin alike are told apart by what the lake has, so only one of them may get its name at a time.
     beginning = content_id([read.head_sha256, content_ids[0]])
     with lake.writing(f"named-{beginning}", doing="storing a run that begins like this one"):
         run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
-        told = [read.checks[name].to_numpy() for name in ("ionic_step", "energy_ev")]
+        told = [read.checks[name] for name in ("ionic_step", "energy_ev")]
         run_id = run_id or run_told_before(lake, told_by, *told) or same_run
         run_id = run_id or run_name(lake, content_ids, head_sha256=read.head_sha256)
         seen = lake.files("frames", key=run_id)
-        return store_run(lake, read, run_id=run_id, seen=seen, notes=notes)
+        return store_run(lake, read, run_id=run_id, seen=seen, notes=notes, gate=desk.gate)
 
 
 def _size(uri: str) -> int:

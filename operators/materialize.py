@@ -147,6 +147,7 @@ def _write_run(lake: Lake, run: ChosenRun, *, folder: Path, type_map: Sequence[s
             first += batch.num_rows
             for split, writer in writers.items():
                 writer.append(frames, its_split == split)
+            del batch, frames  # or they are held while the next are read
 
 
 def _frame_rows(run: ChosenRun) -> pa.RecordBatch:

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from lake.delta import Lake
@@ -18,8 +17,9 @@ from lake.raw_store import is_folder, open_raw
 from lake.readers import open_run
 from lake.readers.containers import open_source
 from lake.staging import StagedRun, staged_run
-from operators.frame_checks import Labels, frame_checks, stored_checks
+from operators.frame_checks import CHECKED, Labels, frame_checks, stored_checks
 from operators.physics.cells import volumes_angstrom3
+from schemas.columns import Columns, joined, n_rows, rows_of
 from schemas.errors import FileReplaced, TryAgainLater, UnreadableFile
 from schemas.frames import (
     Bookmark,
@@ -36,7 +36,6 @@ _BEGINNING_BYTES = 1024
 Progress = Callable[[int, int], None]
 """Called with frames and bytes of raw files that were read since the last call."""
 
-_TOLD = ("segment", "ionic_step", "energy_ev", "volume_angstrom3", "label_source")
 _STAGED_CHECKS = (
     "content_id",
     "labels_id",
@@ -45,6 +44,10 @@ _STAGED_CHECKS = (
     "max_force_ev_per_angstrom",
     "net_force_ev_per_angstrom",
 )
+
+
+TOLD = ("segment", "ionic_step", "energy_ev", "volume_angstrom3", "label_source")
+"""Columns by which files of one run are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +65,8 @@ class ReadRun:
     """Where to go on when the file has grown."""
     staged: StagedRun
     """The frames that were read now."""
-    checks: pd.DataFrame
-    """What the gate looks at: one row per frame of the run, those that the lake has included."""
+    checks: Columns
+    """What the gate looks at, of every frame of the run, those that the lake has included."""
     faults: list[tuple[str, ...]]
     """Reading faults of the same frames."""
     resumed: Resumption | None = None
@@ -78,7 +81,7 @@ class ReadRun:
     def testimony(self) -> "Testimony":
         """What this file says of its run, for comparison with the others."""
         told = Testimony(self.uri, self.header.source_format, complete=self.outcome.complete)
-        told.add(self.checks[list(_TOLD)])
+        told.add({name: self.checks[name] for name in TOLD})
         return told
 
 
@@ -93,22 +96,22 @@ class Testimony:
     """Why nothing could be read of it; None when something could."""
     facts: dict[str, object] = field(default_factory=dict)
     """Columns of `raw_files`: which bytes were read."""
-    _parts: list[pd.DataFrame] = field(default_factory=list)
+    _parts: list[Columns] = field(default_factory=list)
 
-    def add(self, frames: pd.DataFrame) -> None:
-        """Columns `_TOLD` of some frames."""
+    def add(self, frames: Columns) -> None:
+        """More frames: `segment, ionic_step, energy_ev, volume_angstrom3, label_source`."""
         self._parts.append(frames)
 
     @property
-    def frames(self) -> pd.DataFrame:
-        """One row per frame: `segment, ionic_step, energy_ev, volume_angstrom3, label_source`."""
-        return pd.concat(self._parts, ignore_index=True) if self._parts else pd.DataFrame(columns=list(_TOLD))
+    def frames(self) -> Columns:
+        """The same of all frames."""
+        return joined(self._parts, TOLD)
 
     @property
     def richness(self) -> tuple[int, int]:
         """How many frames have labels, and how many there are."""
         frames = self.frames
-        return int((frames["label_source"] != "none").sum()), len(frames)
+        return int((frames["label_source"] != "none").sum()), n_rows(frames)
 
 
 @contextmanager
@@ -139,10 +142,10 @@ def read_run(
     with ExitStack() as stack:
         staged = stack.enter_context(staged_run(lake.scratch))
         try:
-            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress, stack=stack)
+            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress)
         except FileReplaced:
             staged = stack.enter_context(staged_run(lake.scratch))
-            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress, stack=stack)
+            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress)
         yield read
 
 
@@ -153,14 +156,7 @@ def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
         with open_run(uri) as reader:
             told.source_format = reader.header.source_format
             for batch in _reported(reader, progress):
-                columns = (
-                    batch.segment,
-                    batch.ionic_step,
-                    batch.energy_ev,
-                    volumes_angstrom3(batch.cell_angstrom),
-                    batch.label_source,
-                )
-                told.add(pd.DataFrame(dict(zip(_TOLD, columns, strict=True))))
+                told.add(_told(batch))
             told.complete = reader.outcome.complete
             told.facts = file_facts(told.source_format, reader.fingerprint())
     except UnreadableFile as error:
@@ -190,51 +186,47 @@ def _read(
     part: str,
     resumption: Resumption | None,
     progress: Progress | None,
-    stack: ExitStack,
 ) -> ReadRun:
     bookmark = None if resumption is None else resumption.bookmark
-    beginning = _beginning(uri)
-    reader = stack.enter_context(open_run(uri, part=part, bookmark=bookmark))
     checks, faults = _stored(lake, resumption)
     n_stored = 0 if bookmark is None else bookmark.n_frames
-    start_fs = 0.0 if resumption is None else resumption.trajectory_start_fs
-    clock = _Clock(reader.header.time_step_fs, start_fs)
-    for batch in _reported(reader, progress):
-        found = _checks(reader.header, batch)
-        columns = staged_rows(batch, reader.header, first_frame=n_stored + staged.n_rows, time_fs=clock.time_fs(batch))
-        columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
-        staged.append(columns)
-        checks.append(found)
-        faults.extend(batch.faults)
-    if not _beginning(uri).startswith(beginning):
-        raise TryAgainLater(
-            f"{uri}: another calculation began to write this file while it was read.", "Run the same command again."
+    beginning = _beginning(uri)
+    with open_run(uri, part=part, bookmark=bookmark) as reader:  # closed when read: its tables are large
+        clock = _Clock(reader.header.time_step_fs, 0.0 if resumption is None else resumption.trajectory_start_fs)
+        for batch in _reported(reader, progress):
+            found, first_frame = _checks(reader.header, batch), n_stored + staged.n_rows
+            columns = staged_rows(batch, reader.header, first_frame=first_frame, time_fs=clock.time_fs(batch))
+            columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
+            staged.append(columns)
+            checks.append(found)
+            faults.extend(batch.faults)
+        if not _beginning(uri).startswith(beginning):
+            raise TryAgainLater(
+                f"{uri}: another calculation began to write this file while it was read.", "Run the same command again."
+            )
+        if not checks:
+            raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
+        return ReadRun(
+            uri=uri,
+            part=part,
+            header=reader.header,
+            outcome=reader.outcome,
+            fingerprint=reader.fingerprint(),
+            head_sha256=reader.head_sha256(),
+            bookmark=reader.bookmark(),
+            staged=staged,
+            checks=joined(checks, (*CHECKED, "n_faults")),
+            faults=faults,
+            resumed=resumption,
         )
-    if not checks:
-        raise UnreadableFile(f"{uri}: the file holds no frame.", "Leave it out, or check where it was cut.")
-    table = pd.concat(checks, ignore_index=True)
-    table.insert(0, "frame", np.arange(len(table)))
-    return ReadRun(
-        uri=uri,
-        part=part,
-        header=reader.header,
-        outcome=reader.outcome,
-        fingerprint=reader.fingerprint(),
-        head_sha256=reader.head_sha256(),
-        bookmark=reader.bookmark(),
-        staged=staged,
-        checks=table,
-        faults=faults,
-        resumed=resumption,
-    )
 
 
-def _stored(lake: Lake, resumption: Resumption | None) -> tuple[list[pd.DataFrame], list[tuple[str, ...]]]:
+def _stored(lake: Lake, resumption: Resumption | None) -> tuple[list[Columns], list[tuple[str, ...]]]:
     if resumption is None or resumption.bookmark.n_frames == 0:
         return [], []
     checks, faults = stored_checks(lake, resumption.run_id)
     n_final = resumption.bookmark.n_frames
-    return [checks.iloc[:n_final]], faults[:n_final]
+    return [rows_of(checks, slice(n_final))], faults[:n_final]
 
 
 def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBatch]:
@@ -248,7 +240,7 @@ def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBat
         yield batch
 
 
-def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
+def _checks(header: RunHeader, batch: FrameBatch) -> Columns:
     checks = frame_checks(
         header.atomic_numbers,
         batch.positions_angstrom,
@@ -259,14 +251,19 @@ def _checks(header: RunHeader, batch: FrameBatch) -> pd.DataFrame:
             virial_ev=batch.virial_ev,
         ),
     )
-    return checks.assign(
-        segment=batch.segment,
-        ionic_step=batch.ionic_step,
-        volume_angstrom3=volumes_angstrom3(batch.cell_angstrom),
-        n_faults=[len(codes) for codes in batch.faults],
-        scf_verdict=batch.scf_verdict,
-        label_source=batch.label_source,
-    )
+    n_faults = np.array([len(codes) for codes in batch.faults], dtype=np.int64)
+    return checks | _told(batch) | {"scf_verdict": batch.scf_verdict, "n_faults": n_faults}
+
+
+def _told(batch: FrameBatch) -> Columns:
+    """What files of one run are compared by."""
+    return {
+        "segment": batch.segment,
+        "ionic_step": batch.ionic_step,
+        "energy_ev": batch.energy_ev,
+        "volume_angstrom3": volumes_angstrom3(batch.cell_angstrom),
+        "label_source": batch.label_source,
+    }
 
 
 def _beginning(uri: str) -> bytes:

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import batches_of, complete_rows
-from lake.gate import Verdict, judge
+from lake.gate import Gate, Verdict, judge
 from lake.known_runs import READER_VERSION, Row, file_facts
 from lake.parquet import ROWS_PER_GROUP
 from operators.frame_checks import rejection_reasons, stored_checks, with_strides
 from operators.run_reading import ReadRun
+from schemas.columns import n_rows, rows_of
 from schemas.composition import chemical_system, composition, element_counts, formula
 from schemas.errors import TryAgainLater
 from schemas.expectations import GATE_VERSION
@@ -43,7 +44,9 @@ class Stored:
     changed: bool
 
 
-def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str]) -> Stored:
+def store_run(
+    lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str], gate: Gate = judge
+) -> Stored:
     """Make the lake hold what was read, exactly once; a reading that saw less than the lake has changes nothing.
 
     Parameters
@@ -58,6 +61,8 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], no
         The files of that run in the lake when it got this name.
     notes
         Sentences about the file beyond those of its reader.
+    gate
+        Who judges the frames.
 
     Raises
     ------
@@ -67,9 +72,8 @@ def store_run(lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], no
     with lake.writing(run_id, doing=f"storing run {run_id}"):
         before = known_run(lake, run_id)
         n_before = lake.n_rows("frames", run_id)
-        verdict = (
-            None if _has_nothing_new(read, before, n_before) else judge(with_strides(read.checks), read.header.origin)
-        )
+        nothing_new = _has_nothing_new(read, before, n_before)
+        verdict = None if nothing_new else gate(with_strides(read.checks), read.header.origin)
         n_rejected = int(str(before["n_rejected"])) if verdict is None else verdict.n_rejected
         row = _run_row(read, n_rejected=n_rejected) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
@@ -135,9 +139,8 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     run_id = str(row["run_id"])
     seen = lake.files("frames", key=run_id)
     checks, faults = stored_checks(lake, run_id)
-    keep = np.ones(len(checks), dtype=bool) if keep is None else keep
-    kept = checks[keep].reset_index(drop=True)
-    kept.insert(0, "frame", np.arange(len(kept)))
+    keep = np.ones(n_rows(checks), dtype=bool) if keep is None else keep
+    kept = rows_of(checks, keep)
     verdict = judge(with_strides(kept), str(row["origin"]))
     faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
     reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
@@ -146,7 +149,8 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
         lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP), instead_of=seen)
-    counts = {"n_frames": len(kept), "n_rejected": verdict.n_rejected, "n_accepted": len(kept) - verdict.n_rejected}
+    n_frames, n_rejected = n_rows(kept), verdict.n_rejected
+    counts = {"n_frames": n_frames, "n_rejected": n_rejected, "n_accepted": n_frames - n_rejected}
     after = {**row, **counts, "gate_version": GATE_VERSION}
     row_changes = after != known_run(lake, run_id)
     if frames_change or row_changes:
@@ -245,7 +249,7 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
     header, outcome = read.header, read.outcome
     counts = element_counts(header.atomic_numbers)
     theory = header.level_of_theory
-    n_frames = len(read.checks)
+    n_frames = n_rows(read.checks)
     is_simulation = header.origin == "dnnp"
     return {
         "origin": header.origin,

@@ -127,6 +127,9 @@ def _our_ingest(folder: Path, *, n_workers: int) -> Work:
 
 def our_materialize(folder: Path) -> Work:
     """The lake of the last ingest -> DeePMD training set, 3:1 at random."""
+    from lake.small_process import keep_small
+
+    keep_small()
     from operators.materialize import materialize
     from schemas.settings import Settings
     from schemas.training import TrainingSetRequest
