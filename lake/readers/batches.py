@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers.columns import PADDING, NotPlainDecimals, RowLayout, decimal_rows, decode_columns, decode_into
+from lake.readers.row_words import TILE_ROWS
 from lake.readers.short_columns import Scratch
 from schemas.frames import FrameBatch, LabelSource, ScfVerdict
 from schemas.units import EV_PER_ANGSTROM3_PER_KBAR
@@ -38,24 +39,36 @@ class FrameRecord:
 
 
 class TableStore:
-    """The text of one table per frame, decoded together. A frame that cannot be decoded becomes NaN."""
+    """Numbers of one table per frame, decoded a few tables at a time. A frame that cannot be decoded becomes NaN."""
 
     def __init__(self, n_rows: int, n_fields: int) -> None:
         self.n_rows = n_rows
         self.n_fields = n_fields
-        self.layout: RowLayout | None = None
         self.all_finite = False
         """Whether the strict decoder took every number of the last tables, so that none can be a NaN."""
-        # Kept from batch to batch: fresh memory costs more than the copying.
-        self._text = np.empty(2 * PADDING, np.uint8)
+        self._layout: RowLayout | None = None
+        # Text waits until there is enough of it to be decoded quickly, and no longer: then it is still in the cache.
+        self._text = np.empty(0, np.uint8)
+        self._n_per_tile = max(1, TILE_ROWS // max(n_rows, 1))
         self._scratch: dict[int, Scratch] = {}
         self._clear()
 
     def _clear(self) -> None:
         self.n_bytes = 0
-        self._regular: list[int] = []
-        self._irregular: dict[int, list[bytes]] = {}
-        self._n_frames = 0
+        self._n_frames = self._n_waiting = 0
+        self._values = np.empty((self.n_fields // 3, 0, self.n_rows, 3))
+        self._are_plain = True
+
+    @property
+    def layout(self) -> RowLayout | None:
+        """How the rows of sound tables are laid out; None while that is not known."""
+        return self._layout
+
+    @layout.setter
+    def layout(self, layout: RowLayout | None) -> None:
+        self._decode_waiting()
+        self._layout = layout
+        self._text = np.empty(self._n_per_tile * self.table_bytes + 2 * PADDING, np.uint8)
 
     @property
     def layout_memory(self) -> list[object] | None:
@@ -71,7 +84,7 @@ class TableStore:
     @property
     def table_bytes(self) -> int:
         """Size of a table of the current layout; 0 while none is known."""
-        return 0 if self.layout is None else self.n_rows * self.layout.width
+        return 0 if self._layout is None else self.n_rows * self._layout.width
 
     def takes(self, n_bytes: int) -> bool:
         """Whether a table of that size can be laid out like the others."""
@@ -79,58 +92,54 @@ class TableStore:
 
     def add(self, rows: bytes | bytearray | memoryview) -> None:
         """Rows of the current layout's width, one per atom."""
-        self._regular.append(self._n_frames)
-        self._n_frames += 1
-        first = PADDING + self.n_bytes
-        self.n_bytes += len(rows)
-        if len(self._text) < self.n_bytes + 2 * PADDING:
-            self._grow(FRAMES_PER_BATCH * len(rows))
+        first = PADDING + self._n_waiting * len(rows)
         self._text[first : first + len(rows)] = np.frombuffer(rows, np.uint8)
-
-    def _grow(self, batch_bytes: int) -> None:
-        n_bytes = max(min(batch_bytes, _TABLE_BYTES_PER_BATCH), 2 * self.n_bytes)
-        text = np.empty(n_bytes + 2 * PADDING, np.uint8)
-        text[: len(self._text)] = self._text
-        self._text = text
+        self.n_bytes += len(rows)
+        self._n_frames += 1
+        self._n_waiting += 1
+        if self._n_waiting == self._n_per_tile:
+            self._decode_waiting()
 
     def add_lines(self, lines: list[bytes]) -> None:
         """Rows of any other shape or number, without their newlines."""
-        self._irregular[self._n_frames] = lines
+        self._decode_waiting()
         self._n_frames += 1
-
-    def decode(self) -> NDArray[np.float64]:
-        """All collected tables: (n_frames, n_rows, n_fields); the store is empty afterwards."""
-        values = self.vectors()
-        return values[0] if len(values) == 1 else np.concatenate(values, axis=2)
+        self._are_plain = False
+        table = self._room_for(1)
+        table[...] = np.nan
+        if len(lines) == self.n_rows:
+            self._put(decimal_rows(lines, self.n_fields, self.layout), table[:, 0])
 
     def vectors(self) -> NDArray[np.float64]:
         """All collected tables, as one array (n_frames, n_rows, 3) for every three fields; the store is empty then."""
-        shape = (self.n_fields // 3, self._n_frames, self.n_rows, 3)
-        self.all_finite = not self._irregular and self.layout is not None
-        if self._irregular:
-            values = np.full(shape, np.nan)
-            values[:, self._regular] = self._regular_vectors()
-            for index, lines in self._irregular.items():
-                if len(lines) == self.n_rows:
-                    self._put(decimal_rows(lines, self.n_fields, self.layout), values[:, index])
-        else:
-            values = self._regular_vectors()
+        self._decode_waiting()
+        values = self._values[:, : self._n_frames]
+        self.all_finite = self._are_plain
         self._clear()
         return values
 
-    def _regular_vectors(self) -> NDArray[np.float64]:
-        values = np.empty((self.n_fields // 3, len(self._regular), self.n_rows, 3))
-        if self.layout is None or not self._regular:
-            return values
+    def _room_for(self, n_frames: int) -> NDArray[np.float64]:
+        """Where the numbers of the last `n_frames` go: (n_fields / 3, n_frames, n_rows, 3)."""
+        if self._values.shape[1] < self._n_frames:
+            usual = min(FRAMES_PER_BATCH, 1 + _TABLE_BYTES_PER_BATCH // max(self.table_bytes, 1))
+            values = np.empty((len(self._values), max(usual, 2 * self._values.shape[1]), self.n_rows, 3))
+            values[:, : self._values.shape[1]] = self._values
+            self._values = values
+        return self._values[:, self._n_frames - n_frames : self._n_frames]
+
+    def _decode_waiting(self) -> None:
+        n_frames, self._n_waiting = self._n_waiting, 0
+        if not n_frames or self.layout is None:
+            return
+        values = self._room_for(n_frames)
         rows = values.reshape(len(values), -1, 3)
         columns = [rows[index // 3, :, index % 3] for index in range(self.n_fields)]
         try:
             decode_into(columns, self._text, self.layout, rows.shape[1], self._scratch)
         except NotPlainDecimals:
-            self.all_finite = False
-            for index in range(len(self._regular)):
+            self._are_plain = False
+            for index in range(n_frames):
                 self._put(self._decode_one(index, self.layout), values[:, index])
-        return values
 
     def _put(self, table: NDArray[np.float64], vectors: NDArray[np.float64]) -> None:
         for index in range(self.n_fields):

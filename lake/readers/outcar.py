@@ -63,6 +63,7 @@ class OutcarReader(SourceReader):
         self._search = 0  # where to look for the next counter
         self._step_bytes = 0  # of the last ionic step
         self._counter = StepCounter()
+        self._iteration_bytes: dict[int, int] = {}  # from the counter line of an electronic iteration to the next
         self._iteration_repeated = False
         self._step_begun = 0  # where in the whole text the counter of the ionic step is
         end_of_head = self._end_of_head()
@@ -142,22 +143,42 @@ class OutcarReader(SourceReader):
         That is: the electronic loop has an end, is counted one by one up to there, and is followed by the table where
         it was in the step before. Otherwise each line is looked for.
         """
-        text, counter, first = self._window.text, self._counter, self._region
-        loop_end = text.find(SCF_END, first)
-        if loop_end < 0 or text.find(TABLE, first, loop_end) >= 0:
-            return
-        numbers_at = text.find(COUNTER, first) + len(COUNTER)
+        text, counter = self._window.text, self._counter
+        numbers_at = text.find(COUNTER, self._region) + len(COUNTER)
         step = bytes(text[numbers_at : text.find(b"(", numbers_at)])
+        numbers_at = self._leap_iterations(numbers_at, step)
+        loop_end = text.find(SCF_END, numbers_at)
+        if loop_end < 0 or text.find(TABLE, numbers_at, loop_end) >= 0:
+            return
         pieces = bytes(text[numbers_at:loop_end]).split(self._token)
         wanted = [step + number for number in _ITERATIONS[counter.iteration - 1 :][: len(pieces)]]
         if [piece[: len(step) + len(_ITERATIONS[0])] for piece in pieces] != wanted:
             return
-        counter.iteration += len(pieces) - 1
-        if len(pieces) > 1:
-            self._region = loop_end - len(pieces[-1]) - len(self._token)  # the text before is not needed
+        for piece in pieces[:-1]:
+            self._iteration_bytes[counter.iteration] = n_bytes = len(piece) + len(self._token)
+            self._pass_iterations(1, numbers_at := numbers_at + n_bytes)
         title = leapt_title(text, loop_end, len(text), self._frames.gap_bytes)
         end = 0 if title < 0 else table_end(text, title, self._frames.table_bytes)
         self._search = end or loop_end
+
+    def _leap_iterations(self, numbers_at: int, step: bytes) -> int:
+        """Go on to counter lines as far behind each other as in earlier steps; returns where the last one's numbers are.
+
+        The text of an electronic iteration is as long in every ionic step, so most of them need not be searched.
+        """
+        text, counter, known, line = self._window.text, self._counter, self._iteration_bytes, self._token + step
+        at, iteration = numbers_at - len(self._token), counter.iteration
+        while (n_bytes := known.get(iteration, 0)) and text.startswith(line + _ITERATIONS[iteration], at + n_bytes):
+            at, iteration = at + n_bytes, iteration + 1
+        if iteration > counter.iteration:
+            self._pass_iterations(iteration - counter.iteration, at + len(self._token))
+        return at + len(self._token)
+
+    def _pass_iterations(self, n_iterations: int, numbers_at: int) -> None:
+        """Be where the numbers of a later counter line of the same ionic step are; the text before is not needed."""
+        self._counter.iteration += n_iterations
+        self._region = numbers_at - len(self._token)
+        self._search = numbers_at
 
     def _next_counter(self) -> tuple[int, int, int] | None:
         """Position, ionic step and electronic iteration of the next counter line; None at the end of the file."""

@@ -48,6 +48,7 @@ class FrameCollector:
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
         self._store = TableStore(self._n_atoms, blocks.N_COLUMNS)
+        self._lattice_bytes = 0  # from the last lattice vectors to the title of the table behind them
         self._cell_text = b""
         self._cell = NO_TENSOR
         self._batches: list[FrameBatch] = []
@@ -173,9 +174,11 @@ class FrameCollector:
             record.energy_without_entropy_ev = energies.without_entropy
             if energies.free != energies.free:
                 record.faults.append("energy_not_finite")
-        lattice = blocks.lattice_before(text, lower, title)
-        if lattice is not None and blocks.has_pressure(text, lattice.at, title):
+        lattice = blocks.lattice_before(text, lower, title, self._lattice_bytes)
+        is_usual = lattice is not None and title - lattice.at == self._lattice_bytes
+        if lattice is not None and not is_usual and blocks.has_pressure(text, lattice.at, title):
             lattice = None  # it stands before the stress, so it is another one, and the step's own is damaged
+        self._lattice_bytes = 0 if lattice is None else title - lattice.at
         if lattice is None:
             record.faults.append("cell_missing")
         else:

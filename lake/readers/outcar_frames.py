@@ -131,9 +131,11 @@ def is_machine_learned(text: bytearray, title: int) -> bool:
     return text.startswith(MACHINE_LEARNED, title + len(TABLE))
 
 
-def lattice_before(text: bytearray, start: int, end: int) -> Lattice | None:
-    """The last lattice vectors in `[start, end)`."""
-    at = text.rfind(LATTICE, start, end)
+def lattice_before(text: bytearray, start: int, end: int, usual_bytes: int) -> Lattice | None:
+    """The last lattice vectors in `[start, end)`; what follows is not searched where they begin `usual_bytes` before."""
+    at = end - usual_bytes
+    if at < start or not text.startswith(LATTICE, at):
+        at = text.rfind(LATTICE, start, end)
     rows = _CELL_ROW.match(text, at, end) if at >= 0 else None
     return None if rows is None else Lattice(at, b"".join(rows.groups()))
 
