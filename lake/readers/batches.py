@@ -46,9 +46,12 @@ class TableStore:
         self.n_fields = n_fields
         self.all_finite = False
         """Whether the strict decoder took every number of the last tables, so that none can be a NaN."""
+        self.table_bytes = 0
+        """Size of a table of the current layout; 0 while none is known."""
         self._layout: RowLayout | None = None
         # Text waits until there is enough of it to be decoded quickly, and no longer: then it is still in the cache.
         self._text = np.empty(0, np.uint8)
+        self._memory = self._text.data
         self._n_per_tile = max(1, TILE_ROWS // max(n_rows, 1))
         self._scratch: dict[int, Scratch] = {}
         self._clear()
@@ -68,7 +71,9 @@ class TableStore:
     def layout(self, layout: RowLayout | None) -> None:
         self._decode_waiting()
         self._layout = layout
+        self.table_bytes = 0 if layout is None else self.n_rows * layout.width
         self._text = np.empty(self._n_per_tile * self.table_bytes + 2 * PADDING, np.uint8)
+        self._memory = self._text.data
 
     @property
     def layout_memory(self) -> list[object] | None:
@@ -81,11 +86,6 @@ class TableStore:
             sample, spare = memory
             self.layout = RowLayout.learn(str(sample).encode("latin-1"), self.n_fields, spare=int(str(spare)))
 
-    @property
-    def table_bytes(self) -> int:
-        """Size of a table of the current layout; 0 while none is known."""
-        return 0 if self._layout is None else self.n_rows * self._layout.width
-
     def takes(self, n_bytes: int) -> bool:
         """Whether a table of that size can be laid out like the others."""
         return 0 < n_bytes == self.table_bytes
@@ -93,7 +93,7 @@ class TableStore:
     def add(self, rows: bytes | bytearray | memoryview) -> None:
         """Rows of the current layout's width, one per atom."""
         first = PADDING + self._n_waiting * len(rows)
-        self._text[first : first + len(rows)] = np.frombuffer(rows, np.uint8)
+        self._memory[first : first + len(rows)] = rows
         self.n_bytes += len(rows)
         self._n_frames += 1
         self._n_waiting += 1

@@ -51,6 +51,7 @@ class FrameCollector:
         self._lattice_bytes = 0  # from the last lattice vectors to the title of the table behind them
         self._cell_text = b""
         self._cell = NO_TENSOR
+        self._cell_is_damaged = True
         self._batches: list[FrameBatch] = []
 
     @property
@@ -75,6 +76,7 @@ class FrameCollector:
         self.n_ml_energy_only = memory["n_ml_energy_only"]
         self.cell_moved, self._cell_text = memory["cell_moved"], memory["cell_text"].encode("latin-1")
         self._cell = blocks.cell_of(self._cell_text) if self._cell_text else NO_TENSOR
+        self._cell_is_damaged = isnan(sum(self._cell))
         self._store.layout_memory = memory["layout"]
 
     def full_batches(self) -> list[FrameBatch]:
@@ -183,7 +185,7 @@ class FrameCollector:
             record.faults.append("cell_missing")
         else:
             record.cell_angstrom = self._cell_of(lattice.rows)
-            if isnan(sum(record.cell_angstrom)):
+            if self._cell_is_damaged:
                 record.faults.append("cell_not_finite")
         before_lattice = title if lattice is None else lattice.at
         stress = blocks.stress_before(text, lower, before_lattice)
@@ -216,6 +218,7 @@ class FrameCollector:
         if rows != self._cell_text:
             self.cell_moved = self.cell_moved or bool(self._cell_text)
             self._cell_text, self._cell = rows, blocks.cell_of(rows)
+            self._cell_is_damaged = isnan(sum(self._cell))
         return self._cell
 
     def _keep(self, record: FrameRecord, text: bytearray, table: blocks.Table) -> None:

@@ -33,6 +33,12 @@ _OTHER_ENERGIES = re.compile(
     rb"[^\n]{0,80}\s{1,80}(?:ML )?%s[ ]*(\S{1,40})[^\n]{0,80}%s[ ]*(\S{1,40})\s"
     % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
 )
+# As VASP prints the three energies and the stress, unless something is wrong with them.
+_PLAIN_ENERGIES = re.compile(
+    rb" {1,20}(-?\d{1,8}\.(\d{1,8})) {1,4}eV\s{1,8}(?:ML )?%s {0,20}(-?\d{1,8}\.(\d{1,8})) {1,20}"
+    rb"%s {0,20}(-?\d{1,8}\.(\d{1,8}))\s" % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
+)
+_PLAIN_STRESS = re.compile(rb"((?: {1,12}-?\d{1,8}\.\d{5}){6}) *\r?\n")
 _TEMPERATURE = re.compile(rb"[^\n]*\(temperature[ ]*([^\s)]+)[ ]*K\)")
 _ENERGY_CHANGE = re.compile(re.escape(ENERGY_CHANGE) + rb"[ ]*(\S+?)[ ]*\(")
 
@@ -152,6 +158,10 @@ def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | 
     VASP's order is XX YY ZZ XY YZ ZX. Numbers that cannot be read are NaN.
     """
     at = text.rfind(STRESS, start, end)
+    plain = _PLAIN_STRESS.match(text, at + len(STRESS), end) if at >= 0 else None
+    if plain is not None:
+        xx, yy, zz, xy, yz, zx = map(float, plain[1].split())
+        return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
     line_end = text.find(b"\n", at, end)
     if at < 0 or line_end < 0:
         return None
@@ -168,6 +178,11 @@ def energies_between(text: bytearray, start: int, end: int, *, machine_learned: 
     """The ionic step's energies if they were written in `[start, end)`."""
     token = ML_ENERGY if machine_learned else ENERGY
     at = text.find(token, start, end)
+    plain = _PLAIN_ENERGIES.match(text, at + len(token), end) if at >= 0 else None
+    if plain is not None:
+        first, decimals, second, second_decimals, third, third_decimals = plain.groups()
+        if len(decimals) == len(second_decimals) == len(third_decimals):
+            return Energies(float(first), float(second), float(third), plain.end())
     free = _ENERGY_VALUE.match(text, at + len(token), end) if at >= 0 else None
     if free is None:
         return None

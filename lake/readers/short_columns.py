@@ -29,6 +29,7 @@ _ROWS_AT_ONCE = 32
 # Three characters have five bits each after that; the second and third move together from bits 8.. and 16...
 _GAP = np.uint32((1 << 16) - (1 << 13))
 _N_FORMS = 1 << 18
+_NOT_ZERO = 1 << 62  # a bit of the exponent that every number from 2.0 on has
 _EVERY_BYTE = 0x0101_0101_0101_0101
 _PAIR = np.uint16(10 * (1 << 8) + 1)  # in 16 bits: the upper byte becomes 10 x lower + upper
 _FOUR = np.uint32(100 * (1 << 16) + 1)
@@ -43,21 +44,33 @@ class _Forms(NamedTuple):
     """Plus or minus a power of ten; zero for characters that are no number."""
 
 
+class _Tile(NamedTuple):
+    """Arrays (n_columns, n_rows) for one tile. What is not needed any more gives its memory to what comes next."""
+
+    last: Words
+    spare: Words
+    left: NDArray[np.uint32]
+    left_spare: NDArray[np.uint32]
+    form: NDArray[np.intp]
+    """In the memory of `spare`."""
+    value: Floats
+    """In that of `left` and `left_spare`."""
+    looked_up: Floats
+    """In that of `last`."""
+
+
 class Scratch:
-    """Arrays of one tile, kept from tile to tile: making new ones would take longer than the work."""
+    """Memory of one tile, kept from tile to tile: to get it anew, and into the cache, would take longer than the work."""
 
     def __init__(self, n_columns: int) -> None:
-        shape = (n_columns, TILE_ROWS)
-        self.last, self.spare = np.empty(shape, np.uint64), np.empty(shape, np.uint64)
-        self.left, self.left_spare = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
-        self.form, self.value, self.looked_up = np.empty(shape, np.intp), np.empty(shape), np.empty(shape)
+        self._words = np.empty((3, n_columns, TILE_ROWS), np.uint64)
 
-    def first(self, n_rows: int) -> Self:
+    def first(self, n_rows: int) -> _Tile:
         """The part of it that a tile of `n_rows` needs."""
-        part = object.__new__(type(self))
-        for name, array in vars(self).items():
-            setattr(part, name, array[:, :n_rows])
-        return part
+        last, spare, halves = self._words[:, :, :n_rows]
+        left, left_spare = halves.view(np.uint32)[:, :n_rows], halves.view(np.uint32)[:, n_rows:]
+        value, looked_up = halves.view(np.float64), last.view(np.float64)
+        return _Tile(last, spare, left, left_spare, spare.view(np.intp), value, looked_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,35 +139,35 @@ class ShortColumns:
                 return False
         return True
 
-    def _load(self, table: Text, rows: range, columns: list[Column], tile: Scratch) -> None:
+    def _load(self, table: Text, rows: range, columns: list[Column], tile: _Tile) -> None:
+        zeros_and_point = _zeros_and_point(columns[0].decimals)
         for place, column in enumerate(columns):
-            tile.last[place] = words_at(table, self.width, column.end - 8, rows)
-            left = column.end - column.decimals - 1 - _N_LEFT
-            tile.left[place] = half_words_at(table, self.width, left, rows)
-        tile.last ^= _zeros_and_point(columns[0].decimals)
-        tile.left ^= _BLANKS_AND_POINT
+            last = words_at(table, self.width, column.end - 8, rows)
+            np.bitwise_xor(last, zeros_and_point, out=tile.last[place])
+            left = half_words_at(table, self.width, column.end - column.decimals - 1 - _N_LEFT, rows)
+            np.bitwise_xor(left, _BLANKS_AND_POINT, out=tile.left[place])
 
 
 def _zeros_and_point(decimals: int) -> np.uint64:
     return np.uint64(integer_of((b"0" * 8 + b"." + b"0" * decimals)[-8:]))
 
 
-def _decode(tile: Scratch, decimals: int) -> bool:
+def _decode(tile: _Tile, decimals: int) -> bool:
     """Leave dividends in `value` and divisors in `looked_up`; False when a character is wrong."""
     in_decimals = integer_of((b"\0" * 8 + b"\xff" * decimals)[-8:])
     np.add(tile.last, np.uint64(in_decimals & (6 * _EVERY_BYTE)), out=tile.spare)  # carries into bit 4 from ten on
     if int(np.bitwise_or.reduce(tile.spare, axis=None)) & in_decimals & (0x10 * _EVERY_BYTE):
         return False
     np.right_shift(tile.left, np.uint32(16), out=tile.left_spare)
-    tile.left_spare *= _GAP
-    tile.left -= tile.left_spare
+    np.multiply(tile.left_spare, _GAP, out=tile.left_spare)
+    np.subtract(tile.left, tile.left_spare, out=tile.left)
     tile.form[...] = tile.left
     forms = _forms(decimals)
     tile.value[...] = _integers(tile.last)
     forms.added.take(tile.form, out=tile.looked_up, mode="clip")
-    tile.value += tile.looked_up
+    np.add(tile.value, tile.looked_up, out=tile.value)
     forms.divisor.take(tile.form, out=tile.looked_up, mode="clip")
-    return bool(tile.looked_up.all())
+    return bool(int(np.bitwise_and.reduce(tile.looked_up.view(np.uint64), axis=None)) & _NOT_ZERO)
 
 
 def _integers(words: Words) -> NDArray[np.int32]:
