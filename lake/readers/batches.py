@@ -122,7 +122,7 @@ class TableStore:
         """Where the numbers of the last `n_frames` go: (n_fields / 3, n_frames, n_rows, 3)."""
         if self._values.shape[1] < self._n_frames:
             usual = min(FRAMES_PER_BATCH, 1 + _TABLE_BYTES_PER_BATCH // max(self.table_bytes, 1))
-            values = np.empty((len(self._values), max(usual, 2 * self._values.shape[1]), self.n_rows, 3))
+            values = np.empty((len(self._values), max(usual, 2 * self._n_frames), self.n_rows, 3))
             values[:, : self._values.shape[1]] = self._values
             self._values = values
         return self._values[:, self._n_frames - n_frames : self._n_frames]

@@ -11,7 +11,7 @@ from lake.readers.bookmarks import Progress, bookmark_at, skip_to
 from lake.readers.containers import SourceStream, open_source
 from lake.readers.outcar_collector import FrameCollector, StepCounter
 from lake.readers.outcar_fields import COUNTER, FOOTER, FRAME_FIELDS, SCF_END, TABLE, TYPES_LINE, VERSION_LINE
-from lake.readers.outcar_frames import energies_between, leapt_title, table_end
+from lake.readers.outcar_frames import energies_between
 from lake.readers.outcar_header import SETTING_FIELDS, THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
 from lake.readers.source_reader import SourceReader
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
@@ -150,16 +150,10 @@ class OutcarReader(SourceReader):
         loop_end = text.find(SCF_END, numbers_at)
         if loop_end < 0 or text.find(TABLE, numbers_at, loop_end) >= 0:
             return
-        pieces = bytes(text[numbers_at:loop_end]).split(self._token)
-        wanted = [step + number for number in _ITERATIONS[counter.iteration - 1 :][: len(pieces)]]
-        if [piece[: len(step) + len(_ITERATIONS[0])] for piece in pieces] != wanted:
+        if text.find(self._token, numbers_at, loop_end) >= 0 and not self._count_iterations(numbers_at, loop_end, step):
             return
-        for piece in pieces[:-1]:
-            self._iteration_bytes[counter.iteration] = n_bytes = len(piece) + len(self._token)
-            self._pass_iterations(1, numbers_at := numbers_at + n_bytes)
-        title = leapt_title(text, loop_end, len(text), self._frames.gap_bytes)
-        end = 0 if title < 0 else table_end(text, title, self._frames.table_bytes)
-        self._search = end or loop_end
+        table = self._frames.usual.table_after(text, loop_end + len(SCF_END), len(text))
+        self._search = loop_end if table is None else table.end
 
     def _leap_iterations(self, numbers_at: int, step: bytes) -> int:
         """Go on to counter lines as far behind each other as in earlier steps; returns where the last one's numbers are.
@@ -173,6 +167,18 @@ class OutcarReader(SourceReader):
         if iteration > counter.iteration:
             self._pass_iterations(iteration - counter.iteration, at + len(self._token))
         return at + len(self._token)
+
+    def _count_iterations(self, numbers_at: int, loop_end: int, step: bytes) -> bool:
+        """Go on to the last counter line before `loop_end` if they count one by one; note how far apart they are."""
+        counter = self._counter
+        pieces = bytes(self._window.text[numbers_at:loop_end]).split(self._token)
+        wanted = [step + number for number in _ITERATIONS[counter.iteration - 1 :][: len(pieces)]]
+        if [piece[: len(step) + len(_ITERATIONS[0])] for piece in pieces] != wanted:
+            return False
+        for piece in pieces[:-1]:
+            self._iteration_bytes[counter.iteration] = n_bytes = len(piece) + len(self._token)
+            self._pass_iterations(1, numbers_at := numbers_at + n_bytes)
+        return True
 
     def _pass_iterations(self, n_iterations: int, numbers_at: int) -> None:
         """Be where the numbers of a later counter line of the same ionic step are; the text before is not needed."""

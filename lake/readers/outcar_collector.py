@@ -41,23 +41,16 @@ class FrameCollector:
         self.n_ml_frames = 0
         self.n_ml_energy_only = 0
         self.cell_moved = False
-        self.gap_bytes = 0
-        """From the end of the last electronic loop to the title of the table behind it; 0 before the first."""
+        self.usual = blocks.UsualStep()
         self.has_hole = False
         """Whether NUL bytes stand in the text of the ionic step."""
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
         self._store = TableStore(self._n_atoms, blocks.N_COLUMNS)
-        self._lattice_bytes = 0  # from the last lattice vectors to the title of the table behind them
         self._cell_text = b""
         self._cell = NO_TENSOR
         self._cell_is_damaged = True
         self._batches: list[FrameBatch] = []
-
-    @property
-    def table_bytes(self) -> int:
-        """Size of a table whose rows are all as long as they should be; 0 while that is not known."""
-        return self._store.table_bytes
 
     def memory(self) -> dict[str, object]:
         """What later frames depend on, in JSON's types."""
@@ -98,7 +91,7 @@ class FrameCollector:
 
         With `more_follows` the step's text goes on behind `end`, so the last table is left for the next call.
         """
-        titles = blocks.titles_between(text, start, end, self.table_bytes, self.gap_bytes)
+        titles = blocks.titles_between(text, start, end, self.usual)
         n_ab_initio = sum(not blocks.is_machine_learned(text, title) for title in titles)
         lower = start
         for index, title in enumerate(titles[:-1] if more_follows else titles):
@@ -111,7 +104,7 @@ class FrameCollector:
     def _take(self, text: bytearray, place: tuple[int, int, int], counter: StepCounter, *, alone: bool) -> int:
         """Take the frame whose table's title is the middle of `place`; returns where its text ends."""
         lower, title, upper = place
-        table = blocks.table_at(text, title, upper, self.table_bytes)
+        table = blocks.table_at(text, title, upper, self.usual)
         if table is None:
             return lower
         ml = table.machine_learned
@@ -149,8 +142,9 @@ class FrameCollector:
     def _end_of_electronic_text(self, text: bytearray, lower: int, title: int) -> int:
         """Up to where electronic iterations may stand: text behind their loop that is as long as usual holds none."""
         after_loop = blocks.loop_end(text, lower, title)
-        usual_gap, self.gap_bytes = self.gap_bytes, 0 if after_loop is None else title - after_loop
-        return title if after_loop is None or self.gap_bytes != usual_gap else after_loop
+        usual_gap, gap = self.usual.gap_bytes, 0 if after_loop is None else title - after_loop
+        self.usual.gap_bytes = gap
+        return title if after_loop is None or gap != usual_gap else after_loop
 
     def _pass_lost_tables(self, text: bytearray, place: tuple[int, int], counter: StepCounter) -> None:
         """Count the force field's steps in text that has an energy of one, but no table: those keep their numbers."""
@@ -176,11 +170,11 @@ class FrameCollector:
             record.energy_without_entropy_ev = energies.without_entropy
             if energies.free != energies.free:
                 record.faults.append("energy_not_finite")
-        lattice = blocks.lattice_before(text, lower, title, self._lattice_bytes)
-        is_usual = lattice is not None and title - lattice.at == self._lattice_bytes
+        lattice = blocks.lattice_before(text, lower, title, self.usual)
+        is_usual = lattice is not None and title - lattice.at == self.usual.lattice_bytes
         if lattice is not None and not is_usual and blocks.has_pressure(text, lattice.at, title):
             lattice = None  # it stands before the stress, so it is another one, and the step's own is damaged
-        self._lattice_bytes = 0 if lattice is None else title - lattice.at
+        self.usual.lattice_bytes = 0 if lattice is None else title - lattice.at
         if lattice is None:
             record.faults.append("cell_missing")
         else:
@@ -228,6 +222,7 @@ class FrameCollector:
             store.layout = layout
         if store.takes(n_bytes):
             store.add(memoryview(text)[table.first_row : table.end])
+            self.usual.learn(text, table)
         else:
             lines = bytes(text[table.first_row : table.end]).splitlines()
             store.add_lines(lines)

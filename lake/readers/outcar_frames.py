@@ -1,6 +1,7 @@
 """The blocks of one ionic step of an OUTCAR, found in text that is wholly in memory. Counters are not here."""
 
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from lake.readers.batches import NAN
@@ -70,56 +71,71 @@ class Energies(NamedTuple):
     end: int
 
 
-def table_end(text: bytearray, title: int, n_bytes: int) -> int:
-    """Where the closing dashes of a table stand if they are behind `n_bytes` of rows; 0 otherwise."""
-    line_end = text.find(b"\n", title)
-    first_row = text.find(b"\n", line_end + 1) + 1 if line_end >= 0 else 0
-    close = first_row + n_bytes
-    return close if n_bytes and first_row and text.startswith(_DASHES, close) else 0
+@dataclass(slots=True)
+class UsualStep:
+    """Lengths of text that are the same in every step of a run: what stands where it stood needs no search.
 
-
-def leapt_title(text: bytearray, start: int, end: int, gap_bytes: int) -> int:
-    """The title of a table that stands `gap_bytes` behind the end of the electronic loop; -1 if there is none.
-
-    What stands between them (potentials, eigenvalues, parts of the forces) is most of the text, and as long in every
-    step.
+    Text between such places (potentials, eigenvalues, parts of the forces) is most of the file.
     """
-    after_loop = loop_end(text, start, end) if gap_bytes else None
-    if after_loop is None or after_loop + gap_bytes >= end or not text.startswith(TABLE, after_loop + gap_bytes):
-        return -1
-    return after_loop + gap_bytes
+
+    gap_bytes: int = 0
+    """From the end of the electronic loop to the title of the table behind it; 0 while that is not known."""
+    lattice_bytes: int = 0
+    """From the lattice vectors to that title; 0 while that is not known."""
+    table_bytes: int = 0
+    """Size of the rows of a table; 0 while that is not known."""
+    table_head: bytes = b""
+    """The two lines above them."""
+    n_spare: int = 0
+    machine_learned: bool = False
+
+    def learn(self, text: bytearray, table: Table) -> None:
+        """Note how a table looks whose rows are all as long as they should be."""
+        self.table_bytes, self.table_head = table.end - table.first_row, bytes(text[table.title : table.first_row])
+        self.n_spare, self.machine_learned = table.n_spare, table.machine_learned
+
+    def table_at(self, text: bytearray, title: int, end: int) -> Table | None:
+        """The table whose title is at `title` if it looks like the last one and its closing dashes are in place."""
+        first_row = title + len(self.table_head)
+        close = first_row + self.table_bytes
+        if not self.table_bytes or close >= end or not text.startswith(_DASHES, close):
+            return None
+        if not text.startswith(self.table_head, title):
+            return None
+        return Table(title, first_row, close, self.machine_learned, self.n_spare)
+
+    def table_after(self, text: bytearray, loop_end: int, end: int) -> Table | None:
+        """The table that stands where it usually does behind an electronic loop that ends at `loop_end`."""
+        return self.table_at(text, loop_end + self.gap_bytes, end) if self.gap_bytes else None
 
 
-def titles_between(text: bytearray, start: int, end: int, n_bytes: int, gap_bytes: int) -> list[int]:
-    """Where titles of tables stand in `[start, end)`; rows of a table of `n_bytes` are not searched."""
+def titles_between(text: bytearray, start: int, end: int, usual: UsualStep) -> list[int]:
+    """Where titles of tables stand in `[start, end)`; rows of a usual table are not searched."""
     titles = []
-    at = leapt_title(text, start, end, gap_bytes)
-    if at < 0:
-        at = text.find(TABLE, start, end)
+    after_loop = loop_end(text, start, end)
+    table = None if after_loop is None else usual.table_after(text, after_loop, end)
+    at = text.find(TABLE, start, end) if table is None else table.title
     while at >= 0:
         titles.append(at)
-        at = text.find(TABLE, table_end(text, at, n_bytes) or at + len(TABLE), end)
+        table = table or usual.table_at(text, at, end)
+        at = text.find(TABLE, at + len(TABLE) if table is None else table.end, end)
+        table = None
     return titles
 
 
-def table_at(text: bytearray, title: int, end: int, n_bytes: int) -> Table | None:
-    """The table whose title is at `title`; None when the text stops inside it.
+def table_at(text: bytearray, title: int, end: int, usual: UsualStep) -> Table | None:
+    """The table whose title is at `title`; None when the text stops inside it."""
+    table = usual.table_at(text, title, end) or _searched_table(text, title, end)
+    return None if table is None or text.find(b"\n", table.end, end) < 0 else table
 
-    `n_bytes` is the size of a sound table if it is known: then the closing dashes are where they must be, and
-    nothing is searched.
-    """
+
+def _searched_table(text: bytearray, title: int, end: int) -> Table | None:
     line_end = text.find(b"\n", title, end)
     first_row = text.find(b"\n", line_end + 1, end) + 1 if line_end >= 0 else 0
-    if first_row == 0:
+    close = text.find(b"\n" + _DASHES, first_row - 1, end) + 1 if first_row else 0
+    if close == 0:
         return None
     after_title = bytes(text[title + len(TABLE) : line_end])
-    close = first_row + n_bytes
-    if not (n_bytes and text.startswith(_DASHES, close) and close < end):
-        close = text.find(b"\n" + _DASHES, first_row - 1, end) + 1
-        if close == 0:
-            return None
-    if text.find(b"\n", close, end) < 0:
-        return None
     n_spare = _SPARE_COLUMNS_OF_VDW if after_title.startswith(b",") else 0
     return Table(title, first_row, close, after_title.startswith(MACHINE_LEARNED), n_spare)
 
@@ -137,9 +153,9 @@ def is_machine_learned(text: bytearray, title: int) -> bool:
     return text.startswith(MACHINE_LEARNED, title + len(TABLE))
 
 
-def lattice_before(text: bytearray, start: int, end: int, usual_bytes: int) -> Lattice | None:
-    """The last lattice vectors in `[start, end)`; what follows is not searched where they begin `usual_bytes` before."""
-    at = end - usual_bytes
+def lattice_before(text: bytearray, start: int, end: int, usual: UsualStep) -> Lattice | None:
+    """The last lattice vectors in `[start, end)`."""
+    at = end - usual.lattice_bytes
     if at < start or not text.startswith(LATTICE, at):
         at = text.rfind(LATTICE, start, end)
     rows = _CELL_ROW.match(text, at, end) if at >= 0 else None

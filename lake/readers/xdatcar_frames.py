@@ -81,11 +81,12 @@ class PositionCollector:
         if not self._records:
             return
         records, matrices = self._records, np.array(self._matrices).reshape(-1, 3, 3)
+        (fractional,) = self._store.vectors()
         batch = partial_batch(
             [record.ionic_step for record in records],
             [record.segment for record in records],
             cells=cells_of(records),
-            positions=_whole_or_none(cartesian(self._store.decode(), matrices)),
+            positions=_whole_or_none(cartesian(fractional, matrices)),
             faults=[record.faults for record in records],
         )
         self._batches.append(batch)
