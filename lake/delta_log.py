@@ -121,6 +121,10 @@ class TableLog:
         files = self._by_key(self.open(version))
         return list(files.get(key, ())) if key is not None else sorted(chain(*files.values()), key=_in_row_order)
 
+    def files_by_key(self) -> dict[str, list[RowFile]]:
+        """Files of every key as it is now, in row order."""
+        return dict(self._by_key(self.open())) if self.exists() else {}
+
     def create(self) -> None:
         """Make the table if it is not there, with the columns of today if they are not there.
 

@@ -50,7 +50,7 @@ class Outlines:
     """
 
     def __init__(self, lake: Lake, runs: Sequence[StoredRun], kind: Sequence[str]) -> None:
-        by_name = {_name(run): run for run in runs}
+        by_name = dict(zip(_names(lake, runs), runs, strict=True))
 
         def made(names: Sequence[str]) -> pa.Table:
             outlines = [{NAME: name, **_outline(by_name[name])} for name in names]
@@ -102,10 +102,12 @@ class Outlines:
                 yield from ((int(one), number) for one in going[is_near] if one != number)
 
 
-def _name(run: StoredRun) -> str:
-    """Of the state that a run is in: its rows, and which of its frames are others' rows."""
-    files = [run.lake.files(table, key=run.run_id) for table in ("frames", "repeated_frames")]
-    return content_id([run.run_id, *([name_of(file) for file in of_table] for of_table in files)])
+def _names(lake: Lake, runs: Sequence[StoredRun]) -> Iterator[str]:
+    """Of the state that each run is in: its rows, and which of its frames are others' rows."""
+    files = [lake.log(table).files_by_key() for table in ("frames", "repeated_frames")]
+    for run in runs:
+        of_run = [[name_of(file.path) for file in of_table.get(run.run_id, ())] for of_table in files]
+        yield content_id([run.run_id, *of_run])
 
 
 def _outline(run: StoredRun) -> dict[str, Any]:
