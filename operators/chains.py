@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.delta import Lake
-from lake.known_runs import Row
 from operators.log import log
 from operators.outlines import Outlines
 from operators.repeated_labels import leave_out_repeated_labels
 from operators.restarts import Link, best_link
-from operators.run_storing import LINK_NOTE_BEGINS, known_run, notes_of, rewrite_run
+from operators.run_storing import LINK_NOTE_BEGINS, known_run, rewrite_run
 from operators.stored_run import StoredRun
-from schemas.rows import text
+from schemas.rows import Row, real, text, texts, whole
 
 _ALIKE = ("origin", "formula", "n_atoms", "time_step_fs", "level_of_theory", "potcar_titles", "synthetic")
 """What two runs must have in common to be one trajectory."""
@@ -58,7 +57,7 @@ def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
         Runs that were stored or have grown; those that a killed ingest left without a place get theirs too.
     """
     rows: list[Row] = lake.rows("runs").to_pylist()
-    changed = {*run_ids, *(str(row["run_id"]) for row in rows if row["trajectory_id"] is None)}
+    changed = {*run_ids, *(text(row, "run_id") for row in rows if row["trajectory_id"] is None)}
     if not changed:
         return
     with lake.writing("restart-chains", doing="linking restarts"):
@@ -72,9 +71,9 @@ def _kind(row: Row) -> tuple[str, ...]:
     kind = tuple(str(row[name]) for name in _ALIKE)
     # A simulation is whole by itself, the frames of an ML_AB are in no order of time, and those that an old reader
     # stored have no names to be found by.
-    is_named = int(str(row["reader_version"] or 0)) >= _FIRST_READER_WITH_NAMES
+    is_named = whole(row, "reader_version", if_null=0) >= _FIRST_READER_WITH_NAMES
     is_single = row["origin"] != "aimd" or row["source_format"] == "ml_ab" or not is_named
-    return (*kind, str(row["run_id"])) if is_single else kind
+    return (*kind, text(row, "run_id")) if is_single else kind
 
 
 def _link_alike(lake: Lake, rows: Sequence[Row], changed: set[str]) -> None:
@@ -173,7 +172,7 @@ def _alike(one: _Place, other: _Place) -> Iterator[tuple[int, int]]:
     """Pairs of frames at one time with one energy; a frame that only the later run has right is its own."""
     ours, theirs = one.run.frames, other.run.frames
     if one.start_fs is not None and other.start_fs is not None:
-        step_fs = float(str(one.run.row["time_step_fs"]))
+        step_fs = real(one.run.row, "time_step_fs")
         their_steps = _steps(theirs.after_start_fs, other.start_fs, step_fs)
         by_time = {int(step): place for place, step in enumerate(their_steps)}
         partners = [by_time.get(int(step), -1) for step in _steps(ours.after_start_fs, one.start_fs, step_fs)]
@@ -198,9 +197,9 @@ def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
     """Write a run's place where it is not the one that it has, and take out what others hold."""
     run, lake = place.run, place.run.lake
     # What was taken out once stays out: the run that holds it comes before this one in every order.
-    known = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    known = {whole(row, "place"): (text(row, "stored_run_id"), text(row, "stored_content_id")) for row in run.elsewhere}
     out = {**known, **repeated}
-    notes = [note for note in notes_of(run.row) if not note.startswith(LINK_NOTE_BEGINS)]
+    notes = [note for note in texts(run.row, "notes") if not note.startswith(LINK_NOTE_BEGINS)]
     after = {
         **run.row,
         "trajectory_id": place.trajectory_id,

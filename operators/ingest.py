@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.delta import Lake
@@ -20,10 +19,11 @@ from lake.known_runs import (
     remember_file,
     resumption_of,
     run_name,
+    run_named_otherwise,
     run_told_before,
     unchanged_runs,
 )
-from lake.raw_store import full_address, is_folder, is_remote, size_bytes
+from lake.raw_store import full_address, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
 from operators.chains import link_runs
@@ -32,7 +32,16 @@ from operators.failures import forget_failure, record_failure
 from operators.ingest_progress import IngestProgress
 from operators.ingest_workers import in_processes
 from operators.log import log
-from operators.run_reading import Progress, ReadRun, Testimony, read_run, richest, testimony_of, unreadable
+from operators.run_reading import (
+    Progress,
+    ReadRun,
+    Testimony,
+    read_run,
+    refused_by_system,
+    richest,
+    testimony_of,
+    unreadable,
+)
 from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
@@ -138,7 +147,7 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
 
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
-    error = found if isinstance(found, MeltlakeError) else _from_system(source, found)
+    error = found if isinstance(found, MeltlakeError) else refused_by_system(source, found)
     record_failure(lake, VERB, source, error)
     log.warning("ingest refused", source=source, reason=error.problem)
     return _not_stored(source, error)
@@ -153,6 +162,8 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
 
 
 def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
+    if source.problem:
+        raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
     known = unchanged_runs(desk.lake, source.files)
     if known is not None:
         return [_entry(Stored(row, n_new=0, changed=False), str(row["source_uri"])) for row in known]
@@ -236,6 +247,8 @@ def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[Rea
             told.append(first.testimony)
         except UnreadableFile as error:
             told.append(unreadable(uri, error))
+        except OSError as error:
+            told.append(unreadable(uri, refused_by_system(uri, error)))
     if first is None:
         problems = [one.problem for one in told if one.problem is not None]
         text = "; ".join(error.problem.rstrip(".") for error in problems)
@@ -265,7 +278,12 @@ def _store(
         run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
         told = [read.checks[name] for name in ("ionic_step", "energy_ev")]
         run_id = run_id or run_told_before(lake, told_by, *told) or same_run
-        run_id = run_id or run_name(lake, content_ids, head_sha256=read.head_sha256)
+        if not run_id:
+            run_id = run_name(lake, content_ids, head_sha256=read.head_sha256)
+            if not lake.n_rows("runs", run_id):
+                facts = file_facts(read.header.source_format, read.fingerprint)
+                known = {"formula": read.formula, **{name: facts[name] for name in ("source_format", "content_sha256")}}
+                run_id = run_named_otherwise(lake, known, *told) or run_id
         seen = lake.files("frames", key=run_id)
         return store_run(lake, read, run_id=run_id, seen=seen, notes=notes, gate=desk.gate)
 
@@ -275,14 +293,6 @@ def _size(uri: str) -> int:
         return 0 if is_folder(uri) else size_bytes(uri)
     except OSError:
         return 0  # it is told when the file is opened
-
-
-def _from_system(source: str, error: OSError) -> UnreadableFile:
-    if is_remote(source):
-        return UnreadableFile(f"{source}: it cannot be read ({error}).", "Check the bucket, the key and the rights.")
-    if Path(source).exists() and error.filename is not None and not str(error.filename).startswith(source):
-        raise error  # not about the source: the lake's own disk, for example
-    return UnreadableFile(f"{source}: it cannot be read ({error.strerror}).", "Check its permissions and its disk.")
 
 
 def _entry(stored: Stored, source: str) -> Entry:

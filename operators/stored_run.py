@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.delta_log import RowFile
 from lake.frames import vectors
-from lake.known_runs import Row
 from operators.physics.continuation import same_positions
 from schemas.frames import Floats
-from schemas.rows import real_or_none
+from schemas.rows import Row, real, real_or_none, text, whole
 
 _OF_ROWS = ("ionic_step", "segment", "time_fs", "energy_ev", "min_distance_angstrom", "accepted", "content_id")
 _VECTORS = ("atomic_numbers", "cell_angstrom", "positions_angstrom", "forces_ev_per_angstrom")
@@ -86,7 +85,7 @@ class StoredRun:
     def __init__(self, lake: Lake, row: Row, others: Mapping[str, "StoredRun"] | None = None) -> None:
         self.lake = lake
         self.row = row
-        self.run_id = str(row["run_id"])
+        self.run_id = text(row, "run_id")
         self._others = {} if others is None else others
         self._block: tuple[int, list[StoredFrame]] | None = None
 
@@ -115,16 +114,16 @@ class StoredRun:
         """
         here = {row["content_id"] for row in self.rows}
         rows: list[dict[str, Any]] = self.lake.rows("repeated_frames", key=self.run_id).to_pylist()
-        return sorted((row for row in rows if row["content_id"] not in here), key=lambda row: int(row["place"]))
+        return sorted((row for row in rows if row["content_id"] not in here), key=lambda row: whole(row, "place"))
 
     @cached_property
     def start_fs(self) -> float:
         """Time of the first ionic step as the rows have it, whatever the run's own row says after a kill."""
-        step_fs = self.row["time_step_fs"]
+        step_fs = self.time_step_fs
         for row in self.rows:
             if step_fs is not None and row["segment"] == 0 and row["time_fs"] is not None:
-                return float(row["time_fs"] - (row["ionic_step"] - 1) * float(str(step_fs)))
-        return float(str(self.row["trajectory_start_fs"] or 0.0))
+                return real(row, "time_fs") - (whole(row, "ionic_step") - 1) * step_fs
+        return real(self.row, "trajectory_start_fs", if_null=0.0)
 
     @cached_property
     def frames(self) -> FrameSequence:
@@ -222,7 +221,7 @@ class StoredRun:
 
     @cached_property
     def _elsewhere_at(self) -> dict[int, dict[str, Any]]:
-        return {int(row["place"]): row for row in self.elsewhere}
+        return {whole(row, "place"): row for row in self.elsewhere}
 
     @cached_property
     def place_of(self) -> dict[str, int]:
@@ -265,7 +264,7 @@ class StoredRun:
         return found
 
     def _holder(self, row: dict[str, Any]) -> "StoredRun":
-        run_id = str(row["stored_run_id"])
+        run_id = text(row, "stored_run_id")
         if run_id in self._others:
             return self._others[run_id]
         return StoredRun(self.lake, self.lake.rows("runs", key=run_id).to_pylist()[0], self._others)
