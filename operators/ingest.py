@@ -5,8 +5,8 @@ any moment leaves nothing half-done that the next ingest does not find and finis
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -45,6 +45,7 @@ from operators.run_reading import (
 from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
+from schemas.rows import text
 
 if TYPE_CHECKING:
     from schemas.settings import Settings  # with pydantic, which workers need not load
@@ -89,11 +90,12 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     found: list[RunSource] = []
     for source in sources:
         try:
-            found += run_sources(source)
+            runs = run_sources(source)
         except (MeltlakeError, OSError) as error:
             entries.append(_refused(lake, full_address(source), error))
         else:
-            forget_failure(lake, VERB, full_address(source))
+            found += runs
+            _forget_folders(lake, full_address(source), {run.uri for run in runs})
     sizes = [sum(map(_size, run.files)) for run in found]
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
@@ -108,6 +110,17 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         log.warning("linking put off", reason=error.problem)
         return {"runs": entries, "put_off": error.problem}
     return {"runs": entries}
+
+
+def _forget_folders(lake: Lake, source: str, found: Collection[str]) -> None:
+    """The source could be listed, and so could the folders below it that are not among what was found."""
+    forget_failure(lake, VERB, source)
+    for row in lake.rows("task_failures").to_pylist():
+        subject = text(row, "subject")
+        if row["verb"] == VERB and subject.startswith(f"{source}/") and subject not in found:
+            with suppress(OSError):  # it lies in a folder that cannot be listed now
+                if is_folder(subject):
+                    forget_failure(lake, VERB, subject)
 
 
 def _worthwhile_workers(sizes: Sequence[int]) -> int:
@@ -166,7 +179,7 @@ def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
         raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
     known = unchanged_runs(desk.lake, source.files)
     if known is not None:
-        return [_entry(Stored(row, n_new=0, changed=False), str(row["source_uri"])) for row in known]
+        return [_entry(Stored(row, n_new=0, changed=False), text(row, "source_uri")) for row in known]
     if len(source.files) == 1:
         return _ingest_file(desk, source.uri)
     return _ingest_directory(desk, source)
@@ -228,7 +241,7 @@ def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
         for known in raw_files_of(lake, uri):
             row = known_run(lake, str(known["run_id"]))
             if row.get("source_uri") == uri and row["source_format"] == "xdatcar":
-                return str(row["run_id"])
+                return text(row, "run_id")
     return ""
 
 
