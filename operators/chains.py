@@ -173,9 +173,12 @@ def _alike(one: _Place, other: _Place) -> Iterator[tuple[int, int]]:
     ours, theirs = one.run.frames, other.run.frames
     if one.start_fs is not None and other.start_fs is not None:
         step_fs = real(one.run.row, "time_step_fs")
+        our_steps = _steps(ours.after_start_fs, one.start_fs, step_fs)
         their_steps = _steps(theirs.after_start_fs, other.start_fs, step_fs)
+        if not np.isin(our_steps, their_steps).any():
+            return
         by_time = {int(step): place for place, step in enumerate(their_steps)}
-        partners = [by_time.get(int(step), -1) for step in _steps(ours.after_start_fs, one.start_fs, step_fs)]
+        partners = [by_time.get(int(step), -1) for step in our_steps]
     else:  # an XDATCAR tells no time: its frames are found by their distances
         scalars = zip(ours.energy_ev, ours.min_distance_angstrom, strict=True)
         partners = [_first(other.run.alike(energy, distance)) for energy, distance in scalars]
