@@ -181,12 +181,12 @@ def run_named_otherwise(lake: Lake, known: Row, ionic_step: Integers, energy_ev:
     columns = ("run_id", "reader_version", *known)
     for row in lake.rows("runs", columns=columns).to_pylist():
         differing = {name for name in known if row[name] != known[name]}
+        run_id = text(row, "run_id")
+        # A run keeps its old name when it is read again.
         is_old = whole(row, "reader_version", if_null=0) < READER_VERSION
-        # After it was read again, the run has its old name still: copies have its content.
-        if not differing or (is_old and differing == {"content_sha256"}):
-            run_id = text(row, "run_id")
-            if _has_energies(lake, run_id, told):
-                return run_id
+        is_old = is_old or str(row["content_sha256"]).startswith(run_id)
+        if (not differing or (is_old and differing == {"content_sha256"})) and _has_energies(lake, run_id, told):
+            return run_id
     return None
 
 

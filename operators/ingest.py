@@ -88,6 +88,7 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     lake = Lake(settings.lake)
     entries: list[Entry] = []
     found: list[RunSource] = []
+    listed: list[str] = []
     for source in sources:
         try:
             runs = run_sources(source)
@@ -95,7 +96,8 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
             entries.append(_refused(lake, full_address(source), error))
         else:
             found += runs
-            _forget_folders(lake, full_address(source), {run.uri for run in runs})
+            listed.append(full_address(source))
+    _forget_listed(lake, listed, {run.uri for run in found})
     sizes = [sum(map(_size, run.files)) for run in found]
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
@@ -112,15 +114,16 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     return {"runs": entries}
 
 
-def _forget_folders(lake: Lake, source: str, found: Collection[str]) -> None:
-    """The source could be listed, and so could the folders below it that are not among what was found."""
-    forget_failure(lake, VERB, source)
+def _forget_listed(lake: Lake, sources: Collection[str], found: Collection[str]) -> None:
+    """These sources could be listed, and so could the folders below them that are not among what was found."""
+    below = tuple(f"{source}/" for source in sources)
     for row in lake.rows("task_failures").to_pylist():
         subject = text(row, "subject")
-        if row["verb"] == VERB and subject.startswith(f"{source}/") and subject not in found:
-            with suppress(OSError):  # it lies in a folder that cannot be listed now
-                if is_folder(subject):
-                    forget_failure(lake, VERB, subject)
+        if row["verb"] != VERB or (subject not in sources and (subject in found or not subject.startswith(below))):
+            continue
+        with suppress(OSError):  # it lies in a folder that cannot be listed now
+            if subject in sources or is_folder(subject):
+                forget_failure(lake, VERB, subject)
 
 
 def _worthwhile_workers(sizes: Sequence[int]) -> int:

@@ -147,7 +147,8 @@ def test_a_copy_of_a_run_that_version_1_stored_is_that_run(tmp_path):
     settings = Settings.from_mapping({}, lake=str(lake))
     [before] = Lake(settings.lake).keys("runs")
     content = gzip.decompress(OUTCAR.read_bytes())
-    for name, text in (("shorter", content[: len(content) // 2]), ("copy", content), ("copy of it", content)):
+    half, most = content[: len(content) // 2], content[: len(content) * 3 // 4]
+    for name, text in (("half", half), ("copy", content), ("copy of it", content), ("most", most)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "OUTCAR").write_bytes(text)
         _, [stored] = told(settings, tmp_path / name)
