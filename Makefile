@@ -26,7 +26,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)
+bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 format: $(READY)
@@ -45,3 +45,8 @@ $(READY): pyproject.toml requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+# The peers that `make bench` runs beside ours, without changing a version that is locked.
+$(VENV)/.bench: $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints requirements.lock -r pyproject.toml --extra bench
+	@touch $@

@@ -143,7 +143,7 @@ class OutcarReader(SourceReader):
         That is: the electronic loop has an end, is counted one by one up to there, and is followed by the table where
         it was in the step before. Otherwise each line is looked for.
         """
-        text, counter = self._window.text, self._counter
+        text = self._window.text
         numbers_at = text.find(COUNTER, self._region) + len(COUNTER)
         step = bytes(text[numbers_at : text.find(b"(", numbers_at)])
         numbers_at = self._leap_iterations(numbers_at, step)
@@ -156,7 +156,7 @@ class OutcarReader(SourceReader):
         self._search = loop_end if table is None else table.end
 
     def _leap_iterations(self, numbers_at: int, step: bytes) -> int:
-        """Go on to counter lines as far behind each other as in earlier steps; returns where the last one's numbers are.
+        """Go on to counter lines as far apart as in earlier steps; returns where the last one's numbers are.
 
         The text of an electronic iteration is as long in every ionic step, so most of them need not be searched.
         """

@@ -60,7 +60,7 @@ class _Tile(NamedTuple):
 
 
 class Scratch:
-    """Memory of one tile, kept from tile to tile: to get it anew, and into the cache, would take longer than the work."""
+    """Memory of one tile, kept from tile to tile: getting it anew would take longer than the work."""
 
     def __init__(self, n_columns: int) -> None:
         self._words = np.empty((3, n_columns, TILE_ROWS), np.uint64)

@@ -4,6 +4,7 @@ import argparse
 import sys
 import tempfile
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.benchmarks import races
@@ -13,6 +14,7 @@ from tests.benchmarks.report import Line, write_page
 from tests.benchmarks.synthetic import PAPER_FRAMES
 
 RACES = ("outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "lake", "rdf", "headline")
+PEERS = ("ase", "dpdata", "freud", "h5py", "pymatgen")
 
 
 def main() -> None:
@@ -23,6 +25,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, help="where to write the page; docs/benchmarks.md after all races")
     chosen = parser.parse_args()
     names = chosen.races or RACES
+    _have_peers()
     accept()
     lines: list[Line] = []
     with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
@@ -34,6 +37,16 @@ def main() -> None:
     page = chosen.page or (ROOT / "docs" / "benchmarks.md" if not chosen.races else None)
     if page:
         write_page(page, lines, sizes=_sizes(chosen.frames))
+
+
+def _have_peers() -> None:
+    """Stop with a sentence where a peer is not installed; a race without it would prove nothing."""
+    absent = [peer for peer in PEERS if find_spec(peer) is None]
+    if absent:
+        raise SystemExit(
+            f"Not installed: {', '.join(absent)}, which the benchmarks run beside meltlake. `make bench` installs all "
+            "of them into .venv; elsewhere: pip install --editable '.[dev,bench]'."
+        )
 
 
 def _sizes(n_frames: int) -> str:

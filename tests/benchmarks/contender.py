@@ -10,12 +10,14 @@ from tests.benchmarks import chains, contenders
 
 CONTENDERS = {
     "meltlake": contenders.meltlake,
+    "meltlake without its sha256": contenders.without_sha256(contenders.meltlake),
     "dpdata": contenders.dpdata_reader,
     "ASE": contenders.ase_reader,
     "pymatgen": contenders.pymatgen_reader,
     "sha256 alone": contenders.sha256,
     "h5py slices": contenders.h5py_slices,
     "meltlake, decompressing only": contenders.our_gunzip,
+    "meltlake, decompressing only, without its sha256": contenders.without_sha256(contenders.our_gunzip),
     "gzip of Python": contenders.gzip_reader,
     "meltlake rdf": contenders.our_rdf,
     "freud": contenders.freud_rdf,
