@@ -82,6 +82,10 @@ class UsualStep:
     """From the end of the electronic loop to the title of the table behind it; 0 while that is not known."""
     lattice_bytes: int = 0
     """From the lattice vectors to that title; 0 while that is not known."""
+    lattice_text: bytes = LATTICE
+    """Them as they were last read, with their title."""
+    lattice_rows: bytes = b""
+    """What `Lattice` has of them."""
     table_bytes: int = 0
     """Size of the rows of a table; 0 while that is not known."""
     table_head: bytes = b""
@@ -158,8 +162,13 @@ def lattice_before(text: bytearray, start: int, end: int, usual: UsualStep) -> L
     at = end - usual.lattice_bytes
     if at < start or not text.startswith(LATTICE, at):
         at = text.rfind(LATTICE, start, end)
+    elif text.startswith(usual.lattice_text, at):
+        return Lattice(at, usual.lattice_rows)
     rows = _CELL_ROW.match(text, at, end) if at >= 0 else None
-    return None if rows is None else Lattice(at, b"".join(rows.groups()))
+    if rows is None:
+        return None
+    usual.lattice_text, usual.lattice_rows = rows[0], b"".join(rows.groups())
+    return Lattice(at, usual.lattice_rows)
 
 
 def cell_of(rows: bytes) -> tuple[float, ...]:

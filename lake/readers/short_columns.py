@@ -190,20 +190,22 @@ def _forms(decimals: int) -> _Forms:
     The last eight characters of a number may reach left of its point. `_integers` is linear in whatever stands
     there, apart from the decimals, so its result for decimals that are all zero is taken back.
     """
-    forms, texts = _Forms(np.zeros(_N_FORMS), np.zeros(_N_FORMS)), _right_forms()
-    last = b"".join((b" " * 5 + text + b"." + b"0" * decimals)[-8:] for text in texts)
-    reached = _integers(np.frombuffer(last, "<u8") ^ _zeros_and_point(decimals))
-    first, second, third = (np.frombuffer(b"".join(texts), np.uint8).astype(np.intp) ^ ord(" ")).reshape(-1, 3).T
-    place, numbers = first | second << 8 | third << 13, np.array([abs(int(text)) for text in texts])
-    is_negative = np.array([b"-" in text for text in texts])
+    forms, texts, numbers = _Forms(np.zeros(_N_FORMS), np.zeros(_N_FORMS)), *_right_forms()
+    rows = np.full((len(texts), 5 + _N_LEFT + 1 + decimals), ord("0"), np.uint8)
+    rows[:, :5], rows[:, 5 : 5 + _N_LEFT], rows[:, 5 + _N_LEFT] = ord(" "), texts, ord(".")
+    reached = _integers(np.ascontiguousarray(rows[:, -8:]).view("<u8")[:, 0] ^ _zeros_and_point(decimals))
+    first, second, third = (texts.astype(np.intp) ^ ord(" ")).T
+    place, is_negative = first | second << 8 | third << 13, (texts == ord("-")).any(axis=1)
     forms.added[place] = numbers * 10**decimals - reached
     forms.divisor[place] = np.where(is_negative, -(10.0**decimals), 10.0**decimals)
     return forms
 
 
 @lru_cache(maxsize=1)
-def _right_forms() -> tuple[bytes, ...]:
-    """All of `  1`, ` 12`, `123`, ` -1`, `-12`, also with leading zeros."""
+def _right_forms() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All of `  1`, ` 12`, `123`, ` -1`, `-12`, also with leading zeros: their characters, and their sizes."""
     positive = [b"%0*d" % (width, number) for width in (1, 2, 3) for number in range(10**width)]
     negative = [b"-%0*d" % (width, number) for width in (1, 2) for number in range(10**width)]
-    return tuple(text.rjust(_N_LEFT) for text in (*positive, *negative))
+    texts = b"".join(text.rjust(_N_LEFT) for text in (*positive, *negative))
+    numbers = np.concatenate([np.arange(10**width) for width in (1, 2, 3, 1, 2)])
+    return np.frombuffer(texts, np.uint8).reshape(-1, _N_LEFT), numbers

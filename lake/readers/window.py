@@ -6,7 +6,7 @@ from typing import Protocol
 LOST_TEXT = "NUL bytes stand in the file, so a part of it was lost, and maybe whole steps with it."
 _NULS = re.compile(rb"\0+")
 _LONGEST_ISLAND = 4096  # text between NUL bytes that is not worth telling apart from them
-CHUNK_BYTES = 256 * 1024  # read, hashed and copied while it is in the processor's cache
+CHUNK_BYTES = 512 * 1024  # read, hashed and copied while it is in the processor's cache
 
 
 class ByteStream(Protocol):
