@@ -150,7 +150,11 @@ def _beside_unhashed(what: str, costs: dict[str, Cost], bars: dict[str, float]) 
 def _chain(what: str, who: str, ingest: Cost, made: Cost, peer: Cost) -> Line:
     whole = ingest.then(made)
     allowed_s = _HEADLINE_S * peer.found["n_frames"] / PAPER_FRAMES
-    told = f"dpdata needs {peer.cpu_s / whole.cpu_s:.1f} times as much; {_wall(whole)}"
+    with_gate_s = whole.cpu_s + ingest.found["gate_import_s"]
+    told = (
+        f"dpdata needs {peer.cpu_s / whole.cpu_s:.1f} times as much; {_wall(whole)}; "
+        f"with the import of Great Expectations {with_gate_s:.1f} CPU s"
+    )
     return Line(what, who, whole, told=told, bar=f"≤ {allowed_s:.3g} CPU s", met=whole.cpu_s <= allowed_s)
 
 

@@ -63,7 +63,9 @@ def write_page(path: Path, lines: Sequence[Line], *, sizes: str) -> None:
 CPU seconds (user + system, children included) of the work alone: imports and compilation come before it. One thread per
 process, a fresh process for each contender and round, {N_ROUNDS} interleaved rounds, medians; input in the page cache.
 Peak MB is the resident memory of the largest process of the work, in parentheses that of the contender before its work
-began. Worker processes import within the work. Ours includes the sha256 of what it read. Quote ratios, not seconds.
+began. Worker processes import within the work. Ours includes the sha256 of what it read, unless a row says that it does
+not; no peer hashes anything. Great Expectations runs the gate's rules; a command that judges imports it once, however
+much it ingests, and what that costs is told in the row, not counted in its CPU s. Quote ratios, not seconds.
 
 Bars met: {n_met} of {len(judged)}.
 
