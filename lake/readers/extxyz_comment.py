@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +16,7 @@ _PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[
 _IN_LIST = re.compile(r"[^\s,\[\]{}]+")
 _BAD_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\"'\\n]")
 _PIECE_OF_NUMBER = re.compile(r"[-+.]?\d[-+.\dEe]*")  # what a blank cuts off a number
+_USUAL_NUMBERS = re.compile(r"[0-9.+\-Ee ]*")
 _OPENING = tuple("\"'{[")
 _ESCAPED = re.compile(r"\\(.)")
 _TRUE = {"T", "True", "true", "TRUE", "1"}
@@ -106,7 +109,20 @@ def columns_of(comment: Mapping[str, str]) -> Columns | None:
 
 def numbers_in(text: str) -> Floats:
     """The numbers of a value, (n,); NaN for a word that is none."""
+    if _USUAL_NUMBERS.fullmatch(text) is not None:
+        with suppress(ValueError):
+            return np.array(list(map(float, text.split())))
     return np.array([decimal(word.encode()) for word in _IN_LIST.findall(text)])
+
+
+@lru_cache(maxsize=16)
+def cell_in(text: str) -> tuple[Floats, float] | None:
+    """A cell, (3, 3), A, and its volume, A^3; None where the text is not nine numbers."""
+    numbers = numbers_in(text)
+    if len(numbers) != 9 or not np.isfinite(numbers).all():
+        return None
+    cell = numbers.reshape(3, 3)
+    return cell, abs(float(cell[0] @ np.cross(cell[1], cell[2])))
 
 
 def number_at(comment: Mapping[str, str], key: str | None) -> float:
@@ -125,7 +141,8 @@ def tensor_in(text: str) -> Floats:
 
 def is_periodic(comment: Mapping[str, str]) -> bool:
     """Whether the cell repeats in all directions; a file that does not say so means it."""
-    return all(word in _TRUE for word in _IN_LIST.findall(comment.get("pbc", "T")))
+    told = comment.get("pbc", "T T T")
+    return told == "T T T" or all(word in _TRUE for word in _IN_LIST.findall(told))
 
 
 def level_of_theory_in(label: str) -> LevelOfTheory:
