@@ -19,6 +19,7 @@ _TRAJECTORY_COLUMNS = (
     "positions_angstrom",
     "energy_ev",
     "virial_ev",
+    "virial_trace_ev",
     "temperature_k",
     "velocities_angstrom_per_fs",
     "accepted",
@@ -62,6 +63,7 @@ def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_
         "energy_sigma0_ev": _or_null(batch.energy_sigma0_ev),
         "energy_without_entropy_ev": _or_null(batch.energy_without_entropy_ev),
         "virial_ev": _lists(batch.virial_ev, null_where=np.asarray(np.isnan(batch.virial_ev).any(axis=(1, 2)))),
+        "virial_trace_ev": _or_null(batch.virial_trace_ev),
         "temperature_k": _or_null(batch.temperature_k),
         "scf_steps": pa.array(batch.scf_steps, mask=batch.scf_steps < 0),
         "scf_converged": pa.array(np.isin(batch.scf_verdict, CONVERGED), mask=batch.scf_verdict == "unknown"),
@@ -103,7 +105,7 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
         cell_angstrom=_vectors(table["cell_angstrom"], 3),
         positions_angstrom=_vectors(table["positions_angstrom"], len(numbers)),
         energy_ev=_numbers(table["energy_ev"]),
-        virial_ev=_vectors(table["virial_ev"], 3),
+        virial_trace_ev=virial_traces(table),
         temperature_k=_numbers(table["temperature_k"]),
         accepted=_sound(table),
         label_source=np.array([source or "none" for source in table["label_source"].to_pylist()], dtype=np.str_),
@@ -125,8 +127,20 @@ def vectors(column: pa.ChunkedArray | pa.Array, n_rows_of_three: int) -> Floats:
     return _vectors(pa.chunked_array([column]) if isinstance(column, pa.Array) else column, n_rows_of_three)
 
 
-def _numbers(column: pa.ChunkedArray) -> Floats:
-    values: Floats = column.to_numpy().astype(np.float64)
+def virial_traces(rows: pa.Table | pa.RecordBatch) -> Floats:
+    """Traces of the virials, eV: (n_frames,); NaN without stress. `rows` has the columns of both.
+
+    Rows from before there was a column of traces have it in their virial.
+    """
+    traces = _numbers(rows.column("virial_trace_ev"))
+    unknown = np.isnan(traces)
+    if unknown.any():
+        traces[unknown] = np.trace(vectors(rows.column("virial_ev"), 3)[unknown], axis1=1, axis2=2)
+    return traces
+
+
+def _numbers(column: pa.ChunkedArray | pa.Array) -> Floats:
+    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return values
 
 

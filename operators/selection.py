@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import LABEL_COLUMNS
 from lake.delta import Lake
-from lake.frames import vectors
+from lake.frames import vectors, virial_traces
 from operators.frame_ids import frame_ids
 from operators.physics.split import Splits, block_split, random_split, smallest_gap
 from schemas.errors import MeltlakeError
@@ -28,6 +28,7 @@ _COLUMNS = (
     "label_source",
     "energy_ev",
     "virial_ev",
+    "virial_trace_ev",
     "cell_angstrom",
     "labels_id",
 )
@@ -151,7 +152,8 @@ def _usable_run(lake: Lake, row: RunRow, *, version: int, seen: set[tuple[object
     cells, virials = (
         np.concatenate([vectors(batch.column(name), 3) for batch in batches]) for name in ("cell_angstrom", "virial_ev")
     )
-    usable &= _first_seen(str(row["formula"]), energy, cells, virials, usable=usable, seen=seen)
+    traces = np.concatenate([virial_traces(batch) for batch in batches])
+    usable &= _first_seen(str(row["formula"]), energy, cells, traces, usable=usable, seen=seen)
     if not usable.any():
         return None
     labels = hashlib.sha256("".join(compress(_labels_ids(lake, run_id, batches, version=version), usable)).encode())
@@ -195,14 +197,14 @@ def _first_seen(
     formula: str,
     energy: Floats,
     cells: Floats,
-    virials: Floats,
+    traces: Floats,
     *,
     usable: NDArray[np.bool_],
     seen: set[tuple[object, ...]],
 ) -> NDArray[np.bool_]:
     """(n_frames,): usable frames that no run before had, told by energy, volume and pressure as printed by VASP."""
     volumes = np.abs(np.linalg.det(cells)).round(2)
-    traces = np.nan_to_num(np.trace(virials, axis1=1, axis2=2)).round(2)
+    traces = np.nan_to_num(traces).round(2)
     first = np.zeros(len(energy), dtype=np.bool_)
     for frame in np.flatnonzero(usable):
         key = (formula, round(float(energy[frame]), 6), float(volumes[frame]), float(traces[frame]))

@@ -132,6 +132,8 @@ class FrameBatch:
     energy_without_entropy_ev: Floats
     virial_ev: Floats
     """(n_frames, 3, 3), positive trace when the melt pushes outward; no ionic kinetic part."""
+    virial_trace_ev: Floats
+    """(n_frames,), of the same virial; with ISIF = 1 it is all that is known of it."""
     temperature_k: Floats
     scf_steps: Integers
     """(n_frames,), electronic steps; -1 where unknown."""
@@ -158,6 +160,7 @@ class FrameBatch:
             "energy_sigma0_ev": (n_frames,),
             "energy_without_entropy_ev": (n_frames,),
             "virial_ev": (n_frames, 3, 3),
+            "virial_trace_ev": (n_frames,),
             "temperature_k": (n_frames,),
             "scf_steps": (n_frames,),
             "scf_verdict": (n_frames,),
@@ -277,8 +280,8 @@ class Trajectory:
     positions_angstrom: Floats
     """(n_frames, n_atoms, 3)."""
     energy_ev: Floats
-    virial_ev: Floats
-    """(n_frames, 3, 3); NaN when the run has no stress."""
+    virial_trace_ev: Floats
+    """(n_frames,); NaN when the run has no stress."""
     temperature_k: Floats
     accepted: NDArray[np.bool_]
     """(n_frames,), what the gate said; of frames without any label, what it said of their positions."""

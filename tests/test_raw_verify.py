@@ -83,6 +83,7 @@ def test_the_less_precise_file_beside_it_is_told_apart_and_frees_nothing(run, se
         ("virial_ev", 8),
         ("cell_angstrom", 0),
         ("energy_ev", None),
+        ("virial_trace_ev", None),
     ],
 )
 def test_one_flipped_bit_in_the_lake_is_found(run, settings, column, index):

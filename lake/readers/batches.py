@@ -1,6 +1,7 @@
 """Frames collected one by one and handed out as batches of arrays. Where their text stands does not belong here."""
 
 from dataclasses import dataclass, field
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ _TABLE_BYTES_PER_BATCH = 8 * 1024 * 1024  # keeps memory flat for runs of many t
 NAN = float("nan")
 NO_TENSOR: tuple[float, ...] = (NAN,) * 9
 
+_TRACE_ONLY_ISIF = 1
+
 
 @dataclass(slots=True, kw_only=True)
 class FrameRecord:
@@ -30,11 +33,21 @@ class FrameRecord:
     energy_without_entropy_ev: float = NAN
     stress_kbar: tuple[float, ...] = NO_TENSOR
     """Nine numbers, VASP's sign: positive when compressed."""
+    trace_only: bool = False
+    """Whether the single components of the stress mean nothing."""
     temperature_k: float = NAN
     scf_steps: int = -1
     scf_verdict: ScfVerdict = "unknown"
     label_source: LabelSource = "dft"
     faults: list[str] = field(default_factory=list)
+
+    def take_stress(self, stress_kbar: tuple[float, ...], isif: int | None) -> None:
+        """Keep the stress that the file has, or flag that a number of it which means something is damaged."""
+        self.trace_only = isif == _TRACE_ONLY_ISIF
+        if isnan(sum(stress_kbar[::4] if self.trace_only else stress_kbar)):
+            self.faults.append("stress_not_finite")
+        else:
+            self.stress_kbar = stress_kbar
 
 
 class TableStore:
@@ -195,6 +208,9 @@ def batch_of(
     cells = cells_of(records)
     stress = np.array([record.stress_kbar for record in records]).reshape(-1, 3, 3)
     volume = np.abs((cells[:, 0] * np.cross(cells[:, 1], cells[:, 2])).sum(axis=1))
+    virial = stress * (volume * EV_PER_ANGSTROM3_PER_KBAR)[:, None, None]
+    trace = np.trace(virial, axis1=1, axis2=2)
+    virial[[record.trace_only for record in records]] = np.nan
     energy = np.array([record.energy_ev for record in records])
     if not all_finite:
         _flag(records, ~np.isfinite(_spoiled(positions)), "positions_not_finite")
@@ -210,7 +226,8 @@ def batch_of(
         energy_ev=energy,
         energy_sigma0_ev=np.array([record.energy_sigma0_ev for record in records]),
         energy_without_entropy_ev=np.array([record.energy_without_entropy_ev for record in records]),
-        virial_ev=stress * (volume * EV_PER_ANGSTROM3_PER_KBAR)[:, None, None],
+        virial_ev=virial,
+        virial_trace_ev=trace,
         temperature_k=np.array([record.temperature_k for record in records]),
         scf_steps=np.array([record.scf_steps for record in records], dtype=np.int32),
         scf_verdict=np.array([record.scf_verdict for record in records], dtype=np.str_),

@@ -32,6 +32,7 @@ FIELDS = (
         "virial_ev", "virial, virials, REF_virials", "-", "eV, our sign: positive trace when the melt pushes outward"
     ),
     Field("virial_ev", "REF_stress, stress", "-", "ASE's sign and Voigt order, eV/A^3: virial = -stress * volume"),
+    Field("virial_trace_ev", "virial, virials, REF_virials, REF_stress, stress", "-", "the trace of the same virial"),
     Field("velocities_angstrom_per_fs", "momenta", "-", "ASE's unit, sqrt(eV amu): divided by the element's mass"),
     Field("velocities_angstrom_per_fs", "velo, vel", "-", "A/fs"),
     Field("magnetic_moments_mu_b", "REF_magmoms, magmoms, magnetic_moments", "-", "one or three columns"),

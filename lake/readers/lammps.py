@@ -164,6 +164,7 @@ class LammpsReader:
         steps = np.array([frame.step for frame in frames])
         temperature, energy, virial_pressure_bar = thermo.at(steps)
         volume = np.abs(np.linalg.det(cells))
+        virial = virial_pressure_bar * (volume * EV_PER_ANGSTROM3_PER_BAR)[:, None, None]
         return FrameBatch(
             ionic_step=((steps - plan.n_equilibration_steps) // plan.steps_per_frame + 1).astype(np.int32),
             segment=np.zeros(n_frames, dtype=np.int32),
@@ -174,7 +175,8 @@ class LammpsReader:
             energy_ev=energy,
             energy_sigma0_ev=np.full(n_frames, np.nan),
             energy_without_entropy_ev=np.full(n_frames, np.nan),
-            virial_ev=virial_pressure_bar * (volume * EV_PER_ANGSTROM3_PER_BAR)[:, None, None],
+            virial_ev=virial,
+            virial_trace_ev=np.trace(virial, axis1=1, axis2=2),
             temperature_k=temperature,
             scf_steps=np.full(n_frames, -1, dtype=np.int32),
             scf_verdict=np.full(n_frames, "unknown"),

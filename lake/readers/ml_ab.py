@@ -28,6 +28,7 @@ FIELDS: tuple[Field, ...] = (
     Field("energy_ev", blocks.ENERGY.decode(), "6.3", "the file does not say which energy: `energy_kind_unknown`"),
     Field("forces_ev_per_angstrom", blocks.FORCES.decode(), "6.3"),
     Field("virial_ev", blocks.STRESS.decode(), "6.3", "exactly zero means that there is none"),
+    Field("virial_trace_ev", blocks.STRESS.decode(), "6.3", "the trace of the same virial"),
 )
 
 _FRAMES_PER_BATCH = 128

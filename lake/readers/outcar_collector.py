@@ -10,8 +10,6 @@ from lake.readers.outcar_header import OutcarHead
 from lake.readers.vasp_settings import scf_verdict
 from schemas.frames import FrameBatch
 
-_TRACE_ONLY_ISIF = 1
-
 
 @dataclass(slots=True)
 class StepCounter:
@@ -186,11 +184,8 @@ class FrameCollector:
         stress = blocks.stress_before(text, lower, before_lattice)
         if stress is None and blocks.has_pressure(text, lower, before_lattice):
             record.faults.append("stress_not_finite")
-        if stress is not None and self.head.settings.isif != _TRACE_ONLY_ISIF:
-            record.stress_kbar = stress
-            if isnan(sum(stress)):
-                record.stress_kbar = NO_TENSOR
-                record.faults.append("stress_not_finite")
+        if stress is not None:
+            record.take_stress(stress, self.head.settings.isif)
         return record
 
     def _judge(self, record: FrameRecord, text: bytearray, scf_text: tuple[int, int], counter: StepCounter) -> None:

@@ -39,6 +39,7 @@ FRAME_FIELDS: tuple[Field, ...] = (
     _field("energy_sigma0_ev", SIGMA0),
     _field("energy_without_entropy_ev", WITHOUT_ENTROPY),
     _field("virial_ev", STRESS, note="XX YY ZZ XY YZ ZX, kbar, times the volume; none with ISIF = 0 or 1"),
+    _field("virial_trace_ev", STRESS, note="XX + YY + ZZ, times the volume; none with ISIF = 0"),
     _field("temperature_k", THERMOSTAT, note="in brackets on the same line; molecular dynamics only"),
     _field("scf_steps", COUNTER, note="the second number, of the last line before the table"),
     _field("scf_verdict", SCF_END, note="before 6.2 it says `reached` at NELM too, where only the last change counts"),

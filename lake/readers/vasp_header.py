@@ -39,7 +39,7 @@ def settings_notes(settings: VaspSettings, ensemble: Ensemble) -> list[str]:
     """Sentences about the settings that a person should know."""
     notes = []
     if settings.isif == 1:
-        notes.append("Of the stress only the trace is valid (ISIF = 1), so no virial was taken.")
+        notes.append("Of the stress only the trace is valid (ISIF = 1): frames have a virial_trace_ev and no virial.")
     ramp = temperature_ramp(settings, ensemble)
     if ramp is not None:
         notes.append(

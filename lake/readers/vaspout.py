@@ -34,6 +34,7 @@ FIELDS: tuple[Field, ...] = (
     Field("energies_tags", f"{_STEPS}/energies_tags", "6.4", "names the columns of energies"),
     Field("temperature_k", f"{_STEPS}/energies", "6.4", "from EKIN, as 2 Ekin / (n kB)"),
     Field("virial_ev", f"{_STEPS}/stress", "6.4", "none with ISIF = 0 or 1"),
+    Field("virial_trace_ev", f"{_STEPS}/stress", "6.4", "its diagonal; none with ISIF = 0"),
     Field("scf_steps", f"{_STEPS}/oszicar", "6.5", "a loop begins where N falls back"),
     Field("scf_columns", f"{_STEPS}/oszicar_label", "6.5", "names the columns of oszicar"),
     Field("scf_verdict", f"{_STEPS}/electronic_step_converged", "6.5", "0 means converged"),
@@ -230,7 +231,7 @@ class VaspoutReader(SourceReader):
                 "The run was driven by VASP's force field and by DFT in turn, and the file does not tell its steps "
                 "apart; the OUTCAR of the run does."
             )
-        if n_unfilled and settings.isif is not None and settings.isif > 1:
+        if n_unfilled and settings.isif:
             outcome.notes.append(f"{n_unfilled} frames have a stress of exactly zero, so no virial was taken.")
         outcome.notes.extend(settings_notes(settings, self.header.ensemble))
 

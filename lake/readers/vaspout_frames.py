@@ -11,7 +11,7 @@ from lake.readers.vaspout_header import VaspoutHead
 from schemas.frames import Floats, FrameBatch, Integers
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
 
-_ISIF_WITH_STRESS = 2
+_TRACE_ONLY_ISIF = 1
 _SAME_ENERGY_EV = 1.0e-4
 
 # What each column of energies is called, without padding and with single blanks, eV.
@@ -72,7 +72,7 @@ def batch_of(part: Slice, head: VaspoutHead, scf: ScfHistory, *, has_loop_per_st
     faults["cell_not_finite"] = _spoiled(part.cell_angstrom)
     positions = cartesian(part.fractional, part.cell_angstrom)
     faults["positions_not_finite"] = _spoiled(positions)
-    virial, faults["stress_not_finite"] = _virial(part, head)
+    virial, trace, faults["stress_not_finite"] = _virial(part, head.settings.isif)
     faults |= _faults_of_labels(part, energies["free"], faults["energy_ambiguous"])
     forces = part.forces_ev_per_angstrom
     labels = _labels(part, head, has_loop_per_step=has_loop_per_step)
@@ -89,6 +89,7 @@ def batch_of(part: Slice, head: VaspoutHead, scf: ScfHistory, *, has_loop_per_st
         energy_sigma0_ev=energies["sigma0"],
         energy_without_entropy_ev=energies["without_entropy"],
         virial_ev=virial,
+        virial_trace_ev=trace,
         temperature_k=_temperature_k(energies["kinetic"], head.n_degrees_of_freedom),
         scf_steps=steps,
         scf_verdict=verdicts,
@@ -183,17 +184,17 @@ def _faults_of_labels(part: Slice, energy_ev: Floats, ambiguous: NDArray[np.bool
     return faults
 
 
-def _virial(part: Slice, head: VaspoutHead) -> tuple[Floats, NDArray[np.bool_]]:
-    """Virials, eV: (n_frames, 3, 3), and which stresses are spoiled; NaN where no full stress was computed."""
+def _virial(part: Slice, isif: int | None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Virials (n_frames, 3, 3) and their traces (n_frames,), eV, NaN where not computed; which stresses are spoiled."""
     n_frames = len(part.cell_angstrom)
-    stress = part.stress_kbar
-    isif = head.settings.isif
-    if stress is None or (isif is not None and isif < _ISIF_WITH_STRESS):
-        return np.full((n_frames, 3, 3), np.nan), np.zeros(n_frames, dtype=np.bool_)
+    if part.stress_kbar is None or isif == 0:
+        return np.full((n_frames, 3, 3), np.nan), np.full(n_frames, np.nan), np.zeros(n_frames, dtype=np.bool_)
+    stress = np.where(np.eye(3, dtype=bool), part.stress_kbar, 0.0) if isif == _TRACE_ONLY_ISIF else part.stress_kbar
     spoiled = _spoiled(stress)
     virial = stress * (_volumes(part.cell_angstrom) * EV_PER_ANGSTROM3_PER_KBAR)[:, None, None]
     virial[~stress.any(axis=(1, 2))] = np.nan  # exactly zero: the table was made and never filled
-    return virial, spoiled
+    trace = np.trace(virial, axis1=1, axis2=2)
+    return np.full_like(virial, np.nan) if isif == _TRACE_ONLY_ISIF else virial, trace, spoiled
 
 
 def _volumes(cells: Floats) -> Floats:

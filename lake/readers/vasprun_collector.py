@@ -22,7 +22,6 @@ from lake.readers.vasprun_header import VasprunHead
 from schemas.frames import FrameBatch
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
 
-_TRACE_ONLY_ISIF = 1
 _ENERGIES = (fields.FREE_ENERGY, fields.WITHOUT_ENTROPY, fields.SIGMA0)
 _SAME_ENERGY_EV = 1.0e-4
 
@@ -119,11 +118,9 @@ class XmlFrameCollector:
         record.cell_angstrom = NO_TENSOR if cell is None else self._cell_of(text, cell)
         if isnan(sum(record.cell_angstrom)):
             record.faults.append("cell_missing" if cell is None else "cell_not_finite")
-        if stress is not None and self._head.settings.isif != _TRACE_ONLY_ISIF:
-            record.stress_kbar = blocks.nine_numbers(text, stress)
-            if isnan(sum(record.stress_kbar)):
-                record.faults.append("stress_not_finite")
-        elif stress is None and blocks.has_rows(text, after, step.end):  # its title or its end is damaged
+        if stress is not None:
+            record.take_stress(blocks.nine_numbers(text, stress), self._head.settings.isif)
+        elif blocks.has_rows(text, after, step.end):  # its title or its end is damaged
             record.faults.append("stress_not_finite")
         if step.has_hole:
             record.faults.append("text_lost")

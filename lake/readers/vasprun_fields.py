@@ -28,6 +28,7 @@ FRAME_FIELDS: tuple[Field, ...] = (
     _field("positions_angstrom", STRUCTURE, POSITIONS, note="fractional in the file"),
     _field("forces_ev_per_angstrom", CALCULATION, FORCES),
     _field("virial_ev", CALCULATION, STRESS, note="kbar, times the volume; none with ISIF = 0 or 1"),
+    _field("virial_trace_ev", CALCULATION, STRESS, note="the same diagonal; none with ISIF = 0"),
     _field("energy_ev", ENERGY, FREE_ENERGY, note="the last `energy` of the step; with PSTRESS it may be the enthalpy"),
     _field("energy_sigma0_ev", ENERGY, SIGMA0, "6", "VASP 4 and 5 wrote it as e_wo_entrp"),
     _field("energy_without_entropy_ev", ENERGY, WITHOUT_ENTROPY, "6", "from e_fr_energy - e_0_energy in VASP 4 and 5"),

@@ -110,8 +110,8 @@ def pressures_gpa(trajectory: Trajectory) -> Floats:
     at_rest = np.isnan(trajectory.time_fs)
     temperatures = np.where(at_rest, 0.0, temperatures_k(trajectory))
     kinetic = (trajectory.n_atoms - 1) * BOLTZMANN_EV_PER_K * temperatures
-    virial = np.trace(trajectory.virial_ev, axis1=1, axis2=2) / 3
-    pressures: Floats = (virial + kinetic) / volumes_angstrom3(trajectory.cell_angstrom) * GPA_PER_EV_PER_ANGSTROM3
+    virial_part = trajectory.virial_trace_ev / 3
+    pressures: Floats = (virial_part + kinetic) / volumes_angstrom3(trajectory.cell_angstrom) * GPA_PER_EV_PER_ANGSTROM3
     return pressures
 
 

@@ -91,6 +91,7 @@ FRAMES = table(
     column("energy_sigma0_ev", REAL, "energy extrapolated to zero smearing"),
     column("energy_without_entropy_ev", REAL, "energy without the electronic entropy term"),
     column("virial_ev", VECTOR, "9 values, row-major, DeePMD's sign; null when the run has no full stress"),
+    column("virial_trace_ev", REAL, "trace of the virial, known with ISIF = 1 too; null when the run has no stress"),
     column("temperature_k", REAL, "instantaneous, from the ions' kinetic energy"),
     column("scf_steps", WHOLE, "electronic steps; null where unknown"),
     column("scf_converged", FLAG, "electronic convergence; null where it cannot be told"),

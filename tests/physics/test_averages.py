@@ -22,7 +22,7 @@ def run_of(numbers: list[int], edge: float, **columns: NDArray[np.generic]) -> T
         "cell_angstrom": np.tile(np.eye(3) * edge, (n_frames, 1, 1)),
         "positions_angstrom": np.zeros((n_frames, len(numbers), 3)),
         "energy_ev": nothing,
-        "virial_ev": np.full((n_frames, 3, 3), np.nan),
+        "virial_trace_ev": nothing,
         "temperature_k": nothing,
         "accepted": np.ones(n_frames, dtype=bool),
         "label_source": np.full(n_frames, "dft"),
@@ -32,13 +32,13 @@ def run_of(numbers: list[int], edge: float, **columns: NDArray[np.generic]) -> T
 
 def test_kinetic_pressure_is_the_one_that_vasp_prints() -> None:
     # Reference run si128-nvt-v642, first step: 299.94 K in 1893.63 A^3, `kinetic pressure` 2.78 kB.
-    run = run_of([14] * 128, 1893.63 ** (1 / 3), temperature_k=np.array([299.94]), virial_ev=np.zeros((1, 3, 3)))
+    run = run_of([14] * 128, 1893.63 ** (1 / 3), temperature_k=np.array([299.94]), virial_trace_ev=np.zeros(1))
     assert pressures_gpa(run)[0] == pytest.approx(0.278, abs=5e-4)
 
 
 def test_a_static_run_has_the_pressure_of_its_virial_only() -> None:
-    virial = np.diag([1.0, 2.0, 3.0])[None]
-    run = run_of([13] * 4, 4.05, virial_ev=virial, time_fs=np.array([np.nan]), energy_ev=np.array([-15.0]))
+    still = {"time_fs": np.array([np.nan]), "energy_ev": np.array([-15.0])}
+    run = run_of([13] * 4, 4.05, virial_trace_ev=np.array([6.0]), **still)
     found = thermodynamics(run)
     assert found.pressure_gpa == pytest.approx(2.0 / 4.05**3 * GPA_PER_EV_PER_ANGSTROM3)
     assert found.density_g_per_cm3 == pytest.approx(2.6975, abs=1e-3)

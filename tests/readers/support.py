@@ -63,8 +63,10 @@ _RULES = """\
   and the frame is flagged `energy_ambiguous`.
 * **Virial.** virial = +stress x volume, in eV, positive trace when the melt pushes outward: VASP's sign, DeePMD's
   sign, the opposite of ASE's. The kinetic part of the ions is not in it, and `PSTRESS` is not subtracted.
-* **ISIF.** With ISIF = 0 there is no stress, with ISIF = 1 only its trace is valid: then there is no virial (null,
-  never zero). That is no fault of the frame.
+* **ISIF.** With ISIF = 0 there is no stress; with ISIF = 1 VASP prints six components, but only their trace is valid:
+  then there is a `virial_trace_ev` and no virial (null, never zero). That is no fault of the frame, and such a frame
+  is trained on without a virial. No file of the reference set has ISIF = 1: what is promised here is the VASP guide's
+  word that the line `external pressure`, which is a third of the trace minus `PSTRESS`, is right.
 * **Convergence.** `converged`: the electronic loop ended before NELM. `unconverged`: VASP says so (since 6.2), or the
   loop ended at NELM with a change above EDIFF, although older versions print that EDIFF was reached.
   `converged_at_nelm`: it ended at NELM with a change below EDIFF. `suspect`: it ended at NELM and the file does not

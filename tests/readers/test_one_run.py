@@ -35,6 +35,7 @@ TOLERANCES = {
     "positions_angstrom": 6e-6,
     "forces_ev_per_angstrom": 6e-7,
     "virial_ev": 2e-4,
+    "virial_trace_ev": 2e-4,
     "temperature_k": 0.01,
     "scf_steps": 0,
 }

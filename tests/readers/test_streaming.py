@@ -17,6 +17,7 @@ ARRAYS = (
     "energy_ev",
     "energy_sigma0_ev",
     "virial_ev",
+    "virial_trace_ev",
     "temperature_k",
     "scf_steps",
     "scf_verdict",

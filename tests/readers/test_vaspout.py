@@ -271,19 +271,34 @@ def test_spoiled_numbers_are_flagged_frame_by_frame(written):
     assert np.isnan(run["forces_ev_per_angstrom"][1]).all()
 
 
-@pytest.mark.parametrize(("isif", "has_virial"), [(0, False), (1, False), (2, True), (3, True)])
-def test_virial_is_there_only_where_vasp_computes_the_whole_stress(written, isif, has_virial):
+@pytest.mark.parametrize(
+    ("isif", "has_trace", "has_virial"), [(0, False, False), (1, True, False), (2, True, True), (3, True, True)]
+)
+def test_virial_is_there_only_as_far_as_vasp_computes_the_stress(written, isif, has_trace, has_virial):
     run = everything_in(
         VaspoutReader(written({f"{STEPS}/stress": np.tile(np.eye(3), (3, 1, 1))}, incar={"ISIF": isif}))
     )
+    trace = 360.0 * EV_PER_ANGSTROM3_PER_KBAR if has_trace else np.nan
+    np.testing.assert_allclose(run["virial_trace_ev"], [trace] * 3, rtol=1e-12)
     expected = np.eye(3) * 120.0 * EV_PER_ANGSTROM3_PER_KBAR if has_virial else np.full((3, 3), np.nan)
     np.testing.assert_allclose(run["virial_ev"][0], expected, rtol=1e-12)
 
 
-def test_stress_of_exactly_zero_is_no_stress(written):
-    reader = VaspoutReader(written({f"{STEPS}/stress": np.zeros((3, 3, 3))}))
-    assert np.isnan(everything_in(reader)["virial_ev"]).all()
+@pytest.mark.parametrize("isif", [1, 2])
+def test_stress_of_exactly_zero_is_no_stress(written, isif):
+    reader = VaspoutReader(written({f"{STEPS}/stress": np.zeros((3, 3, 3))}, incar={"ISIF": isif}))
+    run = everything_in(reader)
+    assert np.isnan(run["virial_ev"]).all()
+    assert np.isnan(run["virial_trace_ev"]).all()
     assert "stress of exactly zero" in " ".join(reader.outcome.notes)
+
+
+def test_only_the_diagonal_of_a_trace_only_stress_can_be_damaged(written):
+    stress = np.ones((3, 3, 3))
+    stress[0, 0, 1], stress[1, 2, 2] = np.nan, np.nan
+    run = everything_in(VaspoutReader(written({f"{STEPS}/stress": stress}, incar={"ISIF": 1})))
+    assert run["faults"] == [(), ("stress_not_finite",), ()]
+    assert np.isnan(run["virial_trace_ev"]).tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("is_enthalpy", [False, True])
