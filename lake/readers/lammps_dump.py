@@ -148,18 +148,16 @@ class LammpsDumpReader(SourceReader):
         for row, frame in enumerate(frames):
             if frame.box is not None:
                 cells[row], origins[row] = frame.box.cell, frame.box.origin
-        positions, velocities, forces = (np.full(shape, np.nan) for _ in range(3))
         faults = [self._faults(frame) for frame in frames]
         whole = [row for row, frame in enumerate(frames) if frame.table is not None]
         rows, tables = self._sorted_tables(frames, whole, faults)
-        if rows:
-            positions[rows] = self._columns.positions(tables, cells[rows], origins[rows])
-            if (found := self._columns.velocities(tables)) is not None:
-                velocities[rows] = found
-                _spoil(velocities, "velocities_not_finite", rows, faults)
-            if (found := self._columns.forces(tables)) is not None:
-                forces[rows] = found
-                _spoil(forces, "forces_not_finite", rows, faults)
+        positions = _at(rows, self._columns.positions(tables, cells[rows], origins[rows]), shape)
+        velocities = _at(rows, self._columns.velocities(tables), shape)
+        forces = _at(rows, self._columns.forces(tables), shape)
+        if self._columns.has_velocities:
+            _spoil(velocities, "velocities_not_finite", rows, faults)
+        if self._columns.has_forces:
+            _spoil(forces, "forces_not_finite", rows, faults)
         return partial_batch(
             *self._places(frames),
             cells=cells,
@@ -213,14 +211,15 @@ class LammpsDumpReader(SourceReader):
         rows = [row for row, is_of_run in zip(alike, of_run.tolist(), strict=True) if is_of_run]
         for row in set(whole) - set(rows):
             faults[row].append("atoms_differ")
-        return rows, found[of_run]
+        return rows, found if of_run.all() else found[of_run]
 
     def _places_of(self, ids: Floats) -> NDArray[np.intp]:
         """Where ids stand among those of the run; anywhere for others."""
-        n_ids = len(self._ids)
-        if self._ids[-1] - self._ids[0] == n_ids - 1:  # one after the other, if they are whole numbers
-            places: NDArray[np.intp] = np.clip(ids - self._ids[0], 0, n_ids - 1).astype(np.intp)
-            return places
+        if self._ids[-1] - self._ids[0] == len(self._ids) - 1:  # one after the other, if they are whole numbers
+            places = ids - self._ids[0]
+            if places.min() >= 0 and places.max() < len(ids):
+                whole: NDArray[np.intp] = places.astype(np.intp)
+                return whole
         return np.searchsorted(self._ids[:-1], ids)
 
     def _finish(self) -> None:
@@ -251,9 +250,20 @@ def _until_sound(frames: Iterator[DumpFrame]) -> Iterator[DumpFrame]:
             return
 
 
+def _at(rows: Sequence[int], vectors: Floats | None, shape: tuple[int, int, int]) -> Floats:
+    """Vectors of all frames, NaN but in `rows`."""
+    if vectors is not None and len(rows) == shape[0]:
+        return np.ascontiguousarray(vectors)
+    whole = np.full(shape, np.nan)
+    if vectors is not None:
+        whole[rows] = vectors
+    return whole
+
+
 def _spoil(vectors: Floats, fault: str, rows: Sequence[int], faults: Sequence[list[str]]) -> None:
     """Make the vectors of frames NaN, with a fault, where one of them is not a number."""
+    are_finite: NDArray[np.bool_] = np.asarray(np.isfinite(vectors).all(axis=(1, 2)))
     for row in rows:
-        if not np.isfinite(vectors[row]).all():
+        if not are_finite[row]:
             vectors[row] = np.nan
             faults[row].append(fault)

@@ -63,6 +63,10 @@ class DumpColumns:
         return self._has(_VELOCITIES)
 
     @property
+    def has_forces(self) -> bool:
+        return self._has(_FORCES)
+
+    @property
     def _position_names(self) -> tuple[str, ...] | None:
         return next((names for names in _POSITIONS if self._has(names)), None)
 

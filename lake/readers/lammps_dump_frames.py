@@ -146,9 +146,8 @@ class DumpFrames:
         n_seen = 0
         while n_seen < n_atoms:
             n_wanted = min(n_atoms, n_seen + _ROWS_AT_ONCE)
-            text = b"\n" + self._lines.text(n_wanted - n_seen, behind=n_seen)
-            if (title := text.find(b"\n" + ITEM)) >= 0:
-                return n_seen + text.count(b"\n", 0, title)
+            if (title := self._lines.find(ITEM, n_wanted)) is not None:
+                return title
             if len(self._lines.ends(n_wanted)) < n_wanted:
                 return None
             n_seen = n_wanted

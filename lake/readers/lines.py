@@ -66,6 +66,17 @@ class LineReader:
         ends = self.ends(behind + n_lines)[behind:]
         return self._between(self._start(behind), int(ends[-1])) if len(ends) else b""
 
+    def find(self, beginning: bytes, n_lines: int) -> int | None:
+        """Which of the next lines is the first that begins so."""
+        ends = self.ends(n_lines)
+        if not len(ends):
+            return None
+        start, end = self.offset - self._text_offset, int(ends[-1]) - self._text_offset
+        if self._text.startswith(beginning, start):
+            return 0
+        at = self._text.find(b"\n" + beginning, start, end)
+        return None if at < 0 else int(np.searchsorted(ends, at + self._text_offset + 1)) + 1
+
     def ends(self, n_lines: int) -> NDArray[np.int64]:
         """Where the next lines end in the whole text; fewer at the end of the file."""
         if len(self._ends) - self._next < n_lines and not self._exhausted:
