@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lake.delta_log import Change, Overtaken, RowFile, TableLog
+from lake.kept_rows import NAME, KeptRows
 from lake.locks import exclusive
 from lake.object_store import told_as_a_sentence
 from lake.places import Place
 from lake.raw_store import full_address, is_remote
 from lake.row_files import read_row_file, write_row_file
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.ids import content_id
 from schemas.tables import TABLES
 
 if TYPE_CHECKING:
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 _SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
 _LONGEST_WAIT_S = 600.0
+_OFTEN_READ_WHOLE = {"runs", "raw_files"}
+"""Tables of a row or two per file that most commands read from beginning to end."""
 
 
 class Lake:
@@ -56,6 +61,12 @@ class Lake:
         from schemas.settings import HOME  # with pydantic, which workers on a local lake need not load
 
         return (HOME / "_staging").absolute()
+
+    @property
+    def cache(self) -> Path:
+        """Folder on this machine for what can be made again from the lake at any time."""
+        folder = self.scratch.with_name("_cache")
+        return folder / content_id(self.root) if self.is_remote else folder
 
     @contextmanager
     def writing(self, key: str, *, doing: str, wait_s: float = _LONGEST_WAIT_S) -> Iterator[None]:
@@ -202,6 +213,8 @@ class Lake:
         A column that the lake's schema version did not have is null.
         """
         description = TABLES[table]
+        if key is None and version is None and table in _OFTEN_READ_WHOLE and self.log(table).exists():
+            return self._rows_kept(table).select(columns or description.arrow_schema.names)
         dataset = self.row_dataset(table, key=key, version=version)
         if dataset is None:
             return description.arrow_schema.empty_table().select(columns or description.arrow_schema.names)
@@ -212,19 +225,31 @@ class Lake:
         self, table: str, *, key: str | None = None, version: int | None = None
     ) -> "pads.FileSystemDataset | None":
         """The same rows unread, for engines that take Arrow datasets; None while there is no file."""
+        files = self.log(table).files(key=key, version=version)
+        return self._dataset_of(table, [file.path for file in files]) if files else None
+
+    def _rows_kept(self, table: str) -> pa.Table:
+        def read(paths: Sequence[str]) -> pa.Table:
+            found = self._dataset_of(table, paths).to_table(columns=[*schema.names, "__filename"])
+            names = pc.replace_substring(found["__filename"], f"{log.place.path}/", "", max_replacements=1)
+            return found.drop_columns(["__filename"]).append_column(NAME, names)
+
+        log, schema = self.log(table), TABLES[table].arrow_schema
+        kept = KeptRows(self.cache / f"{table}.arrow", schema)
+        with told_as_a_sentence(self.root):
+            return kept.rows([file.path for file in log.files()], read)
+
+    def _dataset_of(self, table: str, paths: Sequence[str]) -> "pads.FileSystemDataset":
         import pyarrow.dataset as pads  # imports pandas, which workers of an ingest do without
 
         log = self.log(table)
         schema = log.description.arrow_schema
-        files = log.files(key=key, version=version)
-        if not files:
-            return None
         partitioning = pads.partitioning(
             pa.schema([schema.field(name) for name in log.description.partitions]), flavor="hive"
         )
         with told_as_a_sentence(self.root):
             return pads.dataset(
-                [f"{log.place.path}/{file.path}" for file in files],
+                [f"{log.place.path}/{path}" for path in paths],
                 schema=schema,
                 format="parquet",
                 filesystem=log.place.file_system,
@@ -248,16 +273,18 @@ class Lake:
         columns: Sequence[str],
         *,
         version: int | None = None,
+        files: Sequence[RowFile] | None = None,
         start: int = 0,
         stop: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Columns of a run's frames `start` to `stop`, in order; null where an old lake has none.
 
-        A few at a time; row groups outside the range are not read.
+        A few at a time; row groups outside the range are not read. Who looks again and again, while the run is being
+        rewritten, names the `files` that its log told at first.
         """
         log = self.log("frames")
         first = 0
-        for file in log.files(key=run_id, version=version):
+        for file in log.files(key=run_id, version=version) if files is None else files:
             yield from read_row_file(
                 log, file, columns, start=start - first, stop=None if stop is None else stop - first
             )

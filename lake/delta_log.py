@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import deltalake as dl
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
@@ -70,6 +70,7 @@ class TableLog:
         self.place = place
         self.description = description
         self._handle: dl.DeltaTable | None = None
+        self._listed: tuple[int, dict[str, list[RowFile]]] = -1, {}
 
     def exists(self) -> bool:
         if self._handle is not None:
@@ -115,7 +116,14 @@ class TableLog:
 
     def files(self, *, key: str | None = None, version: int | None = None) -> list[RowFile]:
         """Files of a version, all or those of one key, in row order."""
-        return _files(self.open(version), self.description, key) if self.exists() else []
+        if not self.exists():
+            return []
+        files = self._by_key(self.open(version))
+        return list(files.get(key, ())) if key is not None else sorted(chain(*files.values()), key=_in_row_order)
+
+    def files_by_key(self) -> dict[str, list[RowFile]]:
+        """Files of every key as it is now, in row order."""
+        return dict(self._by_key(self.open())) if self.exists() else {}
 
     def create(self) -> None:
         """Make the table if it is not there, with the columns of today if they are not there.
@@ -158,7 +166,7 @@ class TableLog:
         """
         for _ in range(_COMMIT_ATTEMPTS):
             handle = self._open_for_writing()
-            change = plan(_files(handle, self.description, key))
+            change = plan(self._by_key(handle).get(key, ()))
             if change is None:
                 return handle.version()
             try:
@@ -186,6 +194,15 @@ class TableLog:
                 keep_versions=versions,
             )
         return set(paths)
+
+    def _by_key(self, handle: dl.DeltaTable) -> dict[str, list[RowFile]]:
+        """Files of the version that a handle shows, in row order; listed once, since a log has all keys or none."""
+        version = handle.version()
+        if handle is not self._handle:
+            return _listing(handle, self.description)
+        if version != self._listed[0]:
+            self._listed = version, _listing(handle, self.description)
+        return self._listed[1]
 
     def _attempt(self, handle: dl.DeltaTable, key: str, change: Change) -> None:
         # The transaction makes two writers that read the same version exclude each other; without it,
@@ -249,17 +266,19 @@ class TableLog:
         return int(handle.version())
 
 
-def _files(handle: dl.DeltaTable, description: Table, key: str | None) -> list[RowFile]:
+def _listing(handle: dl.DeltaTable, description: Table) -> dict[str, list[RowFile]]:
+    """Files by key, each key's in row order."""
     listed = pa.table(handle.get_add_actions(flatten=True))
-    if key is not None:
-        listed = listed.filter(pc.equal(listed[f"partition.{description.key}"], key))
-    files = (
-        RowFile(
-            path=row["path"],
-            n_rows=row["num_records"],
-            n_bytes=row["size_bytes"],
-            partition={name: row[f"partition.{name}"] for name in description.partitions},
-        )
-        for row in listed.to_pylist()
-    )
-    return sorted(files, key=lambda file: file.in_row_order)
+    partitions = [listed[f"partition.{name}"].to_pylist() for name in description.partitions]
+    facts = [listed[name].to_pylist() for name in ("path", "num_records", "size_bytes")]
+    files: dict[str, list[RowFile]] = {}
+    for path, n_rows, n_bytes, *values in zip(*facts, *partitions, strict=True):
+        partition = dict(zip(description.partitions, values, strict=True))
+        files.setdefault(partition[description.key], []).append(RowFile(path, n_rows, n_bytes, partition))
+    for of_key in files.values():
+        of_key.sort(key=_in_row_order)
+    return files
+
+
+def _in_row_order(file: RowFile) -> tuple[str, int, str]:
+    return file.in_row_order

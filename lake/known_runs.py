@@ -11,6 +11,7 @@ from lake.raw_store import is_folder, open_raw, size_bytes
 from schemas.expectations import GATE_VERSION
 from schemas.frames import Bookmark, Fingerprint, Floats, Integers
 from schemas.ids import content_id
+from schemas.rows import Row, real, text, whole
 
 READER_VERSION = 2
 """Rises when readers or the checks of single frames change what they say; files read by an older one are read again."""
@@ -18,8 +19,6 @@ READER_VERSION = 2
 _CHUNK = 1 << 20
 _SAME_ENERGY_EV = 1e-5
 """VASP's files print one energy with 6 or 8 decimals."""
-
-Row = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +46,10 @@ def unchanged_runs(lake: Lake, files: Sequence[str]) -> list[Row] | None:
     known = [raw_files_of(lake, uri) for uri in files]
     if not all(known) or not all(map(_is_unchanged, files, known)):
         return None
-    run_ids = dict.fromkeys(str(row["run_id"]) for rows in known for row in rows)
+    run_ids = dict.fromkeys(text(row, "run_id") for rows in known for row in rows)
     runs: list[Row] = [row for run_id in run_ids for row in lake.rows("runs", key=run_id).to_pylist()]
     is_whole = all(
-        row["gate_version"] == GATE_VERSION and lake.n_rows("frames", str(row["run_id"])) == row["n_frames"]
+        row["gate_version"] == GATE_VERSION and lake.n_rows("frames", text(row, "run_id")) == row["n_frames"]
         for row in runs
     )
     return runs if is_whole and len(runs) == len(run_ids) else None
@@ -58,27 +57,28 @@ def unchanged_runs(lake: Lake, files: Sequence[str]) -> list[Row] | None:
 
 def _is_unchanged(uri: str, known: Sequence[Row]) -> bool:
     row = known[0]
-    if row["reader_version"] != READER_VERSION or row["source_bytes"] != size_bytes(uri):
+    if row["reader_version"] != READER_VERSION:
         return False
-    return row["source_sha256"] == _sha256(uri)
+    try:
+        return row["source_bytes"] == size_bytes(uri) and row["source_sha256"] == _sha256(uri)
+    except OSError:
+        return False  # it is told when the file is read
 
 
 def resumption_of(lake: Lake, uri: str) -> Resumption | None:
     """Where to go on in a file that was read before; None when it has to be read from its beginning."""
     for row in raw_files_of(lake, uri):
-        [run] = lake.rows("runs", key=str(row["run_id"])).to_pylist() or [{}]
+        run_id = text(row, "run_id")
+        [run] = lake.rows("runs", key=run_id).to_pylist() or [{}]
         if (
             row["resume_offset"] is not None
             and row["reader_version"] == run.get("reader_version") == READER_VERSION
             and (run["source_uri"], run["content_sha256"]) == (uri, row["content_sha256"])
-            and not run["n_stored_elsewhere"]
-            and lake.n_rows("frames", str(row["run_id"])) >= int(str(row["resume_n_frames"]))
+            and run["n_stored_elsewhere"] == 0
+            and lake.n_rows("frames", run_id) >= whole(row, "resume_n_frames")
         ):
-            return Resumption(
-                run_id=str(row["run_id"]),
-                bookmark=_bookmark(row),
-                trajectory_start_fs=float(str(run["trajectory_start_fs"] or 0.0)),
-            )
+            start_fs = real(run, "trajectory_start_fs", if_null=0.0)
+            return Resumption(run_id=run_id, bookmark=_bookmark(row), trajectory_start_fs=start_fs)
     return None
 
 
@@ -158,18 +158,41 @@ def run_told_before(lake: Lake, files: Sequence[str], ionic_step: Integers, ener
     told = dict(zip(ionic_step.tolist(), energy_ev.tolist(), strict=True))
     for uri in files:
         for row in raw_files_of(lake, uri):
-            if _has_energies(lake, str(row["run_id"]), told):
-                return str(row["run_id"])
+            if _has_energies(lake, text(row, "run_id"), told):
+                return text(row, "run_id")
+    return None
+
+
+def run_named_otherwise(lake: Lake, known: Row, ionic_step: Integers, energy_ev: Floats) -> str | None:
+    """The run that a file tells of, stored under a name that an older reader gave it; None if there is none.
+
+    Readers of version 1 named a run by the whole content of its file.
+
+    Parameters
+    ----------
+    lake
+        Where the known runs are.
+    known
+        Of the file, `formula`, `source_format` and `content_sha256` as in `runs`.
+    ionic_step, energy_ev
+        (n_frames,), as for `run_told_before`.
+    """
+    told = dict(zip(ionic_step.tolist(), energy_ev.tolist(), strict=True))
+    columns = ("run_id", "reader_version", *known)
+    for row in lake.rows("runs", columns=columns).to_pylist():
+        differing = {name for name in known if row[name] != known[name]}
+        run_id = text(row, "run_id")
+        # A run keeps its old name when it is read again.
+        is_old = whole(row, "reader_version", if_null=0) < READER_VERSION
+        is_old = is_old or str(row["content_sha256"]).startswith(run_id)
+        if (not differing or (is_old and differing == {"content_sha256"})) and _has_energies(lake, run_id, told):
+            return run_id
     return None
 
 
 def first_difference(lake: Lake, run_id: str, content_ids: Sequence[str]) -> int | None:
     """The first frame in which a stored run is another one; None where one is the beginning of the other."""
-    stored = _column(lake, run_id, "content_id")
-    [run] = lake.rows("runs", key=run_id, columns=["n_stored_elsewhere"]).to_pylist() or [{}]
-    if run.get("n_stored_elsewhere"):  # its first frames are another run's, so only membership tells
-        return None if not stored or stored[0] in content_ids else 0
-    for index, (one, other) in enumerate(zip(stored, content_ids, strict=False)):
+    for index, (one, other) in enumerate(zip(_content_ids(lake, run_id), content_ids, strict=False)):
         if one is not None and one != other:
             return index
     return None
@@ -181,6 +204,16 @@ def _has_energies(lake: Lake, run_id: str, told: Mapping[int, float]) -> bool:
     return bool(common) and all(one is not None and abs(one - other) < _SAME_ENERGY_EV for one, other in common)
 
 
+def _content_ids(lake: Lake, run_id: str) -> list[str | None]:
+    """Names of all frames that the run's file had, those that are stored with other runs in their places."""
+    names: list[str | None] = _column(lake, run_id, "content_id")
+    here = set(names)
+    elsewhere = [row for row in lake.rows("repeated_frames", key=run_id).to_pylist() if row["content_id"] not in here]
+    for row in sorted(elsewhere, key=lambda row: whole(row, "place")):
+        names.insert(whole(row, "place"), text(row, "content_id"))
+    return names
+
+
 def _column(lake: Lake, run_id: str, name: str) -> list[Any]:
     batches = lake.frame_batches(run_id, (name,))
     return [value for batch in batches for value in batch.column(name).to_pylist()]
@@ -188,11 +221,11 @@ def _column(lake: Lake, run_id: str, name: str) -> list[Any]:
 
 def _bookmark(row: Row) -> Bookmark:
     return Bookmark(
-        offset=int(str(row["resume_offset"])),
-        n_frames=int(str(row["resume_n_frames"])),
-        parser_state=json.loads(str(row["parser_state"])),
-        content_bytes=int(str(row["content_bytes"])),
-        content_sha256=str(row["content_sha256"]),
+        offset=whole(row, "resume_offset"),
+        n_frames=whole(row, "resume_n_frames"),
+        parser_state=json.loads(text(row, "parser_state")),
+        content_bytes=whole(row, "content_bytes"),
+        content_sha256=text(row, "content_sha256"),
     )
 
 

@@ -3,6 +3,7 @@
 What they hold belongs in `readers`.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -60,11 +61,20 @@ def size_bytes(uri: str) -> int:
 
 
 def open_raw(uri: str) -> RawStream:
-    """A file's own bytes, front to back."""
+    """A file's own bytes, front to back.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is none: a pipe would be waited for for ever.
+    """
     if is_remote(uri):
         stream: RawStream = _buckets().ObjectStream(uri)
         return stream
-    return Path(uri).open("rb", buffering=0)
+    path = Path(uri)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a folder, a pipe, a socket or a device", uri)
+    return path.open("rb", buffering=0)
 
 
 def entries_of(folder: str) -> Iterator[tuple[str, bool]]:

@@ -21,6 +21,8 @@ class RunSource:
     """One run to be read: addresses of the files that tell of it, the richest first."""
 
     files: tuple[str, ...]
+    problem: str = ""
+    """Why it could not even be looked at: a folder that may not be listed. Empty for what can be tried."""
 
     @property
     def uri(self) -> str:
@@ -33,7 +35,8 @@ def run_sources(source: str | Path) -> list[RunSource]:
 
     A file is one run. In a directory, one file of each kind that VASP writes tell of the same run; several files of
     one kind are a run each. Files that are not outputs by name are left alone; what the named ones hold is decided
-    by their content when they are read.
+    by their content when they are read. A folder that cannot be listed is there with its problem, and so is a file
+    that is none by its nature (a pipe, a socket): the rest of a tree is found all the same.
 
     Raises
     ------
@@ -56,7 +59,11 @@ def run_sources(source: str | Path) -> list[RunSource]:
 
 
 def _below(folder: str) -> Iterator[RunSource]:
-    entries = list(entries_of(folder))
+    try:
+        entries = list(entries_of(folder))
+    except OSError as error:
+        yield RunSource((folder,), problem=f"{folder}: the folder cannot be listed ({error.strerror}).")
+        return
     files = [uri for uri, is_a_folder in entries if not is_a_folder]
     if any(name_of(uri) == SIMULATION_CARD for uri in files):
         yield RunSource((folder,))

@@ -97,6 +97,8 @@ def _land_real_runs(settings: Settings, source: Path) -> None:
     if not source.is_dir():
         raise MeltlakeError(f"{source}: needed a folder with VASP runs, found none.", "Check LANDING=...")
     for run in run_sources(source):
+        if run.problem:
+            raise MeltlakeError(run.problem, "Check its permissions.")
         files = [Path(file) for file in run.files]
         parts = files[0].parent.relative_to(source.absolute()).parts
         folder = Path(settings.landing) / "-".join(parts or (source.absolute().name,))

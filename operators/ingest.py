@@ -5,11 +5,10 @@ any moment leaves nothing half-done that the next ingest does not find and finis
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lake.delta import Lake
@@ -20,10 +19,11 @@ from lake.known_runs import (
     remember_file,
     resumption_of,
     run_name,
+    run_named_otherwise,
     run_told_before,
     unchanged_runs,
 )
-from lake.raw_store import full_address, is_folder, is_remote, size_bytes
+from lake.raw_store import full_address, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
 from operators.chains import link_runs
@@ -32,10 +32,20 @@ from operators.failures import forget_failure, record_failure
 from operators.ingest_progress import IngestProgress
 from operators.ingest_workers import in_processes
 from operators.log import log
-from operators.run_reading import Progress, ReadRun, Testimony, read_run, richest, testimony_of, unreadable
+from operators.run_reading import (
+    Progress,
+    ReadRun,
+    Testimony,
+    read_run,
+    refused_by_system,
+    richest,
+    testimony_of,
+    unreadable,
+)
 from operators.run_storing import Stored, known_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
+from schemas.rows import text
 
 if TYPE_CHECKING:
     from schemas.settings import Settings  # with pydantic, which workers need not load
@@ -78,13 +88,16 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     lake = Lake(settings.lake)
     entries: list[Entry] = []
     found: list[RunSource] = []
+    listed: list[str] = []
     for source in sources:
         try:
-            found += run_sources(source)
+            runs = run_sources(source)
         except (MeltlakeError, OSError) as error:
             entries.append(_refused(lake, full_address(source), error))
         else:
-            forget_failure(lake, VERB, full_address(source))
+            found += runs
+            listed.append(full_address(source))
+    _forget_listed(lake, listed, {run.uri for run in found})
     sizes = [sum(map(_size, run.files)) for run in found]
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
@@ -99,6 +112,18 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         log.warning("linking put off", reason=error.problem)
         return {"runs": entries, "put_off": error.problem}
     return {"runs": entries}
+
+
+def _forget_listed(lake: Lake, sources: Collection[str], found: Collection[str]) -> None:
+    """These sources could be listed, and so could the folders below them that are not among what was found."""
+    below = tuple(f"{source}/" for source in sources)
+    for row in lake.rows("task_failures").to_pylist():
+        subject = text(row, "subject")
+        if row["verb"] != VERB or (subject not in sources and (subject in found or not subject.startswith(below))):
+            continue
+        with suppress(OSError):  # it lies in a folder that cannot be listed now
+            if subject in sources or is_folder(subject):
+                forget_failure(lake, VERB, subject)
 
 
 def _worthwhile_workers(sizes: Sequence[int]) -> int:
@@ -138,7 +163,7 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
 
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
-    error = found if isinstance(found, MeltlakeError) else _from_system(source, found)
+    error = found if isinstance(found, MeltlakeError) else refused_by_system(source, found)
     record_failure(lake, VERB, source, error)
     log.warning("ingest refused", source=source, reason=error.problem)
     return _not_stored(source, error)
@@ -153,9 +178,11 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
 
 
 def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
+    if source.problem:
+        raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
     known = unchanged_runs(desk.lake, source.files)
     if known is not None:
-        return [_entry(Stored(row, n_new=0, changed=False), str(row["source_uri"])) for row in known]
+        return [_entry(Stored(row, n_new=0, changed=False), text(row, "source_uri")) for row in known]
     if len(source.files) == 1:
         return _ingest_file(desk, source.uri)
     return _ingest_directory(desk, source)
@@ -217,7 +244,7 @@ def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
         for known in raw_files_of(lake, uri):
             row = known_run(lake, str(known["run_id"]))
             if row.get("source_uri") == uri and row["source_format"] == "xdatcar":
-                return str(row["run_id"])
+                return text(row, "run_id")
     return ""
 
 
@@ -236,6 +263,8 @@ def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[Rea
             told.append(first.testimony)
         except UnreadableFile as error:
             told.append(unreadable(uri, error))
+        except OSError as error:
+            told.append(unreadable(uri, refused_by_system(uri, error)))
     if first is None:
         problems = [one.problem for one in told if one.problem is not None]
         text = "; ".join(error.problem.rstrip(".") for error in problems)
@@ -265,7 +294,12 @@ def _store(
         run_id = read.header.run_id or (None if read.resumed is None else read.resumed.run_id)
         told = [read.checks[name] for name in ("ionic_step", "energy_ev")]
         run_id = run_id or run_told_before(lake, told_by, *told) or same_run
-        run_id = run_id or run_name(lake, content_ids, head_sha256=read.head_sha256)
+        if not run_id:
+            run_id = run_name(lake, content_ids, head_sha256=read.head_sha256)
+            if not lake.n_rows("runs", run_id):
+                facts = file_facts(read.header.source_format, read.fingerprint)
+                known = {"formula": read.formula, **{name: facts[name] for name in ("source_format", "content_sha256")}}
+                run_id = run_named_otherwise(lake, known, *told) or run_id
         seen = lake.files("frames", key=run_id)
         return store_run(lake, read, run_id=run_id, seen=seen, notes=notes, gate=desk.gate)
 
@@ -275,14 +309,6 @@ def _size(uri: str) -> int:
         return 0 if is_folder(uri) else size_bytes(uri)
     except OSError:
         return 0  # it is told when the file is opened
-
-
-def _from_system(source: str, error: OSError) -> UnreadableFile:
-    if is_remote(source):
-        return UnreadableFile(f"{source}: it cannot be read ({error}).", "Check the bucket, the key and the rights.")
-    if Path(source).exists() and error.filename is not None and not str(error.filename).startswith(source):
-        raise error  # not about the source: the lake's own disk, for example
-    return UnreadableFile(f"{source}: it cannot be read ({error.strerror}).", "Check its permissions and its disk.")
 
 
 def _entry(stored: Stored, source: str) -> Entry:

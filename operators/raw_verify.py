@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.inventory import stored_bytes
-from lake.known_runs import READER_VERSION, Row
+from lake.known_runs import READER_VERSION
 from lake.raw_store import is_file, is_folder
 from operators.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests, without_steps
 from operators.log import log
 from operators.reread import Reread, reread
 from operators.stored_run import StoredRun
 from schemas.errors import MeltlakeError, UnreadableFile
+from schemas.rows import Row, whole
 from schemas.settings import Settings
 
 _MOST_EXAMPLES = 3
@@ -76,7 +77,7 @@ def raw_verify(settings: Settings, run_id: str) -> dict[str, object]:
         "raw_bytes": sum(one.raw_bytes for one in proven),
         "lake_bytes": stored_bytes(lake, "frames", run_id),
         "n_frames": run["n_frames"],
-        "n_stored_elsewhere": run["n_stored_elsewhere"] or 0,
+        "n_stored_elsewhere": whole(run, "n_stored_elsewhere", if_null=0),
     }
     log.info("raw verify", **answer)
     files = [{name: value for name, value in asdict(one).items() if name not in _TOLD_APART} for one in verdicts]
@@ -129,7 +130,7 @@ def _verdict(lake: Lake, run: Row, raw_file: Row, known: KnownFrames) -> FileVer
             remedy="If it was moved, ingest it where it lies now; if it was deleted, there is nothing to prove.",
         )
     try:
-        read = reread(path, known, n_kept=int(str(run["n_stored_elsewhere"] or 0)))
+        read = reread(path, known, n_kept=whole(run, "n_stored_elsewhere", if_null=0))
     except UnreadableFile as error:
         return FileVerdict(path=path, verdict="unreadable", problem=error.problem, remedy=error.remedy)
     if read.fingerprint.raw_sha256 != raw_file["source_sha256"]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from lake.delta import Lake
-from lake.known_runs import Row
-from operators.run_storing import known_run, notes_of, rewrite_run
+from operators.run_storing import known_run, rewrite_run
 from operators.stored_run import StoredRun
+from schemas.rows import Row, text, texts, whole
 
 REPEATING_FORMAT = "ml_ab"
 
@@ -31,22 +31,24 @@ def leave_out_repeated_labels(lake: Lake, changed: set[str]) -> None:
     """
     rows: list[Row] = lake.rows("runs").to_pylist()
     # Frames that an old reader stored have no names to be found by.
-    rows = [row for row in rows if int(str(row["reader_version"] or 0)) >= _FIRST_READER_WITH_NAMES]
+    rows = [row for row in rows if whole(row, "reader_version", if_null=0) >= _FIRST_READER_WITH_NAMES]
     repeating = [row for row in rows if row["source_format"] == REPEATING_FORMAT]
     others = [
         row for row in rows if row["origin"] == "aimd" and row["source_format"] not in {REPEATING_FORMAT, "xdatcar"}
     ]
     for row in repeating:
+        is_new = row["run_id"] in changed
         same_atoms = [other for other in others if other["formula"] == row["formula"]]
-        if row["run_id"] in changed or any(other["run_id"] in changed for other in same_atoms):
+        asked = [StoredRun(lake, other) for other in same_atoms if is_new or other["run_id"] in changed]
+        if asked:
             run = StoredRun(lake, row)
-            _leave_out(run, _repeated(run, [StoredRun(lake, other) for other in same_atoms]))
+            _leave_out(run, _repeated(run, asked))
 
 
 def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> dict[int, tuple[str, str]]:
     """Frames of the run that one of the others has, each of theirs once: place -> run and content id."""
     found: dict[int, tuple[str, str]] = {}
-    taken = {(str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    taken = {(text(row, "stored_run_id"), text(row, "stored_content_id")) for row in run.elsewhere}
     for other in others:
         if not other.n_frames or not np.array_equal(other.atomic_numbers, run.atomic_numbers):
             continue
@@ -64,9 +66,9 @@ def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> dict[int, tuple[st
 def _leave_out(run: StoredRun, repeated: dict[int, tuple[str, str]]) -> None:
     if not repeated:
         return
-    out = {int(row["place"]): (str(row["stored_run_id"]), str(row["stored_content_id"])) for row in run.elsewhere}
+    out = {whole(row, "place"): (text(row, "stored_run_id"), text(row, "stored_content_id")) for row in run.elsewhere}
     out |= repeated
-    notes = [note for note in notes_of(run.row) if not note.startswith(_NOTE_BEGINS)]
+    notes = [note for note in texts(run.row, "notes") if not note.startswith(_NOTE_BEGINS)]
     after = {**run.row, "n_stored_elsewhere": len(out), "notes": [*notes, f"{_NOTE_BEGINS}{len(out)} frames."]}
     keep = np.array([index not in out for index in np.flatnonzero(run.frames.is_here)], dtype=bool)
     with run.lake.writing(run.run_id, doing=f"storing run {run.run_id}"):

@@ -3,7 +3,7 @@
 Runs are looked at as their raw files had them. What follows from a link is in `chains`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,18 +46,8 @@ class Link:
         return "; ".join(parts) + "."
 
 
-def best_link(run: StoredRun, runs: Mapping[str, StoredRun], changed: set[str]) -> Link | None:
-    """The best link of a run to an earlier one of its kind.
-
-    Where neither the run nor the one that it goes on from has changed, only runs that have can offer a better one.
-    """
-    known = str(run.row["continues_run_id"])
-    settled = run.run_id not in changed and known not in changed
-    earlier = [
-        other
-        for other in runs.values()
-        if other is not run and (not settled or other.run_id in changed or other.run_id == known)
-    ]
+def best_link(run: StoredRun, earlier: Iterable[StoredRun]) -> Link | None:
+    """The best link of a run to one of these, if it goes on from any."""
     found = [link for other in earlier if (link := _link_between(other, run)) is not None]
     return min(found, key=lambda link: link.rank, default=None)
 
@@ -91,10 +81,7 @@ def _parts(earlier: StoredRun, later: StoredRun, joint: int) -> bool:
 
 def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
     """The later run begins where the earlier one was going: molecular dynamics, or an XDATCAR, which may be."""
-    time_step_fs = earlier.row["time_step_fs"]
-    is_dynamics = time_step_fs is not None or earlier.row["source_format"] == later.row["source_format"] == "xdatcar"
-    steps = earlier.frames.ionic_step[-2:]
-    if not is_dynamics or len(steps) < 2 or steps[1] - steps[0] != 1:
+    if not earlier.goes_on or (earlier.time_step_fs is None and later.row["source_format"] != "xdatcar"):
         return None
     before, last = earlier.end
     n_missing = missing_steps(
@@ -103,7 +90,7 @@ def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
         cell=last.cell,
         forces=last.forces,
         masses_amu=masses_amu(earlier.atomic_numbers),
-        time_step_fs=float(str(time_step_fs or 1.0)),  # without one there are no forces either
+        time_step_fs=earlier.time_step_fs or 1.0,  # without one there are no forces either
     )
     if n_missing is None:
         return None
@@ -113,8 +100,7 @@ def _next_step(earlier: StoredRun, later: StoredRun) -> Link | None:
 
 def _after_start_fs(earlier: StoredRun, joint: int, later: StoredRun, *, n_steps: int) -> float | None:
     """From the earlier run's first ionic step to the later run's, when its first frame is `n_steps` after the joint."""
-    if earlier.row["time_step_fs"] is None:
+    if earlier.time_step_fs is None:
         return None
-    time_step_fs = float(str(earlier.row["time_step_fs"]))
     joint_fs = float(earlier.frames.after_start_fs[joint])
-    return joint_fs + (n_steps - (int(later.frames.ionic_step[0]) - 1)) * time_step_fs
+    return joint_fs + (n_steps - (int(later.frames.ionic_step[0]) - 1)) * earlier.time_step_fs

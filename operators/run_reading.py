@@ -13,13 +13,14 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.frames import staged_rows
 from lake.known_runs import Resumption, file_facts
-from lake.raw_store import is_folder, open_raw
+from lake.raw_store import is_folder, is_remote, open_raw
 from lake.readers import open_run
 from lake.readers.containers import open_source
 from lake.staging import StagedRun, staged_run
 from operators.frame_checks import CHECKED, Labels, frame_checks, stored_checks
 from operators.physics.cells import volumes_angstrom3
 from schemas.columns import Columns, joined, n_rows, rows_of
+from schemas.composition import element_counts, formula
 from schemas.errors import FileReplaced, TryAgainLater, UnreadableFile
 from schemas.frames import (
     Bookmark,
@@ -76,6 +77,11 @@ class ReadRun:
     def n_stored(self) -> int:
         """Frames that the lake has already and that come before the staged ones."""
         return 0 if self.resumed is None else self.resumed.bookmark.n_frames
+
+    @property
+    def formula(self) -> str:
+        """Integer counts of its atoms."""
+        return formula(element_counts(self.header.atomic_numbers))
 
     @property
     def testimony(self) -> "Testimony":
@@ -142,10 +148,10 @@ def read_run(
     with ExitStack() as stack:
         staged = stack.enter_context(staged_run(lake.scratch))
         try:
-            read = _read(lake, uri, staged, part=part, resumption=resumption, progress=progress)
+            read = _read(lake, uri, staged=staged, part=part, resumption=resumption, progress=progress)
         except FileReplaced:
             staged = stack.enter_context(staged_run(lake.scratch))
-            read = _read(lake, uri, staged, part=part, resumption=None, progress=progress)
+            read = _read(lake, uri, staged=staged, part=part, resumption=None, progress=progress)
         yield read
 
 
@@ -162,15 +168,28 @@ def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
     except UnreadableFile as error:
         return unreadable(uri, error)
     except OSError as error:
-        reason = f"{uri}: it cannot be read ({error.strerror or error})."
-        return Testimony(uri, problem=UnreadableFile(reason, "Check its permissions and its disk."))
+        return unreadable(uri, refused_by_system(uri, error))
     return told
 
 
+def refused_by_system(uri: str, error: OSError) -> UnreadableFile:
+    """What the system said of a raw file, as a sentence; an error that is not about that file is raised again."""
+    if is_remote(uri):
+        return UnreadableFile(f"{uri}: it cannot be read ({error}).", "Check the bucket, the key and the rights.")
+    if error.filename is not None and not str(error.filename).startswith(uri):
+        raise error  # about the lake's own disk, for example
+    return UnreadableFile(
+        f"{uri}: it cannot be read ({error.strerror or error}).", "Check its permissions and its disk."
+    )
+
+
 def unreadable(uri: str, problem: UnreadableFile) -> Testimony:
-    """A file that tells nothing; its bytes are known all the same, so that it is not tried again unchanged."""
-    with open_source(uri) as stream:
-        return Testimony(uri, problem=problem, facts=file_facts("", stream.finish()))
+    """A file that tells nothing; its bytes are known if there are any, so that it is not tried again unchanged."""
+    try:
+        with open_source(uri) as stream:
+            return Testimony(uri, problem=problem, facts=file_facts("", stream.finish()))
+    except OSError:
+        return Testimony(uri, problem=problem)
 
 
 def richest(told: Sequence[Testimony]) -> Testimony:
@@ -181,8 +200,8 @@ def richest(told: Sequence[Testimony]) -> Testimony:
 def _read(
     lake: Lake,
     uri: str,
-    staged: StagedRun,
     *,
+    staged: StagedRun,
     part: str,
     resumption: Resumption | None,
     progress: Progress | None,

@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.frames import batches_of, complete_rows
 from lake.gate import Gate, Verdict, judge
-from lake.known_runs import READER_VERSION, Row, file_facts
+from lake.known_runs import READER_VERSION, file_facts
 from lake.parquet import ROWS_PER_GROUP
+from lake.raw_store import is_file
 from operators.frame_checks import rejection_reasons, stored_checks, with_strides
 from operators.run_reading import ReadRun
 from schemas.columns import n_rows, rows_of
-from schemas.composition import chemical_system, composition, element_counts, formula
+from schemas.composition import chemical_system, composition, element_counts
 from schemas.errors import TryAgainLater
 from schemas.expectations import GATE_VERSION
+from schemas.rows import Row, text, texts, whole
 from schemas.tables import FRAMES
 
 _GATE_COLUMNS = ("accepted", "rejection_reasons", "flags")
@@ -74,14 +76,15 @@ def store_run(
         n_before = lake.n_rows("frames", run_id)
         nothing_new = _has_nothing_new(read, before, n_before)
         verdict = None if nothing_new else gate(with_strides(read.checks), read.header.origin)
-        n_rejected = int(str(before["n_rejected"])) if verdict is None else verdict.n_rejected
+        n_rejected = whole(before, "n_rejected") if verdict is None else verdict.n_rejected
         row = _run_row(read, n_rejected=n_rejected) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
             return Stored(before, n_new=0, changed=False)
         if read.resumed is not None:
             # Whoever follows it may have to move: it gets its place again.
             row |= {name: before[name] for name in _CHAIN_COLUMNS} | {"trajectory_id": None}
-            row["notes"] = [*notes_of(row), *(note for note in notes_of(before) if note.startswith(LINK_NOTE_BEGINS))]
+            links = (note for note in texts(before, "notes") if note.startswith(LINK_NOTE_BEGINS))
+            row["notes"] = [*texts(row, "notes"), *links]
         if verdict is not None:
             _store_frames(lake, read, row, verdict, seen=seen)
             lake.replace("expectation_results", run_id, verdict.results)
@@ -91,19 +94,13 @@ def store_run(
                 f"Another process stored run {run_id} at the same time, from a file that holds more or fewer frames.",
                 "Run the same command again: it finds what is missing.",
             )
-    return Stored(row, n_new=int(str(row["n_frames"])) - n_before, changed=True)
+    return Stored(row, n_new=whole(row, "n_frames") - n_before, changed=True)
 
 
 def _has_nothing_new(read: ReadRun, before: Row, n_before: int) -> bool:
     """Whether the file grew by no frame since it was judged by today's rules."""
     is_judged = before.get("gate_version") == GATE_VERSION
     return read.resumed is not None and is_judged and not read.staged.n_rows and n_before == read.n_stored
-
-
-def notes_of(row: Row) -> list[str]:
-    """Sentences about the run's file."""
-    notes = row.get("notes")
-    return list(notes) if isinstance(notes, list) else []
 
 
 def known_run(lake: Lake, run_id: str) -> Row:
@@ -136,7 +133,7 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     shift_fs
         What is added to its times.
     """
-    run_id = str(row["run_id"])
+    run_id = text(row, "run_id")
     seen = lake.files("frames", key=run_id)
     checks, faults = stored_checks(lake, run_id)
     keep = np.ones(n_rows(checks), dtype=bool) if keep is None else keep
@@ -160,7 +157,7 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
 
 
 def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict, *, seen: Sequence[str]) -> None:
-    run_id, n_stored, flags = str(row["run_id"]), read.n_stored, verdict.flags
+    run_id, n_stored, flags = text(row, "run_id"), read.n_stored, verdict.flags
     reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
     new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
     if n_stored and _stands(lake, run_id, reasons[:n_stored], flags[:n_stored]):
@@ -222,7 +219,7 @@ def _judged(
 
 
 def _partition(row: Row) -> dict[str, str]:
-    return {name: str(row[name]) for name in ("composition", "run_id")}
+    return {name: text(row, name) for name in ("composition", "run_id")}
 
 
 def _is_up_to_date(before: Row, row: Row, n_rows: int) -> bool:
@@ -232,17 +229,27 @@ def _is_up_to_date(before: Row, row: Row, n_rows: int) -> bool:
 
 
 def _is_late(before: Row, row: Row) -> bool:
-    """The lake has more of the same run: from a copy that went on, or from a later look at the growing file."""
-    if not before or (before["source_uri"] == row["source_uri"] and before["reader_version"] != READER_VERSION):
+    """The lake has more of the same run: from a copy that went on, or from a later look at the growing file.
+
+    Of copies that differ and have as much, that with the first address stays, in whatever order they come.
+    """
+    if not before:
         return False
-    of_one_format = before["source_format"] == row["source_format"]
-    return _richness(before, of_one_format=of_one_format) > _richness(row, of_one_format=of_one_format)
+    is_outdated = before["reader_version"] != READER_VERSION
+    same = {name for name in ("source_uri", "source_format", "content_sha256") if before[name] == row[name]}
+    if is_outdated and same & {"source_uri", "content_sha256"}:
+        return False
+    stored, new = (_richness(one, of_one_format="source_format" in same) for one in (before, row))
+    if stored != new or is_outdated or same != {"source_format"}:
+        return stored > new
+    first = text(before, "source_uri")
+    return first < text(row, "source_uri") and is_file(first)
 
 
 def _richness(row: Row, *, of_one_format: bool) -> tuple[int, bool, int]:
     """Frames, whether the file was read to its proper end, and how much of it there was."""
-    n_frames = int(str(row["n_frames"])) + int(str(row["n_stored_elsewhere"] or 0))
-    return n_frames, bool(row["complete"]), int(str(row["content_bytes"] or 0)) if of_one_format else 0
+    n_frames = whole(row, "n_frames") + whole(row, "n_stored_elsewhere", if_null=0)
+    return n_frames, bool(row["complete"]), whole(row, "content_bytes", if_null=0) if of_one_format else 0
 
 
 def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
@@ -256,7 +263,7 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
         "source_uri": read.uri,
         **file_facts(header.source_format, read.fingerprint),
         "composition": composition(counts),
-        "formula": formula(counts),
+        "formula": read.formula,
         "chemical_system": chemical_system(counts),
         "n_atoms": header.n_atoms,
         "n_frames": n_frames,

@@ -3,19 +3,21 @@
 What it is good for: to tell whether runs share frames, and where one goes on from another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from lake.delta import Lake
+from lake.delta_log import RowFile
 from lake.frames import vectors
-from lake.known_runs import Row
 from operators.physics.continuation import same_positions
 from schemas.frames import Floats
+from schemas.rows import Row, real, real_or_none, text, whole
 
 _OF_ROWS = ("ionic_step", "segment", "time_fs", "energy_ev", "min_distance_angstrom", "accepted", "content_id")
 _VECTORS = ("atomic_numbers", "cell_angstrom", "positions_angstrom", "forces_ev_per_angstrom")
@@ -24,7 +26,7 @@ _FRAMES_AT_ONCE = 8
 SAME_ENERGY_EV = 1e-3
 """Two electronic loops on one configuration end this close; far below any error of a potential."""
 
-_SAME_DISTANCE_ANGSTROM = 1e-4
+SAME_DISTANCE_ANGSTROM = 1e-4
 """Shortest pair distances of one configuration, from files that print 5 to 16 decimals."""
 
 
@@ -63,7 +65,7 @@ class FrameSequence:
         both_unknown = bool(np.isnan(energies).all())  # an XDATCAR has no energies
         apart = abs(self.min_distance_angstrom[place] - other.min_distance_angstrom[partner])
         return bool(
-            (both_unknown or abs(energies[0] - energies[1]) < SAME_ENERGY_EV) and apart < _SAME_DISTANCE_ANGSTROM
+            (both_unknown or abs(energies[0] - energies[1]) < SAME_ENERGY_EV) and apart < SAME_DISTANCE_ANGSTROM
         )
 
 
@@ -83,16 +85,24 @@ class StoredRun:
     def __init__(self, lake: Lake, row: Row, others: Mapping[str, "StoredRun"] | None = None) -> None:
         self.lake = lake
         self.row = row
-        self.run_id = str(row["run_id"])
+        self.run_id = text(row, "run_id")
         self._others = {} if others is None else others
         self._block: tuple[int, list[StoredFrame]] | None = None
+
+    @cached_property
+    def _files(self) -> list[RowFile]:
+        """The run's rows as they were when they were first asked for: linking takes some out, and asks on."""
+        return self.lake.log("frames").files(key=self.run_id)
+
+    def _batches(self, columns: Sequence[str], *, start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
+        return self.lake.frame_batches(self.run_id, columns, files=self._files, start=start, stop=stop)
 
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """Scalars of the frames that the run itself has."""
         return [
             dict(zip(_OF_ROWS, values, strict=True))
-            for batch in self.lake.frame_batches(self.run_id, _OF_ROWS)
+            for batch in self._batches(_OF_ROWS)
             for values in zip(*(batch.column(name).to_pylist() for name in _OF_ROWS), strict=True)
         ]
 
@@ -104,16 +114,16 @@ class StoredRun:
         """
         here = {row["content_id"] for row in self.rows}
         rows: list[dict[str, Any]] = self.lake.rows("repeated_frames", key=self.run_id).to_pylist()
-        return sorted((row for row in rows if row["content_id"] not in here), key=lambda row: int(row["place"]))
+        return sorted((row for row in rows if row["content_id"] not in here), key=lambda row: whole(row, "place"))
 
     @cached_property
     def start_fs(self) -> float:
         """Time of the first ionic step as the rows have it, whatever the run's own row says after a kill."""
-        step_fs = self.row["time_step_fs"]
+        step_fs = self.time_step_fs
         for row in self.rows:
             if step_fs is not None and row["segment"] == 0 and row["time_fs"] is not None:
-                return float(row["time_fs"] - (row["ionic_step"] - 1) * float(str(step_fs)))
-        return float(str(self.row["trajectory_start_fs"] or 0.0))
+                return real(row, "time_fs") - (whole(row, "ionic_step") - 1) * step_fs
+        return real(self.row, "trajectory_start_fs", if_null=0.0)
 
     @cached_property
     def frames(self) -> FrameSequence:
@@ -156,6 +166,18 @@ class StoredRun:
         }
 
     @property
+    def time_step_fs(self) -> float | None:
+        """None when not molecular dynamics."""
+        return real_or_none(self.row, "time_step_fs")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether its end tells where the atoms were going: dynamics, or an XDATCAR, which may be."""
+        steps = self.frames.ionic_step[-2:]
+        is_dynamics = self.time_step_fs is not None or self.row["source_format"] == "xdatcar"
+        return is_dynamics and len(steps) == 2 and int(steps[1] - steps[0]) == 1
+
+    @property
     def n_frames(self) -> int:
         """Of the raw file, whoever holds them."""
         return len(self.frames.ionic_step)
@@ -172,7 +194,7 @@ class StoredRun:
     @cached_property
     def atomic_numbers(self) -> NDArray[np.int8]:
         """(n_atoms,)."""
-        for batch in self.lake.frame_batches(self.run_id, ("atomic_numbers",), stop=1):
+        for batch in self._batches(("atomic_numbers",), stop=1):
             return np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
         return self._holder(self.elsewhere[0]).atomic_numbers
 
@@ -181,9 +203,33 @@ class StoredRun:
         place %= self.n_frames
         if self.frames.is_here[place]:
             return self._row(int(self.frames.is_here[:place].sum()))
-        row = next(row for row in self.elsewhere if row["place"] == place)
+        holder, there = self._stored_at(place)
+        return holder.frame(there)
+
+    def holder_of(self, place: int) -> str:
+        """The run that has the row of the frame at that place of the raw file."""
+        if self.frames.is_here[place]:
+            return self.run_id
+        holder, there = self._stored_at(place)
+        return holder.holder_of(there)
+
+    def _stored_at(self, place: int) -> tuple["StoredRun", int]:
+        """The run that a frame is said to be stored with, and its place in that run's file."""
+        row = self._elsewhere_at[place]
         holder = self._holder(row)
-        return holder.frame(int(np.flatnonzero(holder.frames.content_id == row["stored_content_id"])[0]))
+        return holder, holder.place_of[row["stored_content_id"]]
+
+    @cached_property
+    def _elsewhere_at(self) -> dict[int, dict[str, Any]]:
+        return {whole(row, "place"): row for row in self.elsewhere}
+
+    @cached_property
+    def place_of(self) -> dict[str, int]:
+        """Where the raw file has a frame first, by its content id."""
+        places: dict[str, int] = {}
+        for place, name in enumerate(self.frames.content_id):
+            places.setdefault(name, place)
+        return places
 
     def places_of(self, frame: StoredFrame, *, energy_ev: float, min_distance_angstrom: float) -> list[int]:
         """Where this run has that frame."""
@@ -198,7 +244,7 @@ class StoredRun:
         unknown = np.isnan(energies) & np.isnan(energy_ev)  # an XDATCAR has no energies
         same_energy = unknown | (np.abs(energies - energy_ev) < tolerance_ev)
         distances = np.abs(self.frames.min_distance_angstrom - min_distance_angstrom)
-        found: NDArray[np.bool_] = same_energy & (distances < _SAME_DISTANCE_ANGSTROM)
+        found: NDArray[np.bool_] = same_energy & (distances < SAME_DISTANCE_ANGSTROM)
         return found
 
     def _row(self, index: int) -> StoredFrame:
@@ -210,7 +256,7 @@ class StoredRun:
     def _read(self, start: int) -> list[StoredFrame]:
         n_atoms = len(self.atomic_numbers)
         found: list[StoredFrame] = []
-        for batch in self.lake.frame_batches(self.run_id, _VECTORS, start=start, stop=start + _FRAMES_AT_ONCE):
+        for batch in self._batches(_VECTORS, start=start, stop=start + _FRAMES_AT_ONCE):
             cells = vectors(batch.column("cell_angstrom"), 3)
             positions = vectors(batch.column("positions_angstrom"), n_atoms)
             forces = vectors(batch.column("forces_ev_per_angstrom"), n_atoms)
@@ -218,7 +264,7 @@ class StoredRun:
         return found
 
     def _holder(self, row: dict[str, Any]) -> "StoredRun":
-        run_id = str(row["stored_run_id"])
+        run_id = text(row, "stored_run_id")
         if run_id in self._others:
             return self._others[run_id]
         return StoredRun(self.lake, self.lake.rows("runs", key=run_id).to_pylist()[0], self._others)

@@ -122,6 +122,20 @@ def test_an_xdatcar_goes_on_where_its_positions_do(tmp_path):
     assert len({row["trajectory_id"] for row in rows}) == 1
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_chain_of_xdatcars_keeps_every_frame_in_any_order(tmp_path, order):
+    text = (REFERENCE / "nacl-800k-xdatcar/XDATCAR").read_bytes()
+    starts = [match.start() for match in re.finditer(rb"Direct configuration= +\d+\n", text)]
+    settings = Settings.from_mapping({}, lake=str(tmp_path / "lake"))
+    for first, stop in [((0, 5), (4, 8), (6, 10))[number] for number in order]:
+        (tmp_path / str(first)).mkdir()
+        (tmp_path / str(first) / "XDATCAR").write_bytes(text[: starts[0]] + text[starts[first] : starts[stop]])
+        ingest(settings, [str(tmp_path / str(first))])
+    lake = Lake(settings.lake)
+    assert len(set(lake.rows("frames")["content_id"].to_pylist())) == lake.n_rows("frames") == 10
+    assert sorted(lake.rows("runs")["n_stored_elsewhere"].to_pylist()) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("n_first", [3, 5])
 def test_no_test_frame_is_beside_a_training_frame_of_the_run_before(tmp_path, n_first):
     lake = ingested(tmp_path, "lake", [segment(1, n_first), segment(n_first + 1, 10)], (1, 0))

@@ -1,5 +1,6 @@
 """Several processes make the lake that one makes; each is small, and none outlives the one that started it."""
 
+import gzip
 import os
 import signal
 import subprocess
@@ -91,6 +92,21 @@ def test_three_processes_make_the_lake_that_one_makes(raw, tmp_path):
     assert entries[0] == entries[1]
     for table in ("runs", "frames", "expectation_results"):
         assert sorted(map(str, told(one, table))) == sorted(map(str, told(three, table)))
+
+
+@pytest.mark.parametrize(("names", "n_workers"), [("ab", 1), ("ba", 1), ("ab", 2), ("ba", 2)])
+def test_of_copies_that_differ_the_first_by_address_stays(tmp_path, names, n_workers):
+    content = gzip.decompress((ROOT / "tests/stored/lake-version-1-OUTCAR.gz").read_bytes())
+    force = b"  0.859620"
+    assert force in content
+    for name, text in (("a", content), ("b", content.replace(force, b"  0.859621"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "OUTCAR").write_bytes(text)
+    settings = settings_of(tmp_path / "lake")
+    ingest(settings, [str(tmp_path / name) for name in names], workers=n_workers)
+    [row] = told(settings, "runs")
+    assert row["source_uri"] == str(tmp_path / "a" / "OUTCAR")
+    assert told(settings, "frames")[0]["forces_ev_per_angstrom"][0] == 0.85962
 
 
 def test_workers_leave_the_gates_libraries_to_their_parent(raw, tmp_path):

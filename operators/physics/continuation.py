@@ -63,16 +63,27 @@ def missing_steps(
     """
     if len(first) < FEWEST_ATOMS:
         return None
+    ways = predicted_ways(last, cell=cell, forces=forces, masses_amu=masses_amu, time_step_fs=time_step_fs)
+    offs = [_rms(nearest_images(first - last[1] - way, cell)) / farthest_off_angstrom(way) for way in ways]
+    n_missing = int(np.argmin(offs))
+    return n_missing if offs[n_missing] < 1.0 else None
+
+
+def predicted_ways(last: Floats, *, cell: Floats, forces: Floats, masses_amu: Floats, time_step_fs: float) -> Floats:
+    """Where the atoms go from the last frame: (1 + MOST_MISSING_STEPS, n_atoms, 3), Angstrom, after 1, 2, ... steps.
+
+    Parameters are those of `missing_steps`.
+    """
     bend = np.nan_to_num(forces) / (masses_amu[:, None] * EV_PER_AMU_ANGSTROM2_PER_FS2) * time_step_fs**2
     way = nearest_images(last[1] - last[0], cell) + bend
-    found: list[tuple[float, int]] = []
-    for n_missing in range(MOST_MISSING_STEPS + 1):
-        n_steps = n_missing + 1
-        predicted = n_steps * way + bend * (n_missing * n_steps / 2)
-        off = nearest_images(first - last[1] - predicted, cell)
-        found.append((_rms(off) / max(_rms(predicted), SAME_POSITION_ANGSTROM), n_missing))
-    distance, n_missing = min(found)
-    return n_missing if distance < _TOLERANCE_OF_WAY else None
+    n_missing = np.arange(MOST_MISSING_STEPS + 1)[:, None, None]
+    ways: Floats = (n_missing + 1) * way + bend * (n_missing * (n_missing + 1) / 2)
+    return ways
+
+
+def farthest_off_angstrom(way: Floats) -> float:
+    """How far a frame may be from where a way, (n_atoms, 3), leads: root mean square of its components."""
+    return _TOLERANCE_OF_WAY * max(_rms(way), SAME_POSITION_ANGSTROM)
 
 
 def nearest_images(differences: Floats, cell: Floats) -> Floats:

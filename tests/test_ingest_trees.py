@@ -1,0 +1,166 @@
+"""A tree is ingested as far as it can be read: what cannot is one entry with a sentence, and the rest goes on."""
+
+import gzip
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lake.delta import Lake
+from lake.gate import load_rules
+from lake.sources import run_sources
+from operators.ingest import ingest
+from schemas.errors import MeltlakeError
+from schemas.settings import Settings
+
+OUTCAR = Path(__file__).parent / "stored" / "lake-version-1-OUTCAR.gz"
+N_FRAMES = 6
+NOBODY = 65534
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings.from_mapping({}, lake=str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree of one good run."""
+    put(tmp_path / "tree" / "good")
+    return tmp_path / "tree"
+
+
+@pytest.fixture
+def as_somebody():
+    """A folder for everybody, and nobody's rights: root may read everything."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    load_rules()  # the gate's library, while we may still read it
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(NOBODY)
+    yield folder
+    if is_root:
+        os.seteuid(0)
+    shutil.rmtree(folder)
+
+
+def put(folder):
+    folder.mkdir(parents=True)
+    shutil.copy(OUTCAR, folder / "OUTCAR.gz")
+
+
+def told(settings, source):
+    """Entries of what was refused and of what was stored."""
+    runs = ingest(settings, [str(source)])["runs"]
+    return [entry for entry in runs if entry["reason"]], [entry for entry in runs if not entry["reason"]]
+
+
+def test_a_folder_that_may_not_be_listed_is_one_entry(as_somebody):
+    put(as_somebody / "a")
+    put(as_somebody / "b" / "below")
+    put(as_somebody / "c")
+    (as_somebody / "b").chmod(0)
+    found = run_sources(as_somebody)
+    (as_somebody / "b").chmod(0o700)
+    assert [Path(run.uri).parent.name for run in found] == ["a", as_somebody.name, "c"]
+    assert [run.problem for run in found] == [
+        "",
+        f"{as_somebody}/b: the folder cannot be listed (Permission denied).",
+        "",
+    ]
+
+
+def test_the_rest_of_a_tree_with_an_unreadable_folder_is_stored(as_somebody):
+    put(as_somebody / "tree" / "a")
+    put(as_somebody / "tree" / "b")
+    (as_somebody / "tree" / "a").chmod(0)
+    settings = Settings.from_mapping({}, lake=str(as_somebody / "lake"))
+    [refused], [stored] = told(settings, as_somebody / "tree")
+    (as_somebody / "tree" / "a").chmod(0o700)
+    assert ("cannot be listed" in refused["reason"], stored["n_frames"]) == (True, N_FRAMES)
+    again, runs = told(settings, as_somebody / "tree")
+    assert (again, len(runs)) == ([], 2)
+    assert Lake(settings.lake).rows("task_failures").num_rows == 0
+
+
+def test_an_unreadable_file_of_a_run_is_told_beside_the_others(as_somebody):
+    put(as_somebody / "run")
+    (as_somebody / "run" / "vasprun.xml").write_text("secret")
+    (as_somebody / "run" / "vasprun.xml").chmod(0)
+    settings = Settings.from_mapping({}, lake=str(as_somebody / "lake"))
+    for _ in range(2):
+        refused, [stored] = told(settings, as_somebody / "run")
+        assert (refused, stored["n_frames"]) == ([], N_FRAMES)
+    assert "Permission denied" in " ".join(stored["notes"])
+
+
+def test_a_link_to_nothing_is_one_entry(settings, tree):
+    (tree / "moved").mkdir()
+    (tree / "moved" / "OUTCAR").symlink_to(tree / "nowhere")
+    [refused], [stored] = told(settings, tree)
+    assert refused["reason"] == f"{tree}/moved/OUTCAR: it cannot be read (No such file or directory)."
+    assert stored["n_frames"] == N_FRAMES
+
+
+def test_a_link_to_nothing_beside_a_run_is_told_with_it(settings, tree):
+    (tree / "good" / "vasprun.xml").symlink_to(tree / "nowhere")
+    refused, [stored] = told(settings, tree)
+    assert (refused, stored["n_frames"]) == ([], N_FRAMES)
+    assert "vasprun.xml: it cannot be read" in " ".join(stored["notes"])
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["socket", "pipe"])
+def test_what_is_no_file_is_one_entry_and_not_waited_for(settings, tree, kind, monkeypatch):
+    (tree / "odd").mkdir()
+    monkeypatch.chdir(tree / "odd")  # a socket's path must be short
+    if kind == "pipe":
+        os.mkfifo("OUTCAR")
+    else:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind("OUTCAR")
+    [refused], [stored] = told(settings, tree)
+    assert "a pipe, a socket or a device" in refused["reason"]
+    assert stored["n_frames"] == N_FRAMES
+
+
+def test_links_in_a_circle_are_not_followed(settings, tree):
+    (tree / "good" / "up").symlink_to(tree)
+    (tree / "good" / "OUTCAR.1").symlink_to(tree / "good" / "OUTCAR.1")
+    [refused], [stored] = told(settings, tree)
+    assert "symbolic links" in refused["reason"]
+    assert stored["n_frames"] == N_FRAMES
+
+
+def test_a_tree_of_nothing_is_refused(tree):
+    (tree / "good" / "OUTCAR.gz").unlink()
+    with pytest.raises(MeltlakeError, match="found none below"):
+        run_sources(tree)
+
+
+def test_a_copy_of_a_run_that_version_1_stored_is_that_run(tmp_path):
+    lake = shutil.copytree(OUTCAR.parent / "lake-version-1", tmp_path / "lake")
+    settings = Settings.from_mapping({}, lake=str(lake))
+    [before] = Lake(settings.lake).keys("runs")
+    content = gzip.decompress(OUTCAR.read_bytes())
+    half, most = content[: len(content) // 2], content[: len(content) * 3 // 4]
+    for name, text in (("half", half), ("copy", content), ("copy of it", content), ("most", most)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "OUTCAR").write_bytes(text)
+        _, [stored] = told(settings, tmp_path / name)
+        assert stored["run_id"] == before
+    [row] = Lake(settings.lake).rows("runs").to_pylist()
+    assert (row["reader_version"], row["n_frames"], Lake(settings.lake).n_rows("frames")) == (2, N_FRAMES, N_FRAMES)
+
+
+def test_another_run_of_the_same_atoms_is_not_that_of_version_1(tmp_path):
+    lake = shutil.copytree(OUTCAR.parent / "lake-version-1", tmp_path / "lake")
+    settings = Settings.from_mapping({}, lake=str(lake))
+    content = gzip.decompress(OUTCAR.read_bytes()).replace(b"TOTEN  =      -11", b"TOTEN  =      -12")
+    (tmp_path / "OUTCAR").write_bytes(content)
+    _, [stored] = told(settings, tmp_path / "OUTCAR")
+    assert sorted(Lake(settings.lake).keys("runs")) == sorted([stored["run_id"], "0bdecf9d0fd8"])
