@@ -57,6 +57,7 @@ class XyzCollector:
         self._energy_key = energy_key
         self._n_atoms = len(atomic_numbers)
         self._per_batch = max(1, min(FRAMES_PER_BATCH, _ROWS_PER_BATCH // max(self._n_atoms, 1)))
+        self._nothing = np.full((self._n_atoms, 3), np.nan)
         self._records: list[_Record] = []
         self._step = 0
         self._segment = 0
@@ -99,15 +100,14 @@ class XyzCollector:
         source = comment.get("label_source", "dft" if has_forces or not np.isnan(energy) else "none")
         if source not in get_args(LabelSource):
             faults.append("label_source_unknown")
-        nothing = np.full((self._n_atoms, 3), np.nan)
         if positions is None or not np.isfinite(positions).all():
-            positions = nothing
+            positions = self._nothing
         return _Record(
             ionic_step=self._step,
             segment=self._segment,
             cell=cell,
             positions=positions,
-            forces=nothing if forces is None else forces,
+            forces=self._nothing if forces is None else forces,
             energy_ev=energy,
             energy_sigma0_ev=number_at(comment, "energy_sigma0"),
             virial=_virial(frame, volume, faults),

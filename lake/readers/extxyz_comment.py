@@ -61,10 +61,10 @@ def parse_comment(line: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         return {}
     for key, value in _PAIR.findall(text):
-        is_piece = not value and _PIECE_OF_NUMBER.fullmatch(key) is not None
-        if is_piece or (value[:1] not in _OPENING and "=" in value):
+        is_quoted = value.startswith(_OPENING)
+        if (not is_quoted and "=" in value) or (not value and _PIECE_OF_NUMBER.fullmatch(key) is not None):
             return {}
-        pairs[_unquoted(key)] = _unquoted(value) if value else "T"
+        pairs[_unquoted(key)] = _unquoted(value) if is_quoted else value or "T"
     return pairs
 
 
@@ -87,7 +87,9 @@ def _is_damaged(key: str, new: Collection[str]) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text[1:-1]) if text[:1] in {'"', "'"} and len(text) > 1 else text
+    if not text.startswith(("'", '"')) or len(text) < 2:
+        return text
+    return _ESCAPED.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
 
 
 def columns_of(comment: Mapping[str, str]) -> Columns | None:

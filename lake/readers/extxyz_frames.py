@@ -20,7 +20,7 @@ _COUNT = re.compile(rb"[ \t]*(\d{1,9})[ \t\r]*\n")
 _ROWS_AT_ONCE = 65536
 _LONGEST_COUNT = 16
 _FRAMES_AT_ONCE = 128
-_BYTES_AT_ONCE = 1 << 18
+_BYTES_AT_ONCE = 1 << 19
 _Kind = tuple[int, tuple[int, ...]]
 _ATOMIC_NUMBER = {symbol.encode(): number for number, symbol in enumerate(SYMBOLS) if number}
 

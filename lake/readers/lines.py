@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from lake.readers.window import CHUNK_BYTES, ByteStream
 
 _LONGEST_LINE = 1 << 20
-_LINES_AT_ONCE = 16
+_LINES_AT_ONCE = 8
 _NEWLINE = ord("\n")
 
 
