@@ -14,6 +14,7 @@ from schemas.frames import Floats, LevelOfTheory
 _WORD = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 _PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S*))?")
 _IN_LIST = re.compile(r"[^\s,\[\]{}]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # which no program writes
 _BAD_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\"'\\n]")
 _PIECE_OF_NUMBER = re.compile(r"[-+.]?\d[-+.\dEe]*")  # what a blank cuts off a number
 _USUAL_NUMBERS = re.compile(r"[0-9.+\-Ee ]*")
@@ -53,7 +54,9 @@ class Columns:
 
 def parse_comment(line: bytes) -> dict[str, str]:
     """Keys and values as text, without quotes; a key without a value is `T`. Nothing is taken from a damaged line."""
-    if b"\0" in line or (line.count(b'"') - line.count(b'\\"')) % 2 or _BAD_ESCAPE.search(line) is not None:
+    if any(wrong.search(line) is not None for wrong in (_CONTROL, _BAD_ESCAPE)):
+        return {}
+    if (line.count(b'"') - line.count(b'\\"')) % 2:
         return {}
     pairs: dict[str, str] = {}
     try:
