@@ -13,12 +13,13 @@ from lake.readers.containers import SourceStream, open_source
 from lake.readers.extxyz_batches import XyzCollector
 from lake.readers.extxyz_comment import level_of_theory_in, number_at
 from lake.readers.extxyz_frames import PartNames, XyzFrame, XyzFrames
+from lake.readers.extxyz_places import FramesOfPart, part_names, places_in
 from lake.readers.fields import Field
+from lake.readers.lines import LineReader
 from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT
-from lake.readers.word_tables import LineReader
 from schemas.errors import UnreadableFile
-from schemas.frames import Bookmark, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
+from schemas.frames import Bookmark, Fingerprint, FrameBatch, LevelOfTheory, ReadingOutcome, RunHeader
 
 FIELDS = (
     Field("atomic_numbers", "Properties=species:S:1 or Z:I:1", "-", "another sequence of atoms is another run"),
@@ -69,11 +70,15 @@ class ExtxyzReader(SourceReader):
     def __init__(self, source: SourceStream | str | Path, part: str = "", *, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.source = open_source(source) if isinstance(source, str | Path) else source
         self.outcome = ReadingOutcome()
-        self._lines = LineReader(self.source, chunk_bytes)
-        self._all_frames = XyzFrames(self._lines)
-        self._part, self._names, self._is_mine = part, PartNames(), False
-        self._n_of_part = 0
-        self._n_unnamed = 0
+        places = places_in(self.source.name) if part else None
+        self._known: FramesOfPart | None = None
+        """The part's frames, where it is known where they stand."""
+        if places is not None and part in places.frames:
+            self._known = FramesOfPart(self.source, places, part)
+        self._all_frames = self._known or XyzFrames(LineReader(self.source, chunk_bytes))
+        self._part, self._is_mine, self._n_of_part = part, False, 0
+        self._names = PartNames() if places is None else places.names
+        self._n_unnamed = 0 if self._known is None else self._known.places.n_unnamed
         """Frames before the first one whose atoms can be read, so that no part is theirs."""
         frames = self._frames_of_part()
         first = next(frames, None)
@@ -95,6 +100,16 @@ class ExtxyzReader(SourceReader):
         """None: other programs write such files whole."""
         return None
 
+    def raw_bytes_read(self) -> int:
+        """How much of the raw file was read so far."""
+        if self._known is None or not self._known.places.is_plain:
+            return super().raw_bytes_read()
+        return self._known.n_bytes
+
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the whole file, also of what stands after the last frame."""
+        return super().fingerprint() if self._known is None else self._known.places.fingerprint
+
     def batches(self) -> Iterator[FrameBatch]:
         """All frames of the part in file order.
 
@@ -102,6 +117,8 @@ class ExtxyzReader(SourceReader):
         ------
         UnreadableFile
             If no part was named and the file holds several.
+        FileReplaced
+            If the file was written since `extxyz_parts` found the part's frames.
         """
         collector = XyzCollector(self.header.atomic_numbers, self._energy_key)
         for frame in self._frames:
@@ -145,13 +162,15 @@ class ExtxyzReader(SourceReader):
         )
 
     def _finish(self) -> None:
-        outcome, damage = self.outcome, self.source.damage
+        outcome, known = self.outcome, self._known
+        damage = self.source.damage if known is None else known.places.damage
         # What is cut or lost belongs to the part of the frame before it.
-        outcome.n_incomplete = self._all_frames.n_incomplete if self._is_mine else 0
+        is_last = self._is_mine if known is None else known.is_last
+        outcome.n_incomplete = self._all_frames.n_incomplete if is_last else 0
         outcome.n_incomplete += self._n_unnamed
         outcome.n_ionic_steps += outcome.n_incomplete
         outcome.complete = not (self._all_frames.n_incomplete or self._n_unnamed) and damage is None
-        if self._lines.has_hole:
+        if self._all_frames.has_hole:
             outcome.complete = False
             outcome.notes.append(LOST_TEXT)
         if damage is not None:
@@ -170,11 +189,8 @@ class ExtxyzReader(SourceReader):
 def extxyz_parts(source: SourceStream | str | Path) -> tuple[str, ...]:
     """Names of the runs in a file, in file order: one empty name unless its atoms change on the way."""
     with open_source(source) if isinstance(source, str | Path) else source as stream:
-        names = PartNames()
-        for frame in XyzFrames(LineReader(stream)):
-            if frame.atomic_numbers is not None:
-                names.name_of(frame.atomic_numbers)
-    return names.all if len(names.all) > 1 else ("",)
+        names = part_names(stream)
+    return names if len(names) > 1 else ("",)
 
 
 def _energy_key(comment: Mapping[str, str]) -> str | None:

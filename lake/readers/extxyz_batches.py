@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers.batches import FRAMES_PER_BATCH
-from lake.readers.extxyz_comment import is_periodic, number_at, numbers_in, tensor_in
+from lake.readers.extxyz_comment import cell_in, is_periodic, number_at, tensor_in
 from lake.readers.extxyz_frames import XyzFrame
 from lake.readers.partial import partial_batch
 from schemas.elements import masses_amu
@@ -16,7 +16,7 @@ from schemas.frames import Floats, FrameBatch, LabelSource
 from schemas.units import ANGSTROM_PER_FS_PER_SQRT_EV_PER_AMU
 
 _LAST_STEP = 2**31 - 2
-_ROWS_PER_BATCH = 65536  # atoms times frames
+_ROWS_PER_BATCH = 16384  # atoms times frames
 _FORCES = ("REF_forces", "forces", "force")
 _VIRIALS = ("virial", "virials", "REF_virials")
 _STRESSES = ("REF_stress", "stress")
@@ -57,6 +57,7 @@ class XyzCollector:
         self._energy_key = energy_key
         self._n_atoms = len(atomic_numbers)
         self._per_batch = max(1, min(FRAMES_PER_BATCH, _ROWS_PER_BATCH // max(self._n_atoms, 1)))
+        self._nothing = np.full((self._n_atoms, 3), np.nan)
         self._records: list[_Record] = []
         self._step = 0
         self._segment = 0
@@ -82,7 +83,7 @@ class XyzCollector:
             faults.append("row_count_wrong")
         positions = self._columns(frame, ("pos",))
         forces = self._columns(frame, _FORCES)
-        cell = self._cell(frame, faults)
+        cell, volume = self._cell(frame, faults)
         energy = number_at(comment, self._energy_key)
         if forces is not None and not np.isfinite(forces).all():
             forces = None
@@ -99,18 +100,17 @@ class XyzCollector:
         source = comment.get("label_source", "dft" if has_forces or not np.isnan(energy) else "none")
         if source not in get_args(LabelSource):
             faults.append("label_source_unknown")
-        nothing = np.full((self._n_atoms, 3), np.nan)
         if positions is None or not np.isfinite(positions).all():
-            positions = nothing
+            positions = self._nothing
         return _Record(
             ionic_step=self._step,
             segment=self._segment,
             cell=cell,
             positions=positions,
-            forces=nothing if forces is None else forces,
+            forces=self._nothing if forces is None else forces,
             energy_ev=energy,
             energy_sigma0_ev=number_at(comment, "energy_sigma0"),
-            virial=_virial(frame, cell, faults),
+            virial=_virial(frame, volume, faults),
             temperature_k=number_at(comment, "temperature_k"),
             label_source=source if source in get_args(LabelSource) else "none",
             velocities=velocities,
@@ -135,19 +135,17 @@ class XyzCollector:
         if frame.table is None or frame.columns is None:
             return None
         name = next((name for name in names if name in frame.columns.places), None)
-        return None if name is None else frame.table.numbers[:, frame.columns.places[name]]
+        return None if name is None else frame.table[:, frame.columns.places[name]]
 
-    def _cell(self, frame: XyzFrame, faults: list[str]) -> Floats:
-        if "Lattice" not in frame.comment:
-            faults.append("cell_missing")
-            return np.full((3, 3), np.nan)
-        numbers = numbers_in(frame.comment["Lattice"])
-        if len(numbers) != 9 or not np.isfinite(numbers).all():
-            faults.append("cell_not_finite")
-            return np.full((3, 3), np.nan)
+    def _cell(self, frame: XyzFrame, faults: list[str]) -> tuple[Floats, float]:
+        """The cell, A, and its volume, A^3."""
+        found = cell_in(frame.comment["Lattice"]) if "Lattice" in frame.comment else None
+        if found is None:
+            faults.append("cell_not_finite" if "Lattice" in frame.comment else "cell_missing")
+            return np.full((3, 3), np.nan), np.nan
         if not is_periodic(frame.comment):
             faults.append("not_periodic")
-        return numbers.reshape(3, 3)
+        return found
 
     def _velocities(self, frame: XyzFrame) -> Floats | None:
         momenta = self._columns(frame, (_MOMENTA,))
@@ -162,7 +160,7 @@ class XyzCollector:
         return moments[:, 0] if moments is not None and moments.shape[1] == 1 else moments
 
 
-def _virial(frame: XyzFrame, cell: Floats, faults: list[str]) -> Floats:
+def _virial(frame: XyzFrame, volume: float, faults: list[str]) -> Floats:
     """(3, 3), eV. QUIP, GAP and MACE write the virial with our sign; ASE's stress is positive when the melt pulls."""
     comment = frame.comment
     virial_key = next((key for key in _VIRIALS if key in comment), None)
@@ -172,7 +170,6 @@ def _virial(frame: XyzFrame, cell: Floats, faults: list[str]) -> Floats:
     if virial_key is not None:
         virial = tensor_in(comment[virial_key])
     else:
-        volume = abs(float(cell[0] @ np.cross(cell[1], cell[2])))
         virial = -tensor_in(comment[stress_key or ""]) * volume
     if not np.isfinite(virial).all():
         faults.append("stress_not_finite")

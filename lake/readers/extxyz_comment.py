@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,8 +14,10 @@ from schemas.frames import Floats, LevelOfTheory
 _WORD = r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\''
 _PAIR = re.compile(rf"({_WORD}|[^\s=]+)(?:\s*=\s*({_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\S*))?")
 _IN_LIST = re.compile(r"[^\s,\[\]{}]+")
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")  # which no program writes
 _BAD_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\[^\"'\\n]")
 _PIECE_OF_NUMBER = re.compile(r"[-+.]?\d[-+.\dEe]*")  # what a blank cuts off a number
+_USUAL_NUMBERS = re.compile(r"[0-9.+\-Ee ]*")
 _OPENING = tuple("\"'{[")
 _ESCAPED = re.compile(r"\\(.)")
 _TRUE = {"T", "True", "true", "TRUE", "1"}
@@ -50,7 +54,9 @@ class Columns:
 
 def parse_comment(line: bytes) -> dict[str, str]:
     """Keys and values as text, without quotes; a key without a value is `T`. Nothing is taken from a damaged line."""
-    if b"\0" in line or (line.count(b'"') - line.count(b'\\"')) % 2 or _BAD_ESCAPE.search(line) is not None:
+    if any(wrong.search(line) is not None for wrong in (_CONTROL, _BAD_ESCAPE)):
+        return {}
+    if (line.count(b'"') - line.count(b'\\"')) % 2:
         return {}
     pairs: dict[str, str] = {}
     try:
@@ -58,10 +64,10 @@ def parse_comment(line: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         return {}
     for key, value in _PAIR.findall(text):
-        is_piece = not value and _PIECE_OF_NUMBER.fullmatch(key) is not None
-        if is_piece or (value[:1] not in _OPENING and "=" in value):
+        is_quoted = value.startswith(_OPENING)
+        if (not is_quoted and "=" in value) or (not value and _PIECE_OF_NUMBER.fullmatch(key) is not None):
             return {}
-        pairs[_unquoted(key)] = _unquoted(value) if value else "T"
+        pairs[_unquoted(key)] = _unquoted(value) if is_quoted else value or "T"
     return pairs
 
 
@@ -84,7 +90,9 @@ def _is_damaged(key: str, new: Collection[str]) -> bool:
 
 
 def _unquoted(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text[1:-1]) if text[:1] in {'"', "'"} and len(text) > 1 else text
+    if not text.startswith(("'", '"')) or len(text) < 2:
+        return text
+    return _ESCAPED.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]
 
 
 def columns_of(comment: Mapping[str, str]) -> Columns | None:
@@ -106,7 +114,20 @@ def columns_of(comment: Mapping[str, str]) -> Columns | None:
 
 def numbers_in(text: str) -> Floats:
     """The numbers of a value, (n,); NaN for a word that is none."""
+    if _USUAL_NUMBERS.fullmatch(text) is not None:
+        with suppress(ValueError):
+            return np.array(list(map(float, text.split())))
     return np.array([decimal(word.encode()) for word in _IN_LIST.findall(text)])
+
+
+@lru_cache(maxsize=16)
+def cell_in(text: str) -> tuple[Floats, float] | None:
+    """A cell, (3, 3), A, and its volume, A^3; None where the text is not nine numbers."""
+    numbers = numbers_in(text)
+    if len(numbers) != 9 or not np.isfinite(numbers).all():
+        return None
+    cell = numbers.reshape(3, 3)
+    return cell, abs(float(cell[0] @ np.cross(cell[1], cell[2])))
 
 
 def number_at(comment: Mapping[str, str], key: str | None) -> float:
@@ -125,7 +146,8 @@ def tensor_in(text: str) -> Floats:
 
 def is_periodic(comment: Mapping[str, str]) -> bool:
     """Whether the cell repeats in all directions; a file that does not say so means it."""
-    return all(word in _TRUE for word in _IN_LIST.findall(comment.get("pbc", "T")))
+    told = comment.get("pbc", "T T T")
+    return told == "T T T" or all(word in _TRUE for word in _IN_LIST.findall(told))
 
 
 def level_of_theory_in(label: str) -> LevelOfTheory:

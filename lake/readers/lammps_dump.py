@@ -13,10 +13,10 @@ from lake.readers.containers import SourceStream, open_source
 from lake.readers.fields import Field
 from lake.readers.lammps_dump_columns import NAME_ELEMENTS, UNITS, DumpColumns, UnusableColumns
 from lake.readers.lammps_dump_frames import DumpFrame, DumpFrames
+from lake.readers.lines import LineReader
 from lake.readers.partial import partial_batch
 from lake.readers.source_reader import SourceReader
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT
-from lake.readers.word_tables import LineReader, WordTable
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Floats, FrameBatch, ReadingOutcome, RunHeader
 
@@ -33,7 +33,7 @@ FIELDS = (
     Field("units", "ITEM: UNITS", "-", "metal or real, with `dump_modify units yes`; metal where it is missing"),
 )
 
-_ROWS_PER_BATCH = 65536  # atoms times frames
+_ROWS_PER_BATCH = 16384  # atoms times frames
 _LAST_STEP = 2**31 - 2
 _CARBON = 6
 
@@ -121,19 +121,21 @@ class LammpsDumpReader(SourceReader):
         except UnusableColumns as error:
             raise self._refused(*error.args) from error
 
-    def _atoms(self, table: WordTable) -> tuple[Floats, NDArray[np.int8]]:
+    def _atoms(self, table: Floats) -> tuple[Floats, NDArray[np.int8]]:
         """Ids, sorted, and the elements in that order."""
-        ids, rows = self._columns.sorted_rows(table)
-        numbers = self._columns.atomic_numbers(rows)
-        if not numbers.all():
-            unknown = self._columns.element_named(rows, int(np.argmin(numbers)))
+        ids = self._columns.ids(table)
+        order = np.argsort(ids, kind="stable")
+        numbers = self._columns.atomic_numbers(table)[order]
+        decoder = self._all_frames.decoder
+        if decoder is not None and not (numbers > 0).all():
+            unknown = decoder.unknown[-1 - int(numbers[np.argmax(numbers < 0)])].decode("ascii", "replace")
             raise self._refused(
                 f"{unknown!r} in its column `element` is no element",
                 f"{NAME_ELEMENTS[0].upper()}{NAME_ELEMENTS[1:]}.",
             )
         if len(np.unique(ids)) != len(ids):
             raise self._refused("several atoms of a frame have one id", "Give atoms ids (`atom_modify id yes`).")
-        return ids, numbers
+        return ids[order], numbers.astype(np.int8)
 
     def _time_step_fs(self, one: DumpFrame, other: DumpFrame) -> float | None:
         if one.time is None or other.time is None or one.step is None or other.step is None or other.step <= one.step:
@@ -142,20 +144,20 @@ class LammpsDumpReader(SourceReader):
 
     def _batch(self, frames: Sequence[DumpFrame]) -> FrameBatch:
         shape = (len(frames), self.header.n_atoms, 3)
-        cells = np.full((len(frames), 3, 3), np.nan)
-        positions, velocities, forces = (np.full(shape, np.nan) for _ in range(3))
-        faults = [self._faults(frame) for frame in frames]
+        cells, origins = np.full((len(frames), 3, 3), np.nan), np.full((len(frames), 3), np.nan)
         for row, frame in enumerate(frames):
             if frame.box is not None:
-                cells[row] = frame.box.cell
-            rows = self._sorted_rows(frame, faults[row])
-            if rows is None:
-                continue
-            positions[row] = self._columns.positions(rows, frame.box)
-            if (found := self._columns.velocities(rows)) is not None:
-                velocities[row] = _whole(found, "velocities_not_finite", faults[row])
-            if (found := self._columns.forces(rows)) is not None:
-                forces[row] = _whole(found, "forces_not_finite", faults[row])
+                cells[row], origins[row] = frame.box.cell, frame.box.origin
+        faults = [self._faults(frame) for frame in frames]
+        whole = [row for row, frame in enumerate(frames) if frame.table is not None]
+        rows, tables = self._sorted_tables(frames, whole, faults)
+        positions = _at(rows, self._columns.positions(tables, cells[rows], origins[rows]), shape)
+        velocities = _at(rows, self._columns.velocities(tables), shape)
+        forces = _at(rows, self._columns.forces(tables), shape)
+        if self._columns.has_velocities:
+            _spoil(velocities, "velocities_not_finite", rows, faults)
+        if self._columns.has_forces:
+            _spoil(forces, "forces_not_finite", rows, faults)
         return partial_batch(
             *self._places(frames),
             cells=cells,
@@ -190,17 +192,35 @@ class LammpsDumpReader(SourceReader):
         }
         return [fault for fault, is_there in found.items() if is_there]
 
-    def _sorted_rows(self, frame: DumpFrame, faults: list[str]) -> WordTable | None:
-        """The rows sorted by id; None, with a fault, if they are not those of the run's atoms."""
-        if frame.table is None:
-            return None
-        if frame.columns == self._columns.names:
-            ids, rows = self._columns.sorted_rows(frame.table)
-            numbers = self._columns.atomic_numbers(rows)
-            if np.array_equal(ids, self._ids) and np.array_equal(numbers, self.header.atomic_numbers):
-                return rows
-        faults.append("atoms_differ")
-        return None
+    def _sorted_tables(
+        self, frames: Sequence[DumpFrame], whole: Sequence[int], faults: Sequence[list[str]]
+    ) -> tuple[list[int], Floats]:
+        """Which frames have the run's atoms, and their tables (n_frames, n_atoms, n_columns), sorted by id.
+
+        The others, of those that are `whole`, get a fault.
+        """
+        alike = [row for row in whole if frames[row].columns == self._columns.names]
+        found = np.full((len(alike), self.header.n_atoms, len(self._columns.names)), np.nan)
+        for table, row in zip(found, alike, strict=True):
+            unsorted = frames[row].table
+            if unsorted is not None:
+                # Where the ids are others, at least one place keeps another id than its own, or none.
+                table[self._places_of(self._columns.ids(unsorted))] = unsorted
+        of_run = (self._columns.ids(found) == self._ids).all(axis=1)
+        of_run &= (self._columns.atomic_numbers(found) == self.header.atomic_numbers).all(axis=1)
+        rows = [row for row, is_of_run in zip(alike, of_run.tolist(), strict=True) if is_of_run]
+        for row in set(whole) - set(rows):
+            faults[row].append("atoms_differ")
+        return rows, found if of_run.all() else found[of_run]
+
+    def _places_of(self, ids: Floats) -> NDArray[np.intp]:
+        """Where ids stand among those of the run; anywhere for others."""
+        if self._ids[-1] - self._ids[0] == len(self._ids) - 1:  # one after the other, if they are whole numbers
+            places = ids - self._ids[0]
+            if places.min() >= 0 and places.max() < len(ids):
+                whole: NDArray[np.intp] = places.astype(np.intp)
+                return whole
+        return np.searchsorted(self._ids[:-1], ids)
 
     def _finish(self) -> None:
         outcome, damage = self.outcome, self.source.damage
@@ -230,9 +250,20 @@ def _until_sound(frames: Iterator[DumpFrame]) -> Iterator[DumpFrame]:
             return
 
 
-def _whole(vectors: Floats, fault: str, faults: list[str]) -> Floats:
-    """The vectors; all NaN, with a fault, if one of them is not a number."""
-    if np.isfinite(vectors).all():
-        return vectors
-    faults.append(fault)
-    return np.full_like(vectors, np.nan)
+def _at(rows: Sequence[int], vectors: Floats | None, shape: tuple[int, int, int]) -> Floats:
+    """Vectors of all frames, NaN but in `rows`."""
+    if vectors is not None and len(rows) == shape[0]:
+        return np.ascontiguousarray(vectors)
+    whole = np.full(shape, np.nan)
+    if vectors is not None:
+        whole[rows] = vectors
+    return whole
+
+
+def _spoil(vectors: Floats, fault: str, rows: Sequence[int], faults: Sequence[list[str]]) -> None:
+    """Make the vectors of frames NaN, with a fault, where one of them is not a number."""
+    are_finite: NDArray[np.bool_] = np.asarray(np.isfinite(vectors).all(axis=(1, 2)))
+    for row in rows:
+        if not are_finite[row]:
+            vectors[row] = np.nan
+            faults[row].append(fault)

@@ -2,12 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lake.readers.lammps_box import Box
-from lake.readers.word_tables import WordTable
-from schemas.elements import SYMBOLS
 from schemas.frames import Floats
 from schemas.units import ANGSTROM_PER_FS_PER_ANGSTROM_PER_PS, EV_PER_KCAL_PER_MOL, FS_PER_PS
 
@@ -17,7 +11,6 @@ _POSITIONS = (("xu", "yu", "zu"), ("xsu", "ysu", "zsu"), ("x", "y", "z"), ("xs",
 _VELOCITIES = ("vx", "vy", "vz")
 _FORCES = ("fx", "fy", "fz")
 _IMAGES = ("ix", "iy", "iz")
-_ATOMIC_NUMBER = {symbol.encode(): number for number, symbol in enumerate(SYMBOLS) if number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,51 +63,67 @@ class DumpColumns:
         return self._has(_VELOCITIES)
 
     @property
+    def has_forces(self) -> bool:
+        return self._has(_FORCES)
+
+    @property
     def _position_names(self) -> tuple[str, ...] | None:
         return next((names for names in _POSITIONS if self._has(names)), None)
 
     def _has(self, names: tuple[str, ...]) -> bool:
         return all(name.encode() in self.names for name in names)
 
-    def sorted_rows(self, table: WordTable) -> tuple[Floats, WordTable]:
-        """Ids in rising order, (n_atoms,), and the rows in that order."""
-        place = self.names.index(b"id")
-        rows = table.sorted_by(place)
-        return rows.numbers[:, place], rows
+    def ids(self, tables: Floats) -> Floats:
+        """(..., n_atoms)."""
+        return tables[..., self.names.index(b"id")]
 
-    def atomic_numbers(self, table: WordTable) -> NDArray[np.int8]:
-        """(n_atoms,); 0 for what is no element."""
-        names = table.words[self.names.index(b"element")]
-        return np.array([_ATOMIC_NUMBER.get(name, 0) for name in names], dtype=np.int8)
+    def atomic_numbers(self, tables: Floats) -> Floats:
+        """(..., n_atoms); negative for what is no element."""
+        return tables[..., self.names.index(b"element")]
 
-    def element_named(self, table: WordTable, row: int) -> str:
-        return table.words[self.names.index(b"element")][row].decode("ascii", "replace")
+    def positions(self, tables: Floats, cells: Floats, origins: Floats) -> Floats:
+        """Positions as the dump tells them, unwrapped where it tells how; NaN where that needs a box and there is none.
 
-    def positions(self, table: WordTable, box: Box | None) -> Floats:
-        """(n_atoms, 3), Angstrom, unwrapped where the dump tells how; NaN where that needs a box and there is none."""
+        Parameters
+        ----------
+        tables
+            (n_frames, n_atoms, n_columns).
+        cells
+            (n_frames, 3, 3), Angstrom, NaN where there is no box.
+        origins
+            (n_frames, 3), Angstrom, NaN where there is no box.
+
+        Returns
+        -------
+        NDArray
+            (n_frames, n_atoms, 3), Angstrom.
+        """
         names = self._position_names or _POSITIONS[0]
-        values = self._vectors(table, names)
-        is_scaled, is_unwrapped = "s" in names[0], "u" in names[0]
-        images = None if is_unwrapped or not self._has(_IMAGES) else self._vectors(table, _IMAGES)
-        if box is None:
-            return np.full_like(values, np.nan) if is_scaled or images is not None else values
-        if is_scaled:
-            values = box.origin + _times(values, box.cell)
-        return values if images is None else values + _times(images, box.cell)
+        values = self._vectors(tables, names)
+        if "s" in names[0]:
+            values = origins[:, None, :] + _times(values, cells)
+        if "u" not in names[0] and self._has(_IMAGES):
+            values = values + _times(self._vectors(tables, _IMAGES), cells)
+        return values
 
-    def velocities(self, table: WordTable) -> Floats | None:
-        """(n_atoms, 3), Angstrom/fs; None if the dump has none."""
-        return self._vectors(table, _VELOCITIES) * self.units.velocity if self._has(_VELOCITIES) else None
+    def velocities(self, tables: Floats) -> Floats | None:
+        """(n_frames, n_atoms, 3), Angstrom/fs; None if the dump has none."""
+        return self._vectors(tables, _VELOCITIES) * self.units.velocity if self._has(_VELOCITIES) else None
 
-    def forces(self, table: WordTable) -> Floats | None:
-        """(n_atoms, 3), eV/Angstrom; None if the dump has none."""
-        return self._vectors(table, _FORCES) * self.units.force if self._has(_FORCES) else None
+    def forces(self, tables: Floats) -> Floats | None:
+        """(n_frames, n_atoms, 3), eV/Angstrom; None if the dump has none."""
+        return self._vectors(tables, _FORCES) * self.units.force if self._has(_FORCES) else None
 
-    def _vectors(self, table: WordTable, names: tuple[str, ...]) -> Floats:
-        return table.numbers[:, [self.names.index(name.encode()) for name in names]]
+    def _vectors(self, tables: Floats, names: tuple[str, ...]) -> Floats:
+        places = [self.names.index(name.encode()) for name in names]
+        first = places[0]
+        if places == [first, first + 1, first + 2]:
+            return tables[..., first : first + 3]
+        return tables[..., places]
 
 
-def _times(vectors: Floats, cell: Floats) -> Floats:
-    """(n_atoms, 3), Angstrom. Written out, so that no BLAS decides the order of the sum."""
-    sums: Floats = vectors[:, 0:1] * cell[0] + vectors[:, 1:2] * cell[1] + vectors[:, 2:3] * cell[2]
+def _times(vectors: Floats, cells: Floats) -> Floats:
+    """(n_frames, n_atoms, 3), Angstrom. Written out, so that no BLAS decides the order of the sum."""
+    x, y, z = (vectors[..., axis : axis + 1] * cells[:, None, axis] for axis in range(3))
+    sums: Floats = x + y + z
     return sums

@@ -159,7 +159,7 @@ class MlAbReader(SourceReader):
             energy_ev=NAN if energy is None else energy,
             faults=_faults_of(energy, cell),
         )
-        if block.has_hole:
+        if block.has_lost_text:
             record.faults.append("text_lost")
         self._take_stress(record, blocks.stress_kbar(text))
         if positions.vectors is None or forces.vectors is None:
@@ -188,6 +188,9 @@ class MlAbReader(SourceReader):
         if read.has_hole:
             outcome.complete = False
             outcome.notes.append(LOST_TEXT)
+        if read.has_lost_text:
+            outcome.complete = False
+            outcome.notes.append("A configuration goes on for longer than its tables can, so text of others was lost.")
         if self.source.damage is not None:
             outcome.notes.append(f"{self.source.damage[0].upper()}{self.source.damage[1:]}.")
         if n_complete != read.n_declared:

@@ -86,7 +86,7 @@ class ShortColumns:
 
     @classmethod
     def of(cls, row: bytes, columns: Sequence[Column], ignored: range) -> Self | None:
-        """For rows like `row`; None when columns are narrower than that, so that they may touch.
+        """For rows like `row`; None when columns are narrower than that, so that they may touch, or than a word.
 
         `ignored` are places that are neither read nor checked.
         """
@@ -95,7 +95,7 @@ class ShortColumns:
         for column in columns:
             point = column.end - column.decimals - 1
             first = point - _N_LEFT
-            if first < column.start:
+            if first < column.start or column.end - 8 < column.start:  # the last eight characters are its own
                 return None
             wanted[column.start : first] = b" " * (first - column.start)
             wanted[first:point] = b" " * _N_LEFT

@@ -22,6 +22,11 @@ FIELDS = (*FRAME_FIELDS, *SETTING_FIELDS)
 
 _NEW_RUN = b"<modeling>"
 _LONGEST_TOKEN = 16
+# Damage may take the tokens that end a step: what is longer than any step is not waited for. An electronic step takes
+# about 1 kB, an atom one row in each table.
+_LONGEST_LOOP = 8 * 1024 * 1024
+_LONGEST_STEP = 8 * 1024 * 1024
+_LONGEST_ATOM = 1024
 
 
 class VasprunReader(SourceReader):
@@ -51,6 +56,8 @@ class VasprunReader(SourceReader):
         self._n_calculations = 0
         self._ended = False
         self._has_lost_loop = False
+        self._is_inside = False
+        """Whether the last calculation in the text that was forgotten is open."""
         end_of_head = self._end_of_head()
         head_text = bytes(self._window.text[:end_of_head])
         self._head_sha256 = hashlib.sha256(head_text).hexdigest()
@@ -84,7 +91,7 @@ class VasprunReader(SourceReader):
         if self._bookmark is not None:
             self._go_on_at(self._bookmark)
         while (step := self._next_step()) is not None:
-            self._n_calculations += step.calculation is not None
+            self._n_calculations += step.calculation is not None and not step.has_lost_loop
             ionic_step = self._n_calculations + self._frames.n_ml_frames + (step.calculation is None)
             end = self._frames.collect(self._window.text, step, ionic_step)
             self._window.drop(end)
@@ -109,17 +116,19 @@ class VasprunReader(SourceReader):
         while (structure := window.find_between(STRUCTURE, 0, len(window))) is None:
             # Eigenvalues and densities of states may be many times larger than all frames: forget them as they pass.
             begun = window.find_last_between(CALCULATION, 0, len(window))
-            self._forget(max(len(window) - _LONGEST_TOKEN, 0) if begun is None else begun)
+            passed = max(len(window) - _LONGEST_TOKEN, 0)
+            self._forget(passed if begun is None or passed - begun > _LONGEST_LOOP else begun)
             self._note_progress()
             if not window.grow():
                 self._forget(len(window))
                 return None
         calculation = window.find_last_between(CALCULATION, 0, structure)
         closed = None if calculation is None else window.find_between(CALCULATION_END, calculation, structure)
-        inside = calculation is not None and closed is None
+        inside = calculation is not None and closed is None and structure - calculation <= _LONGEST_LOOP
         before = structure if calculation is None or not inside else calculation
         self._forget(before)
-        has_lost_loop, self._has_lost_loop = self._has_lost_loop, False
+        is_cut = self._is_inside and not inside
+        has_lost_loop = is_cut or (self._has_lost_loop and not inside)
         structure -= before
         sizes = self._frames.table_bytes
         if len(window) < structure + sum(sizes):
@@ -127,12 +136,24 @@ class VasprunReader(SourceReader):
             while len(window) < structure + sum(sizes) and window.grow():
                 pass
         behind_tables = forces_end(window.text, structure, sizes)  # they are most of the text: leap over them
-        energy_end = window.find_between(ENERGY_END, behind_tables, len(window))
-        if energy_end is None:
+        end = self._energy_end(behind_tables, structure + _LONGEST_STEP + _LONGEST_ATOM * self.header.n_atoms)
+        self._is_inside = self._has_lost_loop = False
+        return StepText(0 if inside or is_cut else None, structure, end, window.has_hole(0, end), has_lost_loop)
+
+    def _energy_end(self, start: int, limit: int) -> int:
+        """Behind the first `</energy>`; where it is missing, behind where another structure begins, or at `limit`."""
+        window = self._window
+        first = window.find_between(ENERGY_END, start, limit)
+        if first is None:
             self._note_progress()
-            energy_end = window.find(ENERGY_END, behind_tables)
-        end = len(window) if energy_end is None else energy_end + len(ENERGY_END)
-        return StepText(0 if inside else None, structure, end, window.has_hole(0, end), has_lost_loop)
+        while first is None:
+            if (another := window.find_between(STRUCTURE, start + 1, limit)) is not None:
+                return another + len(STRUCTURE)
+            start = max(start, len(window) - _LONGEST_TOKEN)
+            if len(window) >= limit or not window.grow():
+                return min(len(window), limit)
+            first = window.find_between(ENERGY_END, start, limit)
+        return first + len(ENERGY_END)
 
     def _forget(self, position: int) -> None:
         """Drop text that belongs to no frame, having looked at what begins in it."""
@@ -141,6 +162,10 @@ class VasprunReader(SourceReader):
         self._ended = self._ended or window.find_between(END, 0, position + len(END) - 1) is not None
         loop = window.find_between(SCF_STEP, 0, position + len(SCF_STEP) - 1)
         self._has_lost_loop = self._has_lost_loop or loop is not None
+        begun = window.text.rfind(CALCULATION, 0, position + len(CALCULATION) - 1)
+        closed = window.text.rfind(CALCULATION_END, 0, position + len(CALCULATION_END) - 1)
+        if max(begun, closed) >= 0:
+            self._is_inside = begun > closed
         if window.find_between(_NEW_RUN, 0, position + len(_NEW_RUN) - 1) is not None:
             raise UnreadableFile(
                 f"{self.source.name}: several vasprun.xml were joined into one file.",
@@ -159,6 +184,7 @@ class VasprunReader(SourceReader):
             "n_calculations": self._n_calculations,
             "ended": self._ended,
             "has_lost_loop": self._has_lost_loop,
+            "is_inside": self._is_inside,
             "frames": self._frames.memory(),
         }
         self._progress = Progress(self._window.n_dropped, self._frames.n_frames, state)
@@ -168,6 +194,7 @@ class VasprunReader(SourceReader):
         state: dict[str, Any] = bookmark.parser_state
         self._n_calculations, self._ended = state["n_calculations"], state["ended"]
         self._has_lost_loop = state["has_lost_loop"]
+        self._is_inside = state.get("is_inside", False)  # older bookmarks know nothing of it
         self._frames.recall(state["frames"])
 
     def _finish(self) -> None:

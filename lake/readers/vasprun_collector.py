@@ -33,11 +33,11 @@ class StepText(NamedTuple):
     """None for a step of VASP's force field, which stands outside `<calculation>`."""
     structure: int
     end: int
-    """Behind the first `</energy>` after the structure, or the end of the file."""
+    """Behind the first `</energy>` after the structure, or where a step of any size would have ended."""
     has_hole: bool = False
     """Whether NUL bytes stand in it."""
     has_lost_loop: bool = False
-    """Whether electronic steps outside of any `<calculation>` came before it."""
+    """Whether electronic steps before it were lost: they stand outside of any `<calculation>`, or far before it."""
 
 
 class XmlFrameCollector:
@@ -94,18 +94,23 @@ class XmlFrameCollector:
             self._records = []
 
     def collect(self, text: bytearray, step: StepText, ionic_step: int) -> int:
-        """Take the frame if it is whole; returns where the text that was not used up begins."""
+        """Take the frame if it is whole; returns where the text that was not used up begins.
+
+        Of a step that is not whole, that is where another one begins, or the end of its text.
+        """
         cell = blocks.table_named(text, fields.BASIS, step.structure, step.end)
         positions = self._table(text, fields.POSITIONS, step.structure if cell is None else cell.end, step.end)
         after = positions.end if positions is not None else step.structure
         forces = self._table(text, fields.FORCES, after, step.end)
-        after = forces.end if forces is not None else after
+        after = behind_forces = forces.end if forces is not None else after
         stress = blocks.table_named(text, fields.STRESS, after, step.end)
         after = stress.end if stress is not None else after
         # The electronic iterations of the next step end with </energy> too: a step that lost its own is not whole.
-        lost = text.find(fields.CALCULATION, after, step.end)
-        if lost >= 0 or not text.startswith(fields.ENERGY_END, step.end - len(fields.ENERGY_END)):
-            return lost if lost >= 0 else step.end
+        is_whole = text.startswith(fields.ENERGY_END, step.end - len(fields.ENERGY_END))
+        are_near = blocks.are_near(step.structure, positions, forces)
+        another = blocks.next_step(text, behind_forces if is_whole and are_near else step.structure + 1, step.end)
+        if another is not None or not is_whole:
+            return another or max(step.end - blocks.LONGEST_TITLE, step.structure + 1)
         if positions is None or forces is None:
             self.n_energy_only += 1
             return step.end
@@ -165,6 +170,12 @@ class XmlFrameCollector:
             if step.has_lost_loop or not is_true(settings.machine_learning):  # the tag before it was damaged
                 record.label_source, record.scf_steps = "none", -1
                 record.faults.append("label_source_unknown")
+            return
+        if step.has_lost_loop:
+            record.scf_steps = -1
+            record.faults.append("text_lost")
+            if settings.pstress:
+                self._undo_enthalpy(record, {})
             return
         record.scf_steps = text.count(fields.SCF_STEP, step.calculation, step.structure)
         if record.scf_steps != text.count(fields.SCF_STEP_END, step.calculation, step.structure):

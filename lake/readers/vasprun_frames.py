@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from lake.readers.batches import NAN
 from lake.readers.columns import RowLayout, decimal, glued_decimals
-from lake.readers.vasprun_fields import ENERGY, ENERGY_END, FORCES, POSITIONS, SCF_STEP
+from lake.readers.vasprun_fields import CALCULATION, ENERGY, ENERGY_END, FORCES, POSITIONS, SCF_STEP, STRUCTURE
 
 N_COLUMNS = 3
+LONGEST_TITLE = 16
 
 _TABLE_END = b"</varray>"
 _LONGEST_GAP = 4096  # between the beginning of a structure, its positions and the forces
@@ -53,6 +54,19 @@ def forces_end(text: bytearray, start: int, sizes: tuple[int, int]) -> int:
             return start
         at = close
     return at
+
+
+def are_near(structure: int, positions: Table | None, forces: Table | None) -> bool:
+    """Whether both tables stand close behind the structure, with no room for another step between them."""
+    if positions is None or forces is None:
+        return False
+    return max(positions.first_row - structure, forces.first_row - positions.end) < _LONGEST_GAP
+
+
+def next_step(text: bytearray, start: int, end: int) -> int | None:
+    """Where another step begins in `[start, end)`."""
+    hits = [hit for title in (CALCULATION, STRUCTURE) if (hit := text.find(title, start, end)) >= 0]
+    return min(hits, default=None)
 
 
 def layout_of(text: bytearray, table: Table, n_atoms: int) -> RowLayout | None:

@@ -205,4 +205,10 @@ def _atomic_numbers(text: bytes, titles: tuple[str, ...], name: str) -> NDArray[
         # VASP has written "r" for Zr_sv; the POTCAR title of the type is right then.
         from_title = element_of(titles[kind - 1]) if 0 < kind <= len(titles) else None
         symbols.append(symbol if symbol in SYMBOLS and symbol != "X" else from_title or symbol)
+    unknown = next((symbol for symbol in symbols if symbol not in SYMBOLS[1:]), None)
+    if unknown is not None:
+        raise UnreadableFile(
+            f"{name}: needed an element in the list of atoms, found {unknown!r}.",
+            "Its head is damaged: copy the file again, or ingest the OUTCAR of this run instead.",
+        )
     return atomic_numbers_of(symbols)

@@ -13,7 +13,7 @@ from tests.benchmarks.measuring import ROOT
 from tests.benchmarks.report import Line, write_page
 from tests.benchmarks.synthetic import PAPER_FRAMES
 
-RACES = ("outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "lake", "rdf", "headline")
+RACES = ("outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "extxyz", "dump", "lake", "rdf", "headline")
 PEERS = ("ase", "dpdata", "freud", "h5py", "pymatgen")
 
 

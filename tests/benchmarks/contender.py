@@ -19,6 +19,7 @@ CONTENDERS = {
     "meltlake, decompressing only": contenders.our_gunzip,
     "meltlake, decompressing only, without its sha256": contenders.without_sha256(contenders.our_gunzip),
     "gzip of Python": contenders.gzip_reader,
+    "meltlake, every part": contenders.our_parts,
     "meltlake rdf": contenders.our_rdf,
     "freud": contenders.freud_rdf,
     "lake write": chains.lake_write,

@@ -54,8 +54,12 @@ class _NoDigest:
 def dpdata_reader(path: Path) -> Work:
     import dpdata
 
-    form = "vasp/outcar" if path.name == "OUTCAR" else "vasp/xml"
     dpdata.LabeledSystem()  # loads the plug-ins
+    if path.suffix == ".extxyz":
+        return lambda: {"n_frames": dpdata.MultiSystems.from_file(str(path), fmt="quip/gap/xyz").get_nframes()}
+    if path.suffix == ".lammpstrj":
+        return lambda: {"n_frames": dpdata.System(str(path), fmt="lammps/dump").get_nframes()}
+    form = "vasp/outcar" if path.name == "OUTCAR" else "vasp/xml"
     return lambda: {"n_frames": dpdata.LabeledSystem(str(path), fmt=form).get_nframes()}
 
 
@@ -63,7 +67,8 @@ def ase_reader(path: Path) -> Work:
     import ase.io
     import ase.io.vasp
 
-    form = {"OUTCAR": "vasp-out", "vasprun.xml": "vasp-xml", "XDATCAR": "vasp-xdatcar"}[path.name]
+    named = {"OUTCAR": "vasp-out", "vasprun.xml": "vasp-xml", "XDATCAR": "vasp-xdatcar"}
+    form = named.get(path.name) or {".extxyz": "extxyz", ".lammpstrj": "lammps-dump-text"}[path.suffix]
     return lambda: {"n_frames": len(ase.io.read(path, index=":", format=form))}
 
 
@@ -132,6 +137,24 @@ def gzip_reader(path: Path) -> Work:
             while n := stream.readinto(memory):
                 n_bytes += n
         return {"n_bytes": n_bytes}
+
+    return read
+
+
+def our_parts(path: Path) -> Work:
+    """Every part of a file that holds many."""
+    from lake.readers import open_run, parts_of
+
+    with open_run(path, part=parts_of(path)[0]):
+        pass
+
+    def read() -> Mapping[str, float]:
+        n_frames = 0
+        for part in parts_of(path):
+            with open_run(path, part=part) as reader:
+                n_frames += sum(batch.n_frames for batch in reader.batches())
+                reader.fingerprint()
+        return {"n_frames": n_frames}
 
     return read
 

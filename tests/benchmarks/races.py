@@ -18,8 +18,12 @@ from tests.benchmarks.synthetic import (
     PAPER_FRAMES,
     Melt,
     paper_melts,
+    write_ase_extxyz,
+    write_dump,
     write_landing,
+    write_many_formulas,
     write_outcar,
+    write_shortest_extxyz,
     write_vaspout,
     write_vasprun,
     write_xdatcar,
@@ -27,6 +31,7 @@ from tests.benchmarks.synthetic import (
 
 N_READ = 1000
 FEW_FRAMES, MANY_FRAMES = 400, 3000
+FEW_FORMULAS, MANY_FORMULAS = 30, 300
 N_WARM = 3
 _GB = 1e9
 _READER_MB = 80
@@ -87,6 +92,29 @@ def xdatcar(folder: Path) -> Iterator[Line]:
     path = _new(folder / "xdatcar" / "XDATCAR")
     write_xdatcar(path, Melt(COMPOSITIONS[0], N_READ))
     yield from beside(_title(path, N_READ), race(["meltlake", "ASE"], path), {})
+
+
+def extxyz(folder: Path) -> Iterator[Line]:
+    for name, write in (("ase", write_ase_extxyz), ("shortest", write_shortest_extxyz)):
+        path = _new(folder / "xyz" / f"{name}.extxyz")
+        write(path, Melt(COMPOSITIONS[0], N_READ))
+        costs = race(["meltlake", "dpdata", "ASE", "sha256 alone"], path)
+        yield from beside(_title(path, N_READ), costs, {"dpdata": 5, "ASE": 5})
+    for n_formulas in (FEW_FORMULAS, MANY_FORMULAS):
+        path = _new(folder / "xyz" / f"{n_formulas}-formulas.extxyz")
+        write_many_formulas(path, n_formulas)
+        cost = race(["meltlake, every part"], path)["meltlake, every part"]
+        told = _rate(path.stat().st_size, cost)
+        what = f"{n_formulas} formulas in one extended XYZ, {path.stat().st_size / 1e6:.0f} MB"
+        yield Line(what, "meltlake, every part", cost, told=told)
+
+
+def dump(folder: Path) -> Iterator[Line]:
+    for n_digits in (6, 15):
+        path = _new(folder / f"{n_digits}-digits" / "melt.lammpstrj")
+        write_dump(path, Melt(COMPOSITIONS[0], N_READ), n_digits=n_digits)
+        costs = race(["meltlake", "dpdata", "ASE", "sha256 alone"], path)
+        yield from beside(_title(path, N_READ, f", {n_digits} digits"), costs, {"dpdata": 5, "ASE": 5})
 
 
 def lake(folder: Path) -> Iterator[Line]:

@@ -158,6 +158,62 @@ def _write_poscar(group: h5py.Group, run: RunFacts, frame: FrameFacts) -> None:
     group["lattice_vectors"], group["position_ions"] = frame.cell_angstrom, frame.fractional_positions
 
 
+def write_ase_extxyz(path: Path, melt: Melt) -> None:
+    """Extended XYZ as ASE writes it, in columns of fixed width, 55 kB per frame."""
+    _write_extxyz(path, melt, lambda symbol, row: f"{symbol:<2s}" + "".join(f" {number:16.8f}" for number in row))
+
+
+def write_shortest_extxyz(path: Path, melt: Melt) -> None:
+    """Extended XYZ with the shortest text of each float64, as we export it, 60 kB per frame."""
+    _write_extxyz(path, melt, lambda symbol, row: " ".join([symbol, *map(repr, row)]))
+
+
+def _write_extxyz(path: Path, melt: Melt, line: Callable[[str, list[float]], str]) -> None:
+    symbols = [species.symbol for species in melt.run.species for _ in range(species.count)]
+    with path.open("w", encoding="ascii") as file:
+        for frame in melt.frames():
+            cell = " ".join(map(repr, frame.cell_angstrom.ravel().tolist()))
+            rows = np.hstack([frame.positions_angstrom, frame.forces_ev_per_angstrom]).tolist()
+            file.write(
+                f'{N_ATOMS}\nLattice="{cell}" Properties=species:S:1:pos:R:3:forces:R:3 energy={frame.energy_ev!r} '
+                'pbc="T T T"\n'
+            )
+            file.writelines(f"{line(symbol, row)}\n" for symbol, row in zip(symbols, rows, strict=True))
+
+
+def write_many_formulas(path: Path, n_formulas: int, *, n_frames: int = 4) -> None:
+    """Extended XYZ of cells of 100 atoms, another formula in each frame, as data sets for large potentials are."""
+    rng = np.random.default_rng(n_formulas)
+    with path.open("w", encoding="ascii") as file:
+        for formula in list(range(n_formulas)) * n_frames:
+            kinds = ["Al"] * (formula % 100) + ["Cu"] * (100 - formula % 100) + ["Ni"] * (1 + formula // 100)
+            rows = rng.normal(0, 5, (len(kinds), 6)).tolist()
+            file.write(
+                f'{len(kinds)}\nLattice="12.0 0.0 0.0 0.0 12.0 0.0 0.0 0.0 12.0" '
+                f'Properties=species:S:1:pos:R:3:forces:R:3 energy={-3.0 * len(kinds)} pbc="T T T"\n'
+            )
+            file.writelines(f"{symbol} {' '.join(map(repr, row))}\n" for symbol, row in zip(kinds, rows, strict=True))
+
+
+def write_dump(path: Path, melt: Melt, *, n_digits: int = 6) -> None:
+    """A text dump of LAMMPS with its default of six digits, 43 kB per frame; atoms are in no order."""
+    symbols = [species.symbol for species in melt.run.species for _ in range(species.count)]
+    row_of_table = "%d %d %s" + f" %.{n_digits}g" * 9 + "\n"
+    types = {species.symbol: number for number, species in enumerate(melt.run.species, start=1)}
+    rng = melt.rng
+    with path.open("w", encoding="ascii") as file:
+        for step, frame in enumerate(melt.frames()):
+            bounds = "".join(f"0.0 {length!r}\n" for length in np.diag(frame.cell_angstrom).tolist())
+            file.write(
+                f"ITEM: TIMESTEP\n{step}\nITEM: NUMBER OF ATOMS\n{N_ATOMS}\nITEM: BOX BOUNDS pp pp pp\n{bounds}"
+                "ITEM: ATOMS id type element xu yu zu vx vy vz fx fy fz\n"
+            )
+            velocities = rng.normal(0, 5, (N_ATOMS, 3))
+            rows = np.hstack([frame.positions_angstrom, velocities, frame.forces_ev_per_angstrom]).tolist()
+            for atom in rng.permutation(N_ATOMS):
+                file.write(row_of_table % (atom + 1, types[symbols[atom]], symbols[atom], *rows[atom]))
+
+
 WRITERS: dict[str, Callable[[Path, Melt], None]] = {
     "OUTCAR": write_outcar,
     "vasprun.xml": write_vasprun,

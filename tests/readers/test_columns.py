@@ -174,3 +174,13 @@ def test_only_decimals_are_numbers(text):
 def test_stress_columns_may_touch_without_a_sign():
     assert glued_decimals(b" 12345.67890112345.67890   -1.50000", 3) == [12345.6789, 112345.6789, -1.5]
     assert np.isnan(glued_decimals(b" 1.0 **** 2.0", 4)).all()
+
+
+@pytest.mark.parametrize(("width", "decimals"), [(5, 1), (6, 1), (6, 2), (7, 1), (7, 2), (7, 3), (8, 3), (9, 4)])
+def test_narrow_columns_do_not_reach_into_their_neighbours(width, decimals):
+    numbers = [[0.5, 0.25, 0.125], [1.75, -2.5, 3.875], [-0.25, 9.0, 0.0]]
+    texts = ["".join(f"{number:{width}.{decimals}f}" for number in row) for row in numbers]
+    rows = "".join(f"{text}\n" for text in texts).encode()
+    layout = learned(rows[: rows.index(b"\n") + 1], 3)
+    wanted = [[float(text[at : at + width]) for at in range(0, 3 * width, width)] for text in texts]
+    assert decode(rows, layout).tolist() == wanted

@@ -109,6 +109,16 @@ def test_atom_lost_from_the_list_is_noticed(new, tmp_path):
         changed("vasprun", b"<rc><c>H </c><c>   2</c></rc>", new, tmp_path)
 
 
+def test_atom_that_became_no_element_is_refused(tmp_path):
+    with pytest.raises(UnreadableFile, match="needed an element in the list of atoms"):
+        changed("vasprun", b"<rc><c>H </c><c>   2</c></rc>", b"<rc><c>\0\0</c><c>\0\0\0\0</c></rc>", tmp_path)
+
+
+def test_control_character_in_the_first_comment_of_extended_xyz_begins_no_other_run(tmp_path):
+    whole, found = changed("extxyz", b"run_id=3fa2", b"run_id\x013fa2", tmp_path)
+    assert not wrong_frames(whole, found)
+
+
 def test_title_and_valence_line_of_different_elements_are_refused(tmp_path):
     with pytest.raises(UnreadableFile, match="one element for each"):
         changed("outcar", b"TITEL  = PAW_PBE O ", b"TITEL  = PAW_PBE N ", tmp_path)

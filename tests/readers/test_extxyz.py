@@ -6,9 +6,11 @@ import io
 import numpy as np
 import pytest
 
+from lake.readers import open_run, parts_of
 from lake.readers.containers import SourceStream
 from lake.readers.extxyz import ExtxyzReader, extxyz_parts
-from schemas.errors import UnreadableFile
+from lake.readers.extxyz_places import places_in
+from schemas.errors import FileReplaced, UnreadableFile
 
 LATTICE = 'Lattice="4.0 0.5 0.0 0.0 4.1 0.25 -0.5 0.0 4.2"'
 MACE = f"""2
@@ -158,6 +160,63 @@ def test_atoms_that_change_are_parts():
         frames_of(text)
     with pytest.raises(UnreadableFile, match="no part Al2, but Al1Cu1, Al1Ni1"):
         frames_of(text, "Al2")
+
+
+def of_many_formulas(n_formulas, n_frames=3):
+    frames = [
+        f"{2 + n}\n{LATTICE} Properties=species:S:1:pos:R:3 energy={-n}\n" + "Al 0.1 0.2 0.3\n" * (1 + n) + "Cu 1 2 3\n"
+        for n in range(n_formulas)
+    ]
+    return frames * n_frames
+
+
+def told_of_parts(path, names):
+    told = []
+    for name in names:
+        with open_run(path, part=name) as reader:
+            arrays = repr(
+                [(b.positions_angstrom.tolist(), b.energy_ev.tolist(), b.ionic_step.tolist()) for b in reader.batches()]
+            )
+            told.append(
+                (name, arrays, reader.outcome, reader.fingerprint(), reader.head_sha256(), reader.header.n_atoms)
+            )
+    return told
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    "damage",
+    [lambda text: text, lambda text: text[:-9], lambda text: text.replace("energy=-2", "en\0rgy=-2", 1) + "x y\n"],
+)
+def test_parts_are_read_alike_whether_or_not_it_is_known_where_they_stand(tmp_path, packed, damage):
+    path = tmp_path / "many.extxyz"
+    path.write_bytes(packed(damage("".join(of_many_formulas(5))).encode()))
+    names = parts_of(path)
+    assert places_in(str(path)) is not None
+    known = told_of_parts(path, names)
+    path.touch()  # as if it had been written: nothing is known of it any more
+    assert places_in(str(path)) is None
+    assert told_of_parts(path, names) == known
+
+
+def test_many_parts_cost_one_pass_over_the_file_for_all(tmp_path):
+    path, n_read = tmp_path / "many.extxyz", 0
+    path.write_text("".join(of_many_formulas(60)))
+    for name in parts_of(path):
+        with open_run(path, part=name) as reader:
+            assert sum(batch.n_frames for batch in reader.batches()) == 3
+            n_read += reader.raw_bytes_read()
+    assert n_read == path.stat().st_size
+
+
+def test_file_that_is_written_while_its_parts_are_read_is_refused(tmp_path):
+    path = tmp_path / "many.extxyz"
+    path.write_text("".join(of_many_formulas(3)))
+    with open_run(path, part=parts_of(path)[1]) as reader:
+        with path.open("a") as file:
+            file.write("1\n")
+        with pytest.raises(FileReplaced, match="written while its parts were read"):
+            list(reader.batches())
 
 
 def test_one_sequence_is_one_part():
