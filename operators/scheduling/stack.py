@@ -30,6 +30,9 @@ from schemas.settings import Settings
 
 _USUAL_PORT = 8080
 _START_S, _STOP_S = 600.0, 20.0
+_PAUSES_S = (1, 2, 4, 8, 16)
+"""While all parts of Airflow start at once on a busy machine, SQLite may stay locked for longer than it waits."""
+
 _PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
@@ -202,6 +205,11 @@ class EmbeddedStack:
         pools = json.loads((deploy_folder() / "pools.json").read_text())
         entities = [{"name": name} | about for name, about in pools.items()]
         action = {"action": "create", "action_on_existence": "overwrite", "entities": entities}
+        for pause_s in _PAUSES_S:
+            with suppress(OSError):
+                self.api("pools", {"actions": [action]}, method="PATCH")
+                return
+            self._give_up.wait(pause_s)
         self.api("pools", {"actions": [action]}, method="PATCH")
 
 

@@ -101,7 +101,7 @@ def test_nothing_is_left_running(tmp_path: Path, number: signal.Signals) -> None
     threading.Thread(target=launcher.stderr.read, daemon=True).start()
     launcher.send_signal(number)
     launcher.wait(90)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not all(map(has_ended, family)) and time.monotonic() < deadline:
         time.sleep(0.2)
     left = [process for process in family if not has_ended(process)]
