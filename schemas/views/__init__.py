@@ -1,0 +1,30 @@
+"""Views of the warehouse that answer the paper's questions, as DuckDB SQL with what each one tells.
+
+A view may use the ones above it. Every view is valid over empty tables. Synthetic and real rows never meet in one row.
+"""
+
+from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
+from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
+from schemas.views.description import View
+from schemas.views.lineage import LINEAGE
+from schemas.views.potentials import PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
+from schemas.views.quarantine import QUARANTINE
+
+__all__ = ["VIEWS", "View"]
+
+VIEWS: tuple[View, ...] = (
+    QUARANTINE,
+    TRAINED_POTENTIALS,
+    COMPOSITION_ELEMENTS,
+    COMPOSITION_DISTANCES,
+    COMPOSITION_MAP,
+    TABLE_1,
+    PARITY_PLOT,
+    RUN_PAIRS,
+    RDF_COMPARISON,
+    VACF_COMPARISON,
+    DENSITY_VS_EXPERIMENT,
+    TRANSFERABILITY,
+    LINEAGE,
+)
+"""In the order in which they can be created."""

@@ -1,0 +1,105 @@
+"""Potentials: what they were trained on, Table 1, predictions, error against distance."""
+
+from schemas.views.description import View
+
+TRAINED_POTENTIALS = View(
+    "trained_potentials",
+    "Every potential with the chemical system of its training set and whether that contains synthetic frames.",
+    """
+select potentials.*, array_to_string(list_sort(training_sets.type_map), '-') as chemical_system,
+       training_sets.synthetic, training_sets.lake_version
+from potentials
+left join training_sets on training_sets.training_set_id = potentials.training_set_id
+""",
+)
+
+TABLE_1 = View(
+    "table_1",
+    "Table 1: what the paper prints for each recipe beside ours, the median over seeds of the RMSE pooled over the "
+    "test split, per training set and number of steps. The speed is that of the largest timed simulation.",
+    """
+with trained as (
+    select potentials.recipe, potentials.training_set_id, potentials.n_steps,
+           count(distinct potentials.seed) as n_seeds,
+           median(rmse_energy_mev_per_atom) as rmse_energy_mev_per_atom,
+           median(rmse_force_mev_per_angstrom) as rmse_force_mev_per_angstrom,
+           median(rmse_virial_mev_per_atom) as rmse_virial_mev_per_atom,
+           max(rmse_force_mev_per_angstrom) - min(rmse_force_mev_per_angstrom) as seed_range_force_mev_per_angstrom
+    from potentials left join rmse
+      on rmse.potential_id = potentials.potential_id and rmse.composition = 'all' and rmse.split = 'test'
+    group by potentials.recipe, potentials.training_set_id, potentials.n_steps
+),
+timed as (
+    select potentials.recipe, potentials.training_set_id, potentials.n_steps, performance.ns_per_day,
+           performance.n_atoms, performance.hardware,
+           row_number() over (
+               partition by potentials.recipe, potentials.training_set_id, potentials.n_steps
+               order by performance.protocol = 'performance' desc, performance.n_atoms desc,
+                        performance.ns_per_day desc, performance.run_id
+           ) as place
+    from performance join potentials on potentials.potential_id = performance.potential_id
+    where performance.outcome = 'finished'
+)
+select
+    recipe, embedding_net, axis_neuron, fitting_net, r_smooth_angstrom, r_cut_angstrom, start_pref_virial,
+    paper_rmse_energy_mev_per_atom, trained.rmse_energy_mev_per_atom,
+    paper_rmse_force_mev_per_angstrom, trained.rmse_force_mev_per_angstrom,
+    trained.seed_range_force_mev_per_angstrom,
+    paper_rmse_virial_mev_per_atom, trained.rmse_virial_mev_per_atom,
+    paper_ns_per_day, timed.ns_per_day, timed.n_atoms, timed.hardware,
+    trained.n_seeds, trained.n_steps, trained.training_set_id,
+    array_to_string(list_sort(training_sets.type_map), '-') as chemical_system, training_sets.synthetic
+from recipes
+full join trained using (recipe)
+left join training_sets on training_sets.training_set_id = trained.training_set_id
+left join timed
+  on timed.recipe = trained.recipe and timed.training_set_id = trained.training_set_id
+ and timed.n_steps = trained.n_steps and timed.place = 1
+order by try_cast(nullif(regexp_extract(recipe, '^DP-([0-9]+)$', 1), '') as integer) nulls last,
+         recipe, trained.training_set_id, trained.n_steps
+""",
+)
+
+PARITY_PLOT = View(
+    "parity_plot",
+    "Sampled predictions beside their reference: energy (eV/atom), force (eV/angstrom), virial (eV/atom), by split.",
+    """
+select
+    potential_id, recipe, seed, training_set_id, chemical_system, synthetic,
+    quantity, composition, split, dft, dnnp, dnnp - dft as error
+from parity
+join trained_potentials using (potential_id)
+""",
+)
+
+TRANSFERABILITY = View(
+    "transferability",
+    "Error of a potential on each composition against the distance (half-L1, at.%) to the nearest composition that it "
+    "trained on, and the largest z of its simulations' curves there that have a verdict.",
+    """
+with asked as (
+    select rmse.*, recipe, seed, training_set_id, chemical_system, synthetic
+    from rmse join trained_potentials using (potential_id) where rmse.composition <> 'all'
+),
+nearest as (
+    select training_set_id, composition,
+           min(half_l1_at_percent) as distance_at_percent,
+           arg_min(other, (half_l1_at_percent, other)) as nearest_composition
+    from (select training_set_id, unnest(compositions) as other from training_sets) taught
+    join composition_distances using (other)
+    group by training_set_id, composition
+),
+curves as (
+    select potential_id, composition, max(z) filter (verdict <> 'undecided') as largest_z from agreement group by all
+)
+select
+    asked.potential_id, asked.recipe, asked.seed, asked.training_set_id, asked.chemical_system, asked.synthetic,
+    asked.composition, asked.split, asked.n_frames, nearest.distance_at_percent, nearest.nearest_composition,
+    asked.rmse_energy_mev_per_atom, asked.rmse_force_mev_per_angstrom, asked.rmse_virial_mev_per_atom,
+    curves.largest_z
+from asked
+left join nearest on nearest.training_set_id = asked.training_set_id and nearest.composition = asked.composition
+left join curves on curves.potential_id = asked.potential_id and curves.composition = asked.composition
+order by asked.potential_id, nearest.distance_at_percent, asked.composition, asked.split
+""",
+)
