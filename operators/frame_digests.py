@@ -16,7 +16,8 @@ QUANTITIES = (
     *("positions_angstrom", "cell_angstrom", "forces_ev_per_angstrom", "virial_ev"),
     *("energy_ev", "energy_sigma0_ev", "energy_without_entropy_ev", "virial_trace_ev"),
     *("velocities_angstrom_per_fs", "magnetic_moments_mu_b", "atomic_numbers"),
-    *("ionic_step", "temperature_k", "scf_steps", "scf_verdict", "label_source"),
+    *("ionic_step", "temperature_k", "conserved_energy_ev", "printed_pressure_gpa"),
+    *("scf_steps", "scf_verdict", "label_source"),
 )
 """Columns of `frames` that are the raw file's own; the others are the gate's, or say where a frame belongs."""
 

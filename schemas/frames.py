@@ -89,6 +89,8 @@ class RunHeader:
     """Time between consecutive ionic steps; None when the run is not molecular dynamics."""
     temperature_target_k: float | None = None
     external_pressure_target_kbar: float = 0.0
+    enmax_ev: float | None = None
+    """Largest ENMAX of the POTCARs; None where the file does not tell that of each."""
     nelm: int | None = None
     ediff_ev: float | None = None
     isif: int | None = None
@@ -147,6 +149,12 @@ class FrameBatch:
     """(n_frames, n_atoms, 3); None when the file stores none."""
     magnetic_moments_mu_b: Floats | None = None
     """(n_frames, n_atoms) for collinear spins or (n_frames, n_atoms, 3); None when the file stores none."""
+    conserved_energy_ev: Floats | None = None
+    """(n_frames,), what the dynamics conserve: free energy, kinetic energy and the thermostat's own, without PV. NaN in
+    a run whose dynamics conserve nothing, such as Langevin's; None when the format stores none."""
+    printed_pressure_kbar: Floats | None = None
+    """(n_frames,), printed beside the stress, with PSTRESS added back: a third of the stress's trace. None when the
+    format prints none."""
 
     def __post_init__(self) -> None:
         n_frames, n_atoms = self.positions_angstrom.shape[:2]
@@ -171,6 +179,9 @@ class FrameBatch:
                 raise ValueError(f"FrameBatch.{name}: needed shape {shape}, found {found}")
         if len(self.faults) != n_frames:
             raise ValueError(f"FrameBatch.faults: needed {n_frames} entries, found {len(self.faults)}")
+        for name in ("conserved_energy_ev", "printed_pressure_kbar"):
+            if (values := getattr(self, name)) is not None and values.shape != (n_frames,):
+                raise ValueError(f"FrameBatch.{name}: needed shape {(n_frames,)}, found {values.shape}")
         velocities = self.velocities_angstrom_per_fs
         if velocities is not None and velocities.shape != (n_frames, n_atoms, 3):
             raise ValueError(f"FrameBatch.velocities_angstrom_per_fs: found shape {velocities.shape}")
@@ -288,6 +299,8 @@ class Trajectory:
     label_source: NDArray[np.str_]
     """(n_frames,), one of `LabelSource`."""
     velocities_angstrom_per_fs: Floats | None = None
+    equilibrated_from_fs: float | None = None
+    """Time from which averages are taken; None for all of it."""
 
     @property
     def n_frames(self) -> int:
@@ -295,9 +308,16 @@ class Trajectory:
 
     @property
     def averaged(self) -> NDArray[np.bool_]:
-        """(n_frames,), frames that the run's averages are taken over: accepted, and no force field's in an AIMD run."""
-        averaged: NDArray[np.bool_] = self.accepted & (self.label_source != "vasp_mlff")
+        """(n_frames,), frames that the run's averages are taken over: accepted, equilibrated, and no force field's."""
+        averaged: NDArray[np.bool_] = self.accepted & self._equilibrated & (self.label_source != "vasp_mlff")
         return averaged
+
+    @property
+    def _equilibrated(self) -> NDArray[np.bool_]:
+        if self.equilibrated_from_fs is None:
+            return np.ones(self.n_frames, dtype=bool)
+        equilibrated: NDArray[np.bool_] = ~(self.time_fs < self.equilibrated_from_fs - 1e-6)
+        return equilibrated
 
     @property
     def n_averaged(self) -> int:

@@ -122,6 +122,11 @@ def test_our_readers_know_a_written_run(written):
     virials = np.concatenate([batch.virial_ev for batch in batches])
     expected = [f.stress_kbar * EV_PER_ANGSTROM3_PER_KBAR * f.volume_angstrom3 for f in FRAMES]
     np.testing.assert_allclose(virials, expected, atol=1e-5)
+    conserved = np.concatenate([batch.conserved_energy_ev for batch in batches])
+    np.testing.assert_allclose(conserved, stack("conserved_energy_ev"), atol=0.51e-6)
+    if written.name == "OUTCAR":
+        pressures = np.concatenate([batch.printed_pressure_kbar for batch in batches])
+        np.testing.assert_allclose(pressures, np.trace(stack("stress_kbar"), axis1=1, axis2=2) / 3, atol=0.0051)
 
 
 @pytest.mark.filterwarnings("ignore:The following structures were unconverged")

@@ -37,6 +37,9 @@ class FrameRecord:
     trace_only: bool = False
     """Whether the single components of the stress mean nothing."""
     temperature_k: float = NAN
+    conserved_energy_ev: float | None = None
+    """None where the format has no place for it, as the pressure."""
+    printed_pressure_kbar: float | None = None
     scf_steps: int = -1
     scf_verdict: ScfVerdict = "unknown"
     label_source: LabelSource = "dft"
@@ -242,7 +245,14 @@ def batch_of(
         scf_verdict=np.array([record.scf_verdict for record in records], dtype=np.str_),
         label_source=np.array([record.label_source for record in records], dtype=np.str_),
         faults=tuple(tuple(dict.fromkeys(record.faults)) for record in records),
+        conserved_energy_ev=_numbers([record.conserved_energy_ev for record in records]),
+        printed_pressure_kbar=_numbers([record.printed_pressure_kbar for record in records]),
     )
+
+
+def _numbers(values: list[float | None]) -> NDArray[np.float64] | None:
+    """None where the format of the frames has no place for them."""
+    return None if None in values else np.array(values, dtype=np.float64)
 
 
 def _spoiled(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from lake.readers.outcar_frames import energies_between
 from lake.readers.outcar_header import SETTING_FIELDS, THERMOSTAT_SETTINGS, OutcarHead, read_head, take_thermostat
 from lake.readers.source_reader import SourceReader
 from lake.readers.vasp_header import differing_settings, run_header, settings_notes
-from lake.readers.vasp_settings import ensemble_of, fixed_cell_ensemble, temperature_target_k
+from lake.readers.vasp_settings import conserves_energy, ensemble_of, fixed_cell_ensemble, temperature_target_k
 from lake.readers.window import CHUNK_BYTES, LOST_TEXT, TextWindow
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, FrameBatch, ReadingOutcome, RunHeader
@@ -245,6 +245,7 @@ class OutcarReader(SourceReader):
             setattr(self.outcome, name, state[name])
         for name, value in state["thermostat"].items():
             setattr(self._settings, name, value)
+        self._frames.conserves_energy = conserves_energy(self._settings)
         self._frames.recall(state["frames"])
 
     def _learn_token(self, hit: int) -> None:
@@ -329,6 +330,7 @@ class OutcarReader(SourceReader):
         text, counter = self._window.text, self._counter
         if self._frames.n_frames == 0:
             take_thermostat(self._settings, bytes(text[self._region : end]))
+            self._frames.conserves_energy = conserves_energy(self._settings)
         highest_before = counter.highest
         begun = self._step_begun - self._window.n_dropped
         self._frames.has_hole = self._window.has_hole(min(begun, self._region), end)

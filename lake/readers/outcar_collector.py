@@ -40,6 +40,8 @@ class FrameCollector:
         self.n_ml_energy_only = 0
         self.cell_moved = False
         self.usual = blocks.UsualStep()
+        self.conserves_energy = True
+        """Whether the dynamics conserve the sum of energies that VASP prints."""
         self.has_hole = False
         """Whether NUL bytes stand in the text of the ionic step."""
         self._n_atoms = len(head.atomic_numbers)
@@ -120,7 +122,8 @@ class FrameCollector:
         record = self._record(text, (lower, title), counter, energies)
         if is_mistitled:
             record.faults.append("label_source_unknown")
-        record.temperature_k = blocks.temperature_between(text, end, upper)
+        record.temperature_k, total_ev = blocks.thermostat_between(text, end, upper)
+        record.conserved_energy_ev = total_ev if self.conserves_energy else NAN
         if ml:
             record.label_source, record.scf_steps = "vasp_mlff", 0
             record.ionic_step = max(counter.step, counter.highest * (counter.highest > counter.step)) + 1
@@ -160,6 +163,7 @@ class FrameCollector:
             segment=counter.segment,
             cell_angstrom=NO_TENSOR,
             energy_ev=NAN,
+            printed_pressure_kbar=NAN,
         )
         if energies is None:
             record.faults.append("energy_missing")
@@ -184,7 +188,8 @@ class FrameCollector:
         if stress is None and blocks.has_pressure(text, lower, before_lattice):
             record.faults.append("stress_not_finite")
         if stress is not None:
-            record.take_stress(stress, self.head.settings.isif)
+            stress_kbar, record.printed_pressure_kbar = stress
+            record.take_stress(stress_kbar, self.head.settings.isif)
         return record
 
     def _judge(self, record: FrameRecord, text: bytearray, scf_text: tuple[int, int], counter: StepCounter) -> None:

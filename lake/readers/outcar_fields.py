@@ -9,7 +9,9 @@ MACHINE_LEARNED = b" (ML)"
 LATTICE = b"direct lattice vectors"
 STRESS = b"  in kB  "
 PRESSURE = b"external pressure ="
+PULLAY_STRESS = b"Pullay stress ="
 THERMOSTAT = b"EKIN_LAT="
+CONSERVED_ENERGY = b"total energy   ETOTAL ="
 SCF_END = b"---- aborting loop"
 ITERATION_END = b"eigenvalue-minimisations  :"
 ENERGY_CHANGE = b"total energy-change (2. order) :"
@@ -21,6 +23,7 @@ WITHOUT_ENTROPY = b"energy  without entropy="
 VERSION_LINE = b" vasp."
 """How the first line of every OUTCAR begins."""
 TYPES_LINE = b"ions per type ="
+ENMAX = b"ENMAX  ="
 FOOTER = b"General timing and accounting"
 
 
@@ -41,6 +44,11 @@ FRAME_FIELDS: tuple[Field, ...] = (
     _field("virial_ev", STRESS, note="XX YY ZZ XY YZ ZX, kbar, times the volume; none with ISIF = 0 or 1"),
     _field("virial_trace_ev", STRESS, note="XX + YY + ZZ, times the volume; none with ISIF = 0"),
     _field("temperature_k", THERMOSTAT, note="in brackets on the same line; molecular dynamics only"),
+    _field("conserved_energy_ev", CONSERVED_ENERGY, note="without thermostat or with Nose's; others conserve nothing"),
+    _field("printed_pressure_kbar", PRESSURE, note="plus the `Pullay stress` of the line, which is PSTRESS"),
+    _field(
+        "enmax_ev", ENMAX, note="before `; ENMIN`, the largest; VASP prints it once per POTCAR entry, or not at all"
+    ),
     _field("scf_steps", COUNTER, note="the second number, of the last line before the table"),
     _field("scf_verdict", SCF_END, note="before 6.2 it says `reached` at NELM too, where only the last change counts"),
     _field("scf_verdict", ENERGY_CHANGE, note="the last change, compared with EDIFF where the loop ended at NELM"),

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from lake.readers.batches import NAN
 from lake.readers.columns import RowLayout, decimal, fixed_decimals, glued_decimals
 from lake.readers.outcar_fields import (
+    CONSERVED_ENERGY,
     ENERGY,
     ENERGY_CHANGE,
     ITERATION_END,
@@ -14,6 +15,7 @@ from lake.readers.outcar_fields import (
     MACHINE_LEARNED,
     ML_ENERGY,
     PRESSURE,
+    PULLAY_STRESS,
     SCF_END,
     SIGMA0,
     STRESS,
@@ -34,12 +36,24 @@ _OTHER_ENERGIES = re.compile(
     rb"[^\n]{0,80}\s{1,80}(?:ML )?%s[ ]*(\S{1,40})[^\n]{0,80}%s[ ]*(\S{1,40})\s"
     % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
 )
-# As VASP prints the three energies and the stress, unless something is wrong with them.
+# As VASP prints the three energies, the stress and the thermostat, unless something is wrong with them.
 _PLAIN_ENERGIES = re.compile(
     rb" {1,20}(-?\d{1,8}\.(\d{1,8})) {1,4}eV\s{1,8}(?:ML )?%s {0,20}(-?\d{1,8}\.(\d{1,8})) {1,20}"
     rb"%s {0,20}(-?\d{1,8}\.(\d{1,8}))\s" % (re.escape(WITHOUT_ENTROPY), re.escape(SIGMA0))
 )
-_PLAIN_STRESS = re.compile(rb"((?: {1,12}-?\d{1,8}\.\d{5}){6}) *\r?\n")
+_PRESSURE_LINE = rb" {0,20}%s {0,20}(-?\d{1,12}\.\d\d) kB {1,20}%s {0,20}(-?\d{1,12}\.\d\d) kB" % (
+    re.escape(PRESSURE),
+    re.escape(PULLAY_STRESS),
+)
+_TOTAL_ENERGY_LINE = rb" {0,20}%s {0,20}(-?\d{1,12}\.\d{1,12}) eV" % re.escape(CONSERVED_ENERGY)
+_PLAIN_STRESS = re.compile(rb"((?: {1,12}-?\d{1,8}\.\d{5}){6}) *\r?\n%s" % _PRESSURE_LINE)
+_PLAIN_THERMOSTAT = re.compile(
+    rb"%s {0,20}\d{1,12}\.\d{1,12} {1,20}\(temperature {0,20}(\d{1,12}\.\d\d) K\)"
+    rb"[^\n]{0,80}\n[^\n]{0,80}\n[^\n]{0,80}\n[^\n]{0,80}\n%s" % (re.escape(THERMOSTAT), _TOTAL_ENERGY_LINE)
+)
+_PRESSURE = re.compile(_PRESSURE_LINE)
+_TOTAL_ENERGY = re.compile(_TOTAL_ENERGY_LINE)
+_THERMOSTAT_BYTES = 500  # from its temperature to its end
 _TEMPERATURE = re.compile(rb"[^\n]*\(temperature[ ]*([^\s)]+)[ ]*K\)")
 _ENERGY_CHANGE = re.compile(re.escape(ENERGY_CHANGE) + rb"[ ]*(\S+?)[ ]*\(")
 
@@ -177,21 +191,24 @@ def cell_of(rows: bytes) -> tuple[float, ...]:
     return tuple(fixed_decimals(rows[place : place + 13], _CELL_DECIMALS) for place in places)
 
 
-def stress_before(text: bytearray, start: int, end: int) -> tuple[float, ...] | None:
-    """Nine numbers, kbar, from the last stress line in `[start, end)`; None when there is no such line.
+def stress_before(text: bytearray, start: int, end: int) -> tuple[tuple[float, ...], float] | None:
+    """Nine numbers, kbar, from the last stress line in `[start, end)`, and the pressure of the next; None without one.
 
-    VASP's order is XX YY ZZ XY YZ ZX. Numbers that cannot be read are NaN.
+    VASP's order is XX YY ZZ XY YZ ZX. Numbers that cannot be read are NaN. PSTRESS, which VASP takes off the pressure
+    and prints beside it, is added back.
     """
     at = text.rfind(STRESS, start, end)
     plain = _PLAIN_STRESS.match(text, at + len(STRESS), end) if at >= 0 else None
     if plain is not None:
-        xx, yy, zz, xy, yz, zx = map(float, plain[1].split())
-        return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
+        row, pressure, pullay = plain.groups()
+        xx, yy, zz, xy, yz, zx = map(float, row.split())
+        return (xx, xy, zx, xy, yy, yz, zx, yz, zz), float(pressure) + float(pullay)
     line_end = text.find(b"\n", at, end)
     if at < 0 or line_end < 0:
         return None
     xx, yy, zz, xy, yz, zx = glued_decimals(bytes(text[at + len(STRESS) : line_end]), 6)
-    return (xx, xy, zx, xy, yy, yz, zx, yz, zz)
+    found = _PRESSURE.match(text, line_end + 1, end)
+    return (xx, xy, zx, xy, yy, yz, zx, yz, zz), NAN if found is None else float(found[1]) + float(found[2])
 
 
 def has_pressure(text: bytearray, start: int, end: int) -> bool:
@@ -224,11 +241,20 @@ def n_ml_energies(text: bytearray, start: int, end: int) -> int:
     return text.count(ML_ENERGY, start, end)
 
 
-def temperature_between(text: bytearray, start: int, end: int) -> float:
-    """Temperature of the ions, K; NaN when the step has no thermostat block or asterisks in it."""
+def thermostat_between(text: bytearray, start: int, end: int) -> tuple[float, float]:
+    """Temperature of the ions, K, and the sum of all energies, eV; NaN for what is not there, or is asterisks."""
     at = text.find(THERMOSTAT, start, end)
-    found = _TEMPERATURE.match(text, at, end) if at >= 0 else None
-    return NAN if found is None else decimal(found[1])
+    plain = _PLAIN_THERMOSTAT.match(text, at, end) if at >= 0 else None
+    if plain is not None:
+        return float(plain[1]), float(plain[2])
+    if at < 0:
+        return NAN, NAN
+    temperature = _TEMPERATURE.match(text, at, end)
+    energy = _TOTAL_ENERGY.search(text, at, min(at + _THERMOSTAT_BYTES, end))
+    return (
+        NAN if temperature is None else decimal(temperature[1]),
+        NAN if energy is None else float(energy[1]),
+    )
 
 
 def loop_end(text: bytearray, start: int, end: int) -> int | None:

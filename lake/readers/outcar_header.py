@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers.fields import Field
-from lake.readers.outcar_fields import TYPES_LINE, VERSION_LINE
+from lake.readers.outcar_fields import ENMAX, TYPES_LINE, VERSION_LINE
 from lake.readers.vasp_settings import VaspSettings, element_of
 from lake.readers.vasp_theory import listed_k_points, mesh_label
 from schemas.composition import atomic_numbers_of
@@ -17,6 +17,7 @@ from schemas.errors import UnreadableFile
 _EFFECTIVE_SETTINGS = b"Startparameter for this run:"
 _LEXCH = {2: "CA", 7: "91", 8: "PE", 14: "PS"}
 _FOUR_NUMBERS = rb"((?:(?:[ ]*-?\d+\.\d+){4}[ \r]*\n)+)"
+_ENMAX = re.compile(rb"\n[ ]{0,8}%s[ ]*(\d+\.?\d*);[ ]*ENMIN" % re.escape(ENMAX))
 _NUMBER = re.compile(rb"-?\d+\.?\d*")  # columns may touch
 # Only a mesh that VASP made comes with integer weights.
 _MESH_POINTS = re.compile(rb"Following reciprocal coordinates:[^\n]*\n[^\n]*\n" + _FOUR_NUMBERS)
@@ -128,6 +129,9 @@ def read_head(text: bytes, name: str) -> OutcarHead:
     settings.synthetic = b" synthetic" in first_line
     settings.system = _line_after(text, b"\n SYSTEM =") or _line_after(text, b"SYSTEM =")
     settings.k_points = _k_points(text)
+    cutoffs = _ENMAX.findall(text)
+    if len(cutoffs) >= max(len(settings.potcar_titles), 1):
+        settings.enmax = max(map(float, cutoffs))
     return OutcarHead(settings, _atomic_numbers(text, settings, name))
 
 

@@ -27,6 +27,7 @@ def run_header(settings: VaspSettings, source_format: str, atomic_numbers: NDArr
         time_step_fs=settings.potim if settings.is_molecular_dynamics else None,
         temperature_target_k=temperature_target_k(settings, ensemble),
         external_pressure_target_kbar=settings.pstress or 0.0,
+        enmax_ev=settings.enmax,
         nelm=settings.nelm,
         ediff_ev=settings.ediff,
         isif=settings.isif,

@@ -41,6 +41,8 @@ class VaspSettings:
     nelm: int | None = None
     ediff: float | None = None
     encut: float | None = None
+    enmax: float | None = None
+    """The largest of the POTCAR entries, if the file has that of each."""
     ismear: int | None = None
     sigma: float | None = None
     ispin: int | None = None
@@ -129,6 +131,19 @@ def temperature_ramp(settings: VaspSettings, ensemble: Ensemble) -> tuple[float,
     tebeg, teend = settings.tebeg, settings.teend
     moves = settings.is_molecular_dynamics and ensemble != "nve" and settings.smass != _VELOCITIES_KEPT_SMASS
     return (tebeg, teend) if moves and tebeg is not None and teend is not None and tebeg != teend else None
+
+
+def conserves_energy(settings: VaspSettings) -> bool:
+    """Whether the dynamics conserve the sum of energies that VASP prints.
+
+    That is so without a thermostat and with Nose's, whose own energy is in the sum. Langevin's and Andersen's give and
+    take energy that VASP does not add up, and so does a target that moves.
+    """
+    ensemble = ensemble_of(settings)
+    if temperature_ramp(settings, ensemble) is not None:
+        return False
+    has_nose = settings.mdalgo in _NOSE_HOOVER and settings.smass is not None and settings.smass >= 0
+    return ensemble == "nve" or (ensemble == "nvt" and has_nose)
 
 
 def _has_thermostat(settings: VaspSettings, ensemble: Ensemble) -> bool:

@@ -33,6 +33,8 @@ FIELDS: tuple[Field, ...] = (
     Field("energy_without_entropy_ev", f"{_STEPS}/energies", "6.4", "not there in molecular dynamics"),
     Field("energies_tags", f"{_STEPS}/energies_tags", "6.4", "names the columns of energies"),
     Field("temperature_k", f"{_STEPS}/energies", "6.4", "from EKIN, as 2 Ekin / (n kB)"),
+    Field("conserved_energy_ev", f"{_STEPS}/energies", "6.4", "ETOTAL, without thermostat or with Nose's"),
+    Field("enmax_ev", "input/potcar/content", "6.4", "`ENMAX`, the largest"),
     Field("virial_ev", f"{_STEPS}/stress", "6.4", "none with ISIF = 0 or 1"),
     Field("virial_trace_ev", f"{_STEPS}/stress", "6.4", "its diagonal; none with ISIF = 0"),
     Field("scf_steps", f"{_STEPS}/oszicar", "6.5", "a loop begins where N falls back"),

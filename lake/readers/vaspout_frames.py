@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.readers.batches import cartesian
-from lake.readers.vasp_settings import scf_verdict
+from lake.readers.vasp_settings import conserves_energy, scf_verdict
 from lake.readers.vaspout_header import VaspoutHead
 from schemas.frames import Floats, FrameBatch, Integers
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
@@ -19,6 +19,7 @@ FREE_ENERGY = ("free energy TOTEN", "ion-electron TOTEN")
 _WITHOUT_ENTROPY = ("energy without entropy",)
 _SIGMA0 = ("energy(sigma->0)",)
 _KINETIC = ("kinetic energy EKIN",)
+_CONSERVED = ("total energy ETOTAL",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,13 @@ class Slice:
     """(n_frames, n_components, n_atoms, n_orbitals): charge, then one magnetization or three, mu_B."""
 
 
-_COLUMNS = {"free": FREE_ENERGY, "without_entropy": _WITHOUT_ENTROPY, "sigma0": _SIGMA0, "kinetic": _KINETIC}
+_COLUMNS = {
+    "free": FREE_ENERGY,
+    "without_entropy": _WITHOUT_ENTROPY,
+    "sigma0": _SIGMA0,
+    "kinetic": _KINETIC,
+    "conserved": _CONSERVED,
+}
 NO_HISTORY = ScfHistory(np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0))
 
 _Faults = dict[str, NDArray[np.bool_]]
@@ -79,6 +86,8 @@ def batch_of(part: Slice, head: VaspoutHead, scf: ScfHistory, *, has_loop_per_st
     faults["no_electronic_steps"] = np.full(n_frames, head.without_scf)
     faults["label_source_unknown"] = np.full(n_frames, head.machine_learned is not None) & (labels == "none")
     steps, verdicts = _verdicts(part.first, n_frames, head, scf if has_loop_per_step else NO_HISTORY)
+    if not conserves_energy(head.settings):
+        energies["conserved"][...] = np.nan
     return FrameBatch(
         ionic_step=np.arange(part.first + 1, part.first + n_frames + 1, dtype=np.int32) * np.int32(head.ml_outblock),
         segment=np.zeros(n_frames, dtype=np.int32),
@@ -97,6 +106,7 @@ def batch_of(part: Slice, head: VaspoutHead, scf: ScfHistory, *, has_loop_per_st
         faults=_fault_codes(faults, n_frames),
         velocities_angstrom_per_fs=part.velocities_angstrom_per_fs,
         magnetic_moments_mu_b=_moments_mu_b(part.moments),
+        conserved_energy_ev=energies["conserved"],
     )
 
 

@@ -141,6 +141,7 @@ def read_head(file: Hdf5File) -> VaspoutHead:
 def _settings(file: Hdf5File) -> VaspSettings:
     settings = VaspSettings(version=_version(file), k_points=_k_points(file))
     settings.potcar_titles = tuple(title for text in file.values(_POTCAR) for title in _TITEL.findall(str(text)))
+    settings.enmax = _largest_enmax(file, len(settings.potcar_titles))
     if not file.names_in(_INCAR):  # a file without its INCAR is not one whose user was content with every default
         return settings
     for name, tag, read, default in _SETTINGS:
@@ -154,7 +155,7 @@ def _settings(file: Hdf5File) -> VaspSettings:
     _add_projectors(settings, file.scalar(f"{_INCAR}/LREAL"))
     _add_dependent_defaults(settings)
     if settings.encut is None and (settings.precision or "N")[:1].upper() in _PRECISIONS_WITH_ENMAX:
-        settings.encut = _largest_enmax(file)
+        settings.encut = None if settings.enmax is None else _as_in_outcar(settings.enmax)
     return settings
 
 
@@ -176,10 +177,10 @@ def _add_dependent_defaults(settings: VaspSettings) -> None:
         settings.exact_exchange = 0.25
 
 
-def _largest_enmax(file: Hdf5File) -> float | None:
-    """The cutoff that VASP takes where the INCAR has none, eV."""
+def _largest_enmax(file: Hdf5File, n_entries: int) -> float | None:
+    """The largest of the POTCAR entries, eV, which is the cutoff that VASP takes where the INCAR has none."""
     cutoffs = [float(value) for text in file.values(_POTCAR) for value in _ENMAX.findall(str(text))]
-    return _as_in_outcar(max(cutoffs)) if cutoffs else None
+    return max(cutoffs) if len(cutoffs) >= max(n_entries, 1) else None
 
 
 def _version(file: Hdf5File) -> str | None:

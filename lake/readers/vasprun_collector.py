@@ -17,7 +17,7 @@ from lake.readers.batches import (
     cartesian,
     cells_of,
 )
-from lake.readers.vasp_settings import is_true, scf_verdict
+from lake.readers.vasp_settings import conserves_energy, is_true, scf_verdict
 from lake.readers.vasprun_header import VasprunHead
 from schemas.frames import FrameBatch
 from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_ANGSTROM3_PER_KBAR
@@ -49,6 +49,7 @@ class XmlFrameCollector:
         self.n_energy_only = 0
         self._head = head
         self._has_shifted_labels = head.has_shifted_labels
+        self._conserves_energy = conserves_energy(head.settings)
         self._n_atoms = len(head.atomic_numbers)
         self._records: list[FrameRecord] = []
         self._positions = TableStore(self._n_atoms, blocks.N_COLUMNS)
@@ -152,6 +153,7 @@ class XmlFrameCollector:
             energy_sigma0_ev=second if shifted else third,
             energy_without_entropy_ev=free - third if shifted else second,
             temperature_k=self._temperature_k(energies.get(fields.KINETIC, NAN)),
+            conserved_energy_ev=energies.get(fields.CONSERVED_ENERGY, NAN) if self._conserves_energy else NAN,
         )
         if isnan(free):
             record.faults.append("energy_not_finite" if fields.FREE_ENERGY in energies else "energy_missing")

@@ -11,6 +11,7 @@ ENERGY = b"<energy>"
 ENERGY_END = b"</energy>"
 BASIS, POSITIONS, FORCES, STRESS = b"basis", b"positions", b"forces", b"stress"
 FREE_ENERGY, WITHOUT_ENTROPY, SIGMA0, KINETIC = "e_fr_energy", "e_wo_entrp", "e_0_energy", "kinetic"
+CONSERVED_ENERGY = "total"
 END = b"</modeling>"
 
 
@@ -33,6 +34,7 @@ FRAME_FIELDS: tuple[Field, ...] = (
     _field("energy_sigma0_ev", ENERGY, SIGMA0, "6", "VASP 4 and 5 wrote it as e_wo_entrp"),
     _field("energy_without_entropy_ev", ENERGY, WITHOUT_ENTROPY, "6", "from e_fr_energy - e_0_energy in VASP 4 and 5"),
     _field("temperature_k", ENERGY, KINETIC, note="as 2 Ekin / (n kB); molecular dynamics only"),
+    _field("conserved_energy_ev", ENERGY, CONSERVED_ENERGY, note="without thermostat or with Nose's; others have none"),
     _field("scf_steps", SCF_STEP, note="counted; none means that this is no ab initio result"),
     _field("scf_verdict", SCF_STEP, ENERGY.strip(b"<>"), note="the last change, where the loop ended at NELM"),
     _field("label_source", CALCULATION, since="6.3", note="a step outside of it is a force field's"),

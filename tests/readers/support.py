@@ -61,6 +61,12 @@ _RULES = """\
 * **PSTRESS.** In an OUTCAR, TOTEN does not contain PV. In vasprun.xml and vaspout.h5 the energy of the step may: it is
   compared with the last electronic step, and where the difference is neither zero nor PV the energy is null
   and the frame is flagged `energy_ambiguous`.
+* **Conserved energy.** `conserved_energy_ev` is VASP's own sum of the free energy, the kinetic energy and what the
+  thermostat holds (`ETOTAL`, `total`), without PV in an OUTCAR. VASP prints the sum for every thermostat; constant it
+  is without one and with Nose's at a fixed target. Under Langevin's, Andersen's and others that add or take energy, or
+  with TEEND unlike TEBEG, it is null.
+* **Printed pressure.** `printed_pressure_gpa` is `external pressure` plus the `Pullay stress` of its line, which is
+  PSTRESS: a third of the trace of the stress, and a check on it.
 * **Virial.** virial = +stress x volume, in eV, positive trace when the melt pushes outward: VASP's sign, DeePMD's
   sign, the opposite of ASE's. The kinetic part of the ions is not in it, and `PSTRESS` is not subtracted.
 * **ISIF.** With ISIF = 0 there is no stress; with ISIF = 1 VASP prints six components, but only their trace is valid:
@@ -79,6 +85,8 @@ _RULES = """\
   the minus sign.
 * **Several POTCARs of one element** (Ti O Ti) keep the order of the file; the formula adds them up. Elements come from
   TITEL, VRHFIN or the POTCAR lines, without `_pv`, `_sv`, `_d`, `_GW`.
+* **ENMAX** of a run is the largest of its POTCARs, and null unless the file tells that of each. A vasprun.xml does not:
+  what it calls ENMAX is the cutoff in use.
 * **NWRITE = 0.** Such an OUTCAR has positions and forces in its first and last step only; the other steps are counted
   as energies without positions, and the vasprun.xml of the run has them all.
 * **Runs in one file.** OUTCARs that were joined become segments of one run; where counters of two processes mix, the

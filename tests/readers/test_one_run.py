@@ -37,6 +37,7 @@ TOLERANCES = {
     "virial_ev": 2e-4,
     "virial_trace_ev": 2e-4,
     "temperature_k": 0.01,
+    "conserved_energy_ev": 6e-7,
     "scf_steps": 0,
 }
 KILLED = ["h2-broken-step0", "nitinb253-aborted"]
@@ -76,6 +77,8 @@ def test_formats_of_one_run_give_the_same_numbers(first, second):
     one, other = both(first, second)
     n_compared = 0
     for name, tolerance in TOLERANCES.items():
+        if name not in one or name not in other:
+            continue
         told = written(one[name]) & written(other[name])
         n_compared += int(told.any())
         np.testing.assert_allclose(one[name][told], other[name][told], rtol=0, atol=tolerance, err_msg=name)

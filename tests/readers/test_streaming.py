@@ -19,6 +19,7 @@ ARRAYS = (
     "virial_ev",
     "virial_trace_ev",
     "temperature_k",
+    "conserved_energy_ev",
     "scf_steps",
     "scf_verdict",
     "label_source",
@@ -68,7 +69,11 @@ def test_cut_file_gives_a_prefix_of_the_whole_one(reference, read_bytes, name):
             continue
         n_frames = len(run["energy_ev"])
         assert n_before <= n_frames <= len(whole["energy_ev"])
-        for late in ("temperature_k", "energy_sigma0_ev"):  # written behind the rest of the frame
+        for late in (
+            "temperature_k",
+            "conserved_energy_ev",
+            "energy_sigma0_ev",
+        ):  # written behind the rest of the frame
             if np.isnan(run[late][-1]):
                 run[late][-1] = whole[late][n_frames - 1]
         assert_same(run, whole, n_frames)
