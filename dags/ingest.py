@@ -1,9 +1,9 @@
-"""Landed VASP output becomes frames.
+"""Landed VASP output becomes frames, and the gate says which of them may be trained on.
 
-Starts when the landing zone changes, and every night at 3 h UTC for whatever was missed. One pod reads one entry, so
-a bad file stops no other: its task is red and says what to do (exit 65 is not retried), the rest goes on.
-
-To read something again or by hand, trigger with `entries`: names in the landing zone, or absolute paths.
+Starts when the landing zone changes, and every night at 3 h UTC for whatever was missed; by hand with `entries`: names
+in the landing zone, or absolute paths. One pod reads one entry, so a bad file stops no other: its task is red and says
+what to do. Frames are judged before they are stored; `gate` shows the verdict on each run that changed, writes its data
+docs, and is red for a run that a person should look at.
 """
 
 from typing import Any
@@ -34,16 +34,27 @@ with DAG(
         named = [entry for event in events for entry in event.extra.get("payload", {}).get("entries", [])]
         return ingest_commands([*named, *params["entries"]])
 
+    @task(trigger_rule="all_done")
+    def plan_gate(dag_run: Any = None) -> list[list[str]]:
+        """Runs that were just stored."""
+        from operators.scheduling.plans import gate_commands
+
+        return gate_commands(dag_run.start_date)
+
     @task(outlets=[frames, aimd, catalog], trigger_rule="all_done")
     def announce(dag_run: Any = None, outlet_events: Any = None) -> None:
         """Tell the compositions that changed, whether or not every entry could be read."""
-        from operators.scheduling.plans import changed_compositions
+        from operators.scheduling.plans import changed_compositions, gate_summary
 
         compositions = changed_compositions(dag_run.start_date)
         if not compositions:
             raise AirflowSkipException("No composition changed.")
         outlet_events[frames].add_partitions(compositions)
-        outlet_events[frames].extra = {"since": dag_run.start_date.isoformat()}
+        since = dag_run.start_date
+        outlet_events[frames].extra = {"since": since.isoformat(), "gate": gate_summary(since)}
 
     ingest = RunnerOperator.partial(task_id="ingest", pool="cpu").expand(arguments=plan())
-    ingest >> [announce(), EmptyOperator(task_id="all_read")]  # the second fails the run when an entry failed
+    ingest >> (to_judge := plan_gate())
+    gate = RunnerOperator.partial(task_id="gate", pool="cpu").expand(arguments=to_judge)
+    gate >> announce()
+    [ingest, gate] >> EmptyOperator(task_id="all_good", trigger_rule="none_failed")  # or the Dag run fails, too

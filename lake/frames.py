@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from schemas.errors import MeltlakeError
-from schemas.expectations import LABEL_RULES
 from schemas.frames import CONVERGED, Floats, FrameBatch, RunHeader, Trajectory
+from schemas.gate import LABEL_RULES
+from schemas.rows import real_or_none
 from schemas.tables import FRAMES, TEXTS
+from schemas.units import GPA_PER_KBAR
 
 _TRAJECTORY_COLUMNS = (
     "time_fs",
@@ -69,6 +71,8 @@ def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_
         "scf_converged": pa.array(np.isin(batch.scf_verdict, CONVERGED), mask=batch.scf_verdict == "unknown"),
         "scf_verdict": pa.array(batch.scf_verdict.tolist(), pa.string()),
         "label_source": pa.array(batch.label_source.tolist(), pa.string()),
+        "conserved_energy_ev": _or_nulls(batch.conserved_energy_ev, n_frames),
+        "printed_pressure_gpa": _or_nulls(batch.printed_pressure_kbar, n_frames, factor=GPA_PER_KBAR),
     }
 
 
@@ -112,7 +116,13 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
         velocities_angstrom_per_fs=(
             _vectors(table["velocities_angstrom_per_fs"], len(numbers)) if has_velocities else None
         ),
+        equilibrated_from_fs=_equilibrated_from_fs(lake, run_id),
     )
+
+
+def _equilibrated_from_fs(lake: Lake, run_id: str) -> float | None:
+    rows = lake.rows("runs", key=run_id, columns=["equilibrated_from_fs"]).to_pylist()
+    return real_or_none(rows[0], "equilibrated_from_fs") if rows else None
 
 
 def _sound(table: pa.Table) -> NDArray[np.bool_]:
@@ -160,6 +170,10 @@ def _vectors(column: pa.ChunkedArray, n_rows_of_three: int) -> Floats:
 
 def _or_null(values: Floats) -> pa.Array:
     return pa.array(values, mask=np.isnan(values))
+
+
+def _or_nulls(values: Floats | None, n_frames: int, *, factor: float = 1.0) -> pa.Array:
+    return pa.nulls(n_frames, pa.float64()) if values is None else _or_null(values * factor)
 
 
 def _lists(

@@ -1,20 +1,35 @@
-"""The one door to Great Expectations: judges the frames of one run by the rules in `schemas.expectations`.
+"""The one door to Great Expectations: judges the frames of one run, and the run itself, by rules that are data.
 
-It works on columns of one value per frame; computing those is the caller's. Nothing is dropped: a frame gets reasons.
+It works on one value per frame or per run; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from schemas.columns import Columns, n_rows
-from schemas.expectations import RULES, Rule
+from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id
 
-_SUBJECT = "frame"
+_SUBJECT = "subject"
+_MOST_VALUES = 100
+"""Failing values that are stored; a person looks at no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What the gate judges: one run."""
+
+    origin: Origin
+    frames: Columns
+    """The columns that rules of frames name, in frame order."""
+    run: Mapping[str, object] = field(default_factory=dict)
+    """The values that rules of runs name; None or NaN where a rule does not apply."""
+    overrides: Sequence[Override] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,7 @@ class Verdict:
     rejection_reasons: list[list[str]]
     """Per frame, names of the rejecting rules that it failed."""
     flags: list[list[str]]
-    """Per frame, names of the warning rules that it failed."""
+    """Per frame, names of the warning rules that it failed, and of rejecting ones that a person overruled."""
 
     @property
     def n_rejected(self) -> int:
@@ -41,79 +56,116 @@ class Verdict:
             if result["success"] is None or (not result["success"] and result["severity"] == "reject")
         ]
 
+    @property
+    def reason(self) -> str | None:
+        """Why frames are rejected, as one sentence; None when none is."""
+        if not self.n_rejected:
+            return None
+        by_rule = Counter(name for names in self.rejection_reasons for name in names)
+        told = ", ".join(f"{name} ({n_frames})" for name, n_frames in by_rule.most_common())
+        return f"{self.n_rejected} of {len(self.rejection_reasons)} frames are rejected: {told}."
 
-Gate = Callable[[Columns, str], Verdict]
-"""Says what `judge` says of a run's columns and origin."""
+
+class Gate(Protocol):
+    """Who judges runs, perhaps in another process."""
+
+    rules_id: str
+    """Name of the rules: a run that was judged by others is to be judged again."""
+
+    def judge(self, case: Case) -> Verdict: ...
 
 
-@cache
-def load_rules() -> None:
-    """Do what takes seconds before the first run is judged, so that it need not wait."""
-    _definition(_applicable(RULES, "aimd"))
-
-
-def judge(frames: Columns, origin: str, rules: Iterable[Rule] = RULES) -> Verdict:
-    """Run every rule that applies to runs of this origin.
+class RuleGate:
+    """Judges by rules, in this process.
 
     Parameters
     ----------
-    frames
-        The columns that the rules name, in frame order.
-    origin
-        `aimd` or `dnnp`.
     rules
-        The rules; by default those of the house.
+        By default those of the house.
     """
-    n_frames = n_rows(frames)
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rules = rules
+        self.rules_id = rules_id(rules)
+
+    def load(self) -> None:
+        """Do what takes seconds before the first run is judged, so that it need not wait."""
+        for scope in ("frame", "run"):
+            _definition(_applicable(self.rules, "aimd", scope))
+
+    def judge(self, case: Case) -> Verdict:
+        """Run every rule that applies to runs of this origin."""
+        return _judge(case, self.rules)
+
+
+def _judge(case: Case, rules: Rules) -> Verdict:
+    """A rejecting rule of runs rejects every frame of the run; a flagging one leaves the frames alone."""
+    n_frames = n_rows(case.frames)
     if not n_frames:
         return Verdict([], [], [])
-    applicable = _applicable(rules, origin)
-    outcomes = _validate(frames, applicable)
+    of_frames = _applicable(rules, case.origin, "frame")
+    of_run = _applicable(rules, case.origin, "run")
+    row = {rule.column: np.array([case.run[rule.column]]) for rule in of_run if rule.column in case.run}
+    results = [*_results(case.frames, of_frames), *_results(row or {_SUBJECT: np.zeros(1)}, of_run)]
     rejections: list[list[str]] = [[] for _ in range(n_frames)]
     flags: list[list[str]] = [[] for _ in range(n_frames)]
-    results = [_result(rule, outcomes[rule.name], frames) for rule in applicable]
-    for rule, result in zip(applicable, results, strict=True):
-        # A rejecting check that could not run proves nothing about any frame, so none may pass on its word.
-        failed = range(n_frames) if result["success"] is None else result["unexpected_frames"]
-        for frame in failed:  # type: ignore[attr-defined]
-            (rejections if rule.severity == "reject" else flags)[frame].append(rule.name)
+    for rule, result in zip((*of_frames, *of_run), results, strict=True):
+        for frame in _concerned(rule, result, n_frames):
+            overruled = rule.severity == "reject" and any(one.covers(rule.name, frame) for one in case.overrides)
+            (flags if overruled or rule.severity == "flag" else rejections)[frame].append(rule.name)
+            result["n_overruled"] += overruled
     return Verdict(results, rejections, flags)
 
 
-def _applicable(rules: Iterable[Rule], origin: str) -> tuple[Rule, ...]:
-    return tuple(rule for rule in rules if origin in rule.origins)
+def _concerned(rule: Rule, result: Mapping[str, Any], n_frames: int) -> Iterable[int]:
+    """The frames on which a result tells."""
+    if rule.scope == "run" and rule.severity == "flag":
+        return ()
+    # A rejecting check that could not run proves nothing about any frame, so none may pass on its word.
+    if result["success"] is None or (rule.scope == "run" and not result["success"]):
+        return range(n_frames)
+    return list(result["unexpected_frames"])
 
 
-def _validate(frames: Columns, rules: tuple[Rule, ...]) -> Mapping[str, Any]:
+def _applicable(rules: Iterable[Rule], origin: str, scope: str) -> Rules:
+    return tuple(rule for rule in rules if origin in rule.origins and rule.scope == scope)
+
+
+def _results(columns: Columns, rules: Rules) -> list[dict[str, Any]]:
+    if not rules:
+        return []
+    outcomes = _validate(columns, rules)
+    return [_result(rule, outcomes[rule.name], columns) for rule in rules]
+
+
+def _validate(columns: Columns, rules: Rules) -> Mapping[str, Any]:
     context, definition = _definition(rules)
     del context
     outcome = definition.run(
-        batch_parameters={"dataframe": _data_frame(frames, rules)},
+        batch_parameters={"dataframe": _data_frame(columns, rules)},
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [_SUBJECT]},
     )
     return {result.expectation_config.meta["rule"]: result for result in outcome.results}
 
 
-def _data_frame(frames: Columns, rules: tuple[Rule, ...]) -> Any:
+def _data_frame(columns: Columns, rules: Rules) -> Any:
     """What the rules name and nothing else: each of them copies the whole table."""
     import pandas as pd
 
-    named = {rule.column: frames[rule.column] for rule in rules if rule.column in frames}
+    named = {rule.column: columns[rule.column] for rule in rules if rule.column in columns}
     # Copies of categories are quick, of pandas' own texts slow.
-    columns = {
-        name: values if values.dtype.kind in "biuf" else pd.Categorical(values) for name, values in named.items()
-    }
-    return pd.DataFrame({_SUBJECT: np.arange(n_rows(frames)), **columns})
+    cells = {name: values if values.dtype.kind in "biuf" else pd.Categorical(values) for name, values in named.items()}
+    return pd.DataFrame({_SUBJECT: np.arange(n_rows(columns)), **cells})
 
 
 @cache
-def _definition(rules: tuple[Rule, ...]) -> tuple[Any, Any]:
+def _definition(rules: Rules) -> tuple[Any, Any]:
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
-    batch = context.data_sources.add_pandas("staging").add_dataframe_asset("frames")
-    suite = gx.ExpectationSuite(name="frames", expectations=[_expectation(rule) for rule in rules])
+    batch = context.data_sources.add_pandas("staging").add_dataframe_asset("subjects")
+    suite = gx.ExpectationSuite(name="rules", expectations=[_expectation(rule) for rule in rules])
     definition = gx.ValidationDefinition(
         name="gate", data=batch.add_batch_definition_whole_dataframe("run"), suite=context.suites.add(suite)
     )
@@ -133,18 +185,23 @@ def _expectation(rule: Rule) -> Any:
     return gxe.ExpectColumnValuesToBeBetween(min_value=rule.minimum, max_value=rule.maximum, **about)
 
 
-def _result(rule: Rule, outcome: Any, frames: Columns) -> dict[str, object]:
+def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
     error = _error(outcome)
     failed = [] if error else sorted(int(entry[_SUBJECT]) for entry in outcome.result["unexpected_index_list"] or ())
     if rule.unique and failed:
-        failed = _repetitions(frames[rule.column], failed)
+        failed = _repetitions(columns[rule.column], failed)
+    of_frames = rule.scope == "frame"
     return {
         "expectation": rule.name,
+        "scope": rule.scope,
         "success": None if error else not failed,
         "n_unexpected": len(failed),
-        "unexpected_frames": failed,
+        "unexpected_frames": failed if of_frames else [],
+        "unexpected_values": [_text(columns[rule.column][one]) for one in failed[:_MOST_VALUES]],
+        "n_overruled": 0,
         "severity": rule.severity,
-        "observed": _most_extreme(rule, frames, failed),
+        "expected": rule.expected,
+        "observed": _observed(rule, columns, failed),
         "reason": rule.reason,
         "error": error,
     }
@@ -165,11 +222,17 @@ def _repetitions(values: NDArray[Any], failed: list[int]) -> list[int]:
     return [frame for frame in failed if frame not in firsts]
 
 
-def _most_extreme(rule: Rule, frames: Columns, failed: list[int]) -> str | None:
-    if not failed or rule.not_null or rule.unique:
+def _observed(rule: Rule, columns: Columns, failed: list[int]) -> str | None:
+    """The most extreme failing value; of a rule of runs the run's value, whether it fails or not."""
+    seen = list(range(n_rows(columns))) if rule.scope == "run" else failed
+    if rule.column not in columns or not seen or rule.not_null or rule.unique:
         return None
-    values = frames[rule.column][failed]
+    values = columns[rule.column][seen]
     if rule.allowed:
         return ", ".join(sorted({str(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()
-    return f"{worst:.6g} {rule.unit}".strip()
+    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {rule.unit}".strip()
+
+
+def _text(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)

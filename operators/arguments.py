@@ -20,6 +20,10 @@ def parser() -> argparse.ArgumentParser:
 
     validate = _verb(verbs, "validate", "judge stored frames again by today's rules")
     validate.add_argument("run_ids", nargs="*", metavar="RUN_ID")
+    validate.add_argument(
+        "--require", action="store_true", help="exit with 65 when a run fails the gate: for pipelines that must stop"
+    )
+    _add_override(verbs)
 
     _add_materialize(verbs)
     _add_train_and_simulate(verbs)
@@ -65,6 +69,18 @@ def _count(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f"needed at least 1, found {text}")
     return int(text)
+
+
+def _add_override(verbs: Verbs) -> None:
+    override = _verb(verbs, "override", "let frames pass that a rule of the gate rejects; they are flagged instead")
+    override.add_argument("run_id", metavar="RUN_ID")
+    override.add_argument("--rule", required=True, metavar="RULE", help="as `meltlake status` names it")
+    override.add_argument(
+        "--frames", nargs="+", type=int, action="extend", default=[], metavar="N", help="by default all of the run"
+    )
+    what = override.add_mutually_exclusive_group(required=True)
+    what.add_argument("--because", metavar="REASON", help="kept beside the verdict")
+    what.add_argument("--withdraw", action="store_true", help="take back what was said about this rule and run")
 
 
 def _add_materialize(verbs: Verbs) -> None:

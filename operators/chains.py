@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lake.delta import Lake
+from lake.gate import Gate
 from operators.log import log
 from operators.outlines import Outlines
 from operators.repeated_labels import leave_out_repeated_labels
@@ -46,13 +47,15 @@ class _Place:
         return self.n_before if self.start_fs is None else self.start_fs, min(self.n_before, 1), self.run.run_id
 
 
-def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
+def link_runs(lake: Lake, gate: Gate, run_ids: Iterable[str]) -> None:
     """Find the place of each run in its restart chain, and move those that follow it to theirs.
 
     Parameters
     ----------
     lake
         Where the runs are.
+    gate
+        Who judges again what is moved.
     run_ids
         Runs that were stored or have grown; those that a killed ingest left without a place get theirs too.
     """
@@ -63,8 +66,8 @@ def link_runs(lake: Lake, run_ids: Iterable[str]) -> None:
     with lake.writing("restart-chains", doing="linking restarts"):
         rows = lake.rows("runs").to_pylist()
         for kind in sorted({_kind(row) for row in rows if row["run_id"] in changed}):
-            _link_alike(lake, [row for row in rows if _kind(row) == kind], changed)
-        leave_out_repeated_labels(lake, changed)
+            _link_alike(lake, gate, [row for row in rows if _kind(row) == kind], changed)
+        leave_out_repeated_labels(lake, gate, changed)
 
 
 def _kind(row: Row) -> tuple[str, ...]:
@@ -76,7 +79,7 @@ def _kind(row: Row) -> tuple[str, ...]:
     return (*kind, text(row, "run_id")) if is_single else kind
 
 
-def _link_alike(lake: Lake, rows: Sequence[Row], changed: set[str]) -> None:
+def _link_alike(lake: Lake, gate: Gate, rows: Sequence[Row], changed: set[str]) -> None:
     runs: dict[str, StoredRun] = {}
     for row in sorted(rows, key=lambda row: text(row, "run_id")):
         runs[text(row, "run_id")] = StoredRun(lake, row, runs)
@@ -87,7 +90,7 @@ def _link_alike(lake: Lake, rows: Sequence[Row], changed: set[str]) -> None:
     for trajectory in _trajectories(runs, links):
         before: list[_Place] = []
         for place in trajectory:
-            _settle(place, _repeated(place, before))
+            _settle(place, gate, _repeated(place, before))
             before.append(place)
 
 
@@ -196,7 +199,7 @@ def _first(found: NDArray[np.bool_]) -> int:
     return int(np.argmax(found)) if found.any() else -1
 
 
-def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
+def _settle(place: _Place, gate: Gate, repeated: Mapping[int, tuple[str, str]]) -> None:
     """Write a run's place where it is not the one that it has, and take out what others hold."""
     run, lake = place.run, place.run.lake
     # What was taken out once stays out: the run that holds it comes before this one in every order.
@@ -220,8 +223,8 @@ def _settle(place: _Place, repeated: Mapping[int, tuple[str, str]]) -> None:
             return  # it has grown meanwhile; whoever stored it links it next
         if out != known:
             lake.replace("repeated_frames", run.run_id, [run.repeated_row(index, *out[index]) for index in sorted(out)])
-        if not keep.all() or shift_fs:
-            rewrite_run(lake, after, keep=keep, shift_fs=shift_fs)
+        if not keep.all() or shift_fs or after["continues_run_id"] != run.row["continues_run_id"]:
+            rewrite_run(lake, after, gate, keep=keep, shift_fs=shift_fs)
             log.info("linked", run_id=run.run_id, continues=after["continues_run_id"], n_repeated=len(out))
         else:
             lake.replace("runs", run.run_id, [after])

@@ -119,7 +119,22 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
 def _validate(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.validate import validate
 
-    return validate(settings, arguments.run_ids)
+    answer = validate(settings, arguments.run_ids)
+    failed = [run for run in answer["runs"] if run["fails_because"]] if arguments.require else []  # type: ignore[attr-defined]
+    for run in failed:
+        sys.stderr.write(f"Run {run['run_id']} of {run['composition']} fails the gate. {run['fails_because']}\n")
+        sys.stderr.write(
+            f"See {answer['data_docs']}; mend the run, change a rule in campaign.toml, or `meltlake override`.\n"
+        )
+    return {**answer, "exit_code": EXIT_BAD_INPUT if failed else 0}
+
+
+def _override(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.override import override, withdraw
+
+    if arguments.withdraw:
+        return withdraw(settings, arguments.run_id, rule=arguments.rule)
+    return override(settings, arguments.run_id, rule=arguments.rule, frames=arguments.frames, because=arguments.because)
 
 
 def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -253,6 +268,7 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
 _VERBS: dict[str, Verb] = {
     "ingest": _ingest,
     "validate": _validate,
+    "override": _override,
     "materialize": _materialize,
     "train": _train,
     "simulate": _simulate,

@@ -1,6 +1,6 @@
 """One row per frame of what the gate's rules look at, computed once and vectorised. Rules belong in `schemas`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,19 +8,34 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lake.delta import Lake
-from lake.frames import vectors
+from lake.frames import vectors, virial_traces
 from operators.frame_ids import frame_ids
+from operators.frame_walk import FrameWalk
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.forces import largest_forces
 from operators.physics.pairs import shortest_distances
+from operators.step_columns import STEP_COLUMNS
 from schemas.columns import Columns, joined
-from schemas.expectations import READ_WHOLE, shortest_trainable_pairs_angstrom
 from schemas.faults import FAULTS
 from schemas.frames import Floats
+from schemas.gate import READ_WHOLE, shortest_trainable_pairs_angstrom
 from schemas.tables import FRAMES
 
-_KEPT = (
+_FROM_FILE = (
+    "time_fs",
     "energy_ev",
+    "energy_sigma0_ev",
+    "energy_without_entropy_ev",
+    "virial_trace_ev",
+    "printed_pressure_gpa",
+    "temperature_k",
+    "conserved_energy_ev",
+)
+"""Numbers of a frame that its file has and rules compare."""
+
+_KEPT = (
+    *_FROM_FILE,
+    *STEP_COLUMNS,
     "content_id",
     "min_distance_angstrom",
     "min_distance_over_limit",
@@ -115,7 +130,7 @@ def stored_checks(lake: Lake, run_id: str) -> tuple[Columns, list[tuple[str, ...
     """
     batches = list(lake.frame_batches(run_id, _SCALARS))
     if any(batch.column("content_id").null_count for batch in batches):
-        parts = [_computed_again(batch) for batch in lake.frame_batches(run_id, FRAMES.file_schema.names)]
+        parts = list(_computed_again(lake, run_id))
     else:
         parts = [_as_stored(batch) for batch in batches]
     reasons = [names for batch in batches for names in batch.column("rejection_reasons").to_pylist()]
@@ -126,27 +141,38 @@ def stored_checks(lake: Lake, run_id: str) -> tuple[Columns, list[tuple[str, ...
 
 def _as_stored(batch: pa.RecordBatch) -> Columns:
     n_atoms = batch.column("n_atoms")[0].as_py()
-    columns = {name: batch.column(name).to_numpy(zero_copy_only=False) for name in _KEPT}
+    columns: Columns = {name: _reals(batch, name) for name in _KEPT if name != "content_id"}
+    columns["content_id"] = np.array(batch.column("content_id").to_pylist())
     largest_virial = np.abs(vectors(batch.column("virial_ev"), 3)).max(axis=(1, 2))
     columns["net_force_per_root_n_ev_per_angstrom"] = columns["net_force_ev_per_angstrom"] / np.sqrt(n_atoms)
     columns["max_virial_ev_per_atom"] = largest_virial / n_atoms
     return columns | _told(batch)
 
 
-def _computed_again(batch: pa.RecordBatch) -> Columns:
-    atomic_numbers = np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
-    n_atoms = len(atomic_numbers)
-    checks = frame_checks(
-        atomic_numbers,
-        vectors(batch.column("positions_angstrom"), n_atoms),
-        cells=vectors(batch.column("cell_angstrom"), 3),
-        labels=Labels(
-            energy_ev=batch.column("energy_ev").to_numpy(zero_copy_only=False),
-            forces_ev_per_angstrom=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
-            virial_ev=vectors(batch.column("virial_ev"), 3),
-        ),
-    )
-    return checks | _told(batch)
+def _computed_again(lake: Lake, run_id: str) -> Iterator[Columns]:
+    walk: FrameWalk | None = None
+    for batch in lake.frame_batches(run_id, FRAMES.file_schema.names):
+        atomic_numbers = np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
+        walk = FrameWalk(atomic_numbers) if walk is None else walk
+        n_atoms = len(atomic_numbers)
+        checks = frame_checks(
+            atomic_numbers,
+            vectors(batch.column("positions_angstrom"), n_atoms),
+            cells=vectors(batch.column("cell_angstrom"), 3),
+            labels=Labels(
+                energy_ev=batch.column("energy_ev").to_numpy(zero_copy_only=False),
+                forces_ev_per_angstrom=vectors(batch.column("forces_ev_per_angstrom"), n_atoms),
+                virial_ev=vectors(batch.column("virial_ev"), 3),
+            ),
+        )
+        from_file = {name: _reals(batch, name) for name in _FROM_FILE} | {"virial_trace_ev": virial_traces(batch)}
+        yield from_file | checks | walk.follow_rows(batch) | _told(batch)
+
+
+def _reals(batch: pa.RecordBatch, name: str) -> Floats:
+    """(n_frames,); NaN where null, also in rows of lakes from before the column."""
+    values: Floats = batch.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _told(batch: pa.RecordBatch) -> Columns:
@@ -162,15 +188,6 @@ def _told(batch: pa.RecordBatch) -> Columns:
         "scf_verdict": np.array(verdicts, dtype=object),
         "label_source": np.array(batch.column("label_source").to_pylist(), dtype=object),
     }
-
-
-def with_strides(checks: Columns) -> Columns:
-    """The same and `steps_over_stride`: ionic steps since the last frame, in units of the run's usual stride."""
-    steps = checks["ionic_step"].astype(np.float64)
-    gaps = np.diff(steps, prepend=np.nan)
-    forward = gaps[gaps > 0]  # a restart appended to the same file counts from the beginning again
-    usual = np.median(forward) if len(forward) else 1.0
-    return {**checks, "steps_over_stride": np.where(gaps > 0, gaps / usual, 1.0)}
 
 
 def rejection_reasons(faults: Sequence[str], failed_rules: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lake.delta import Lake
-from lake.gate import Gate, judge
+from lake.gate import Gate, RuleGate
 from lake.known_runs import (
     file_facts,
     raw_files_of,
@@ -26,6 +26,7 @@ from lake.known_runs import (
 from lake.raw_store import full_address, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
+from operators.campaign import gate_of
 from operators.chains import link_runs
 from operators.cross_check import cross_check
 from operators.failures import forget_failure, record_failure
@@ -42,10 +43,10 @@ from operators.run_reading import (
     testimony_of,
     unreadable,
 )
-from operators.run_storing import Stored, known_run, store_run
+from operators.run_storing import Stored, known_run, rewrite_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
-from schemas.rows import text
+from schemas.rows import Row, text
 
 if TYPE_CHECKING:
     from schemas.settings import Settings  # with pydantic, which workers need not load
@@ -85,7 +86,7 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored. `put_off` is
         there when everything was stored and another process kept us from linking restarts.
     """
-    lake = Lake(settings.lake)
+    lake, gate = Lake(settings.lake), gate_of(settings)
     entries: list[Entry] = []
     found: list[RunSource] = []
     listed: list[str] = []
@@ -102,12 +103,14 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
         if n_workers > 1:
-            entries += _ingest_in_processes(settings, found, sizes, n_workers, progress.advance)
+            entries += _ingest_in_processes(
+                settings.lake, gate, found, sizes=sizes, n_workers=n_workers, progress=progress.advance
+            )
         else:
-            desk = _Desk(lake, judge, progress.advance)
+            desk = _Desk(lake, gate, progress.advance)
             entries += [entry for run in found for entry in _ingest_or_refuse(desk, run)]
     try:
-        link_runs(lake, [str(entry["run_id"]) for entry in entries if entry["changed"]])
+        link_runs(lake, gate, [str(entry["run_id"]) for entry in entries if entry["changed"]])
     except TryAgainLater as error:
         log.warning("linking put off", reason=error.problem)
         return {"runs": entries, "put_off": error.problem}
@@ -132,12 +135,12 @@ def _worthwhile_workers(sizes: Sequence[int]) -> int:
 
 
 def _ingest_in_processes(
-    settings: "Settings", found: Sequence[RunSource], sizes: Sequence[int], n_workers: int, progress: Progress
+    lake: str, gate: RuleGate, found: Sequence[RunSource], *, sizes: Sequence[int], n_workers: int, progress: Progress
 ) -> list[Entry]:
     """The same by workers. Large runs come first, so that none is left to be read alone at the end."""
     order = sorted(range(len(found)), key=lambda number: -sizes[number])
-    work = partial(ingest_in_worker, settings.lake)
-    answers = in_processes(work, [found[number] for number in order], n_workers=n_workers, progress=progress)
+    work = partial(ingest_in_worker, lake)
+    answers = in_processes(work, [found[number] for number in order], gate, n_workers=n_workers, progress=progress)
     entries = dict(zip(order, answers, strict=True))
     return [entry for number in range(len(found)) for entry in entries[number]]
 
@@ -182,10 +185,20 @@ def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
         raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
     known = unchanged_runs(desk.lake, source.files)
     if known is not None:
-        return [_entry(Stored(row, n_new=0, changed=False), text(row, "source_uri")) for row in known]
+        return [_entry(_judged_today(desk, row), text(row, "source_uri")) for row in known]
     if len(source.files) == 1:
         return _ingest_file(desk, source.uri)
     return _ingest_directory(desk, source)
+
+
+def _judged_today(desk: _Desk, row: Row) -> Stored:
+    """A run whose files are known: where the rules have changed since, its frames are judged again as they are."""
+    if row["rules_id"] == desk.gate.rules_id:
+        return Stored(row, n_new=0, changed=False)
+    run_id = text(row, "run_id")
+    with desk.lake.writing(run_id, doing=f"storing run {run_id}"):
+        judged = rewrite_run(desk.lake, known_run(desk.lake, run_id), desk.gate)
+    return Stored(judged.row, n_new=0, changed=judged.changed)
 
 
 def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
@@ -301,7 +314,7 @@ def _store(
                 known = {"formula": read.formula, **{name: facts[name] for name in ("source_format", "content_sha256")}}
                 run_id = run_named_otherwise(lake, known, *told) or run_id
         seen = lake.files("frames", key=run_id)
-        return store_run(lake, read, run_id=run_id, seen=seen, notes=notes, gate=desk.gate)
+        return store_run(lake, read, desk.gate, run_id=run_id, seen=seen, notes=notes)
 
 
 def _size(uri: str) -> int:

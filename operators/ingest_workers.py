@@ -15,11 +15,10 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, cast
 
-from lake.gate import Gate, Verdict, judge, load_rules
+from lake.gate import Case, Gate, RuleGate, Verdict
 from lake.small_process import keep_small
 from lake.sources import RunSource
 from operators.run_reading import Progress
-from schemas.columns import Columns
 from schemas.errors import TryAgainLater
 
 Work = Callable[[RunSource, Gate, Progress], Any]
@@ -38,8 +37,7 @@ class _Read:
 class _Question:
     """A worker waits for the gate's word on a run."""
 
-    checks: Columns
-    origin: str
+    case: Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,9 @@ class _Failed:
     error: Exception
 
 
-def in_processes(work: Work, runs: Sequence[RunSource], *, n_workers: int, progress: Progress) -> list[Any]:
+def in_processes(
+    work: Work, runs: Sequence[RunSource], gate: RuleGate, *, n_workers: int, progress: Progress
+) -> list[Any]:
     """What the work on each run returned, in the order of the runs, which is also the order in which they are begun.
 
     Parameters
@@ -65,6 +65,8 @@ def in_processes(work: Work, runs: Sequence[RunSource], *, n_workers: int, progr
         What is done with each run.
     runs
         The runs.
+    gate
+        Who judges them, here.
     n_workers
         How many are worked on at the same time.
     progress
@@ -78,7 +80,7 @@ def in_processes(work: Work, runs: Sequence[RunSource], *, n_workers: int, progr
     numbers = iter(range(len(runs)))
     answers: dict[int, Any] = {}
     doing: dict[Connection, int] = {}
-    with _workers(work, min(n_workers, len(runs))) as workers:
+    with _workers(work, gate.rules_id, min(n_workers, len(runs))) as workers:
         for worker, number in zip(workers, numbers, strict=False):
             worker.send(runs[number])
             doing[worker] = number
@@ -87,9 +89,9 @@ def in_processes(work: Work, runs: Sequence[RunSource], *, n_workers: int, progr
                 said = _heard(worker, workers[worker])
                 if isinstance(said, _Read):
                     progress(said.n_frames, said.n_bytes)
-                    load_rules()  # something will have to be judged; meanwhile the workers read on
+                    gate.load()  # something will have to be judged; meanwhile the workers read on
                 elif isinstance(said, _Question):
-                    worker.send(judge(said.checks, said.origin))
+                    worker.send(gate.judge(said.case))
                 elif isinstance(said, _Failed):
                     raise said.error
                 else:
@@ -101,7 +103,7 @@ def in_processes(work: Work, runs: Sequence[RunSource], *, n_workers: int, progr
 
 
 @contextmanager
-def _workers(work: Work, n_workers: int) -> Iterator[dict[Connection, BaseProcess]]:
+def _workers(work: Work, rules_id: str, n_workers: int) -> Iterator[dict[Connection, BaseProcess]]:
     """Processes that wait for runs, by the connection to each; all have ended when the block is left."""
     # Spawned, not forked: delta-rs does not survive a fork of a process that has used it.
     spawn = multiprocessing.get_context("spawn")
@@ -109,7 +111,7 @@ def _workers(work: Work, n_workers: int) -> Iterator[dict[Connection, BaseProces
     try:
         for _ in range(n_workers):
             ours, theirs = spawn.Pipe()
-            workers[ours] = spawn.Process(target=_work, args=(theirs, work), daemon=True)
+            workers[ours] = spawn.Process(target=_work, args=(theirs, work, rules_id), daemon=True)
             workers[ours].start()
             theirs.close()  # so that a worker's end can be noticed
         yield workers
@@ -136,15 +138,15 @@ def _heard(worker: Connection, process: BaseProcess) -> Any:
         ) from None
 
 
-def _work(parent: Connection, work: Work) -> None:
+def _work(parent: Connection, work: Work, rules_id: str) -> None:
     """A worker's life: runs come, answers go, until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us; the parent ends its workers itself
     keep_small()
-    asked = _Parent(parent)
+    asked = _Parent(parent, rules_id)
     while True:
         run = asked.heard()
         try:
-            answer = work(run, asked.judge, asked.advance)
+            answer = work(run, asked, asked.advance)
         except Exception as error:  # noqa: BLE001  # raised again by the parent
             error.add_note(traceback.format_exc())
             asked.told(_Failed(error))
@@ -155,8 +157,9 @@ def _work(parent: Connection, work: Work) -> None:
 class _Parent:
     """The process that started this one. When it is gone, so are we: what is not committed would go unjudged."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, rules_id: str) -> None:
         self._connection = connection
+        self.rules_id = rules_id
 
     def heard(self) -> Any:
         try:
@@ -170,8 +173,8 @@ class _Parent:
         except ConnectionError:
             _leave()
 
-    def judge(self, checks: Columns, origin: str) -> Verdict:
-        self.told(_Question(checks, origin))
+    def judge(self, case: Case) -> Verdict:
+        self.told(_Question(case))
         verdict: Verdict = self.heard()
         return verdict
 

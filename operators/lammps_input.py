@@ -13,7 +13,7 @@ import numpy as np
 
 from lake.readers.lammps import DUMP_COLUMNS, THERMO_COLUMNS, THERMO_TABLE, TRAJECTORY
 from schemas.elements import atomic_number
-from schemas.expectations import shortest_trainable_pairs_angstrom
+from schemas.gate import shortest_trainable_pairs_angstrom
 from schemas.simulation import SimulationPlan
 from schemas.units import BAR_PER_GPA, FS_PER_PS
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lake.delta import Lake
+from lake.gate import Gate
 from operators.run_storing import known_run, rewrite_run
 from operators.stored_run import StoredRun
 from schemas.rows import Row, text, texts, whole
@@ -19,13 +20,15 @@ _SAME_ENERGY_EV = 1e-6
 _NOTE_BEGINS = "Left out, since a VASP run of the lake has them: "
 
 
-def leave_out_repeated_labels(lake: Lake, changed: set[str]) -> None:
+def leave_out_repeated_labels(lake: Lake, gate: Gate, changed: set[str]) -> None:
     """Take out of ML_AB runs every frame that another run has; what is left has no known kind of energy.
 
     Parameters
     ----------
     lake
         Where the runs are.
+    gate
+        Who judges again what is left.
     changed
         Runs that were stored or have grown: only pairs with one of them are compared.
     """
@@ -42,7 +45,7 @@ def leave_out_repeated_labels(lake: Lake, changed: set[str]) -> None:
         asked = [StoredRun(lake, other) for other in same_atoms if is_new or other["run_id"] in changed]
         if asked:
             run = StoredRun(lake, row)
-            _leave_out(run, _repeated(run, asked))
+            _leave_out(run, gate, _repeated(run, asked))
 
 
 def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> dict[int, tuple[str, str]]:
@@ -63,7 +66,7 @@ def _repeated(run: StoredRun, others: Sequence[StoredRun]) -> dict[int, tuple[st
     return found
 
 
-def _leave_out(run: StoredRun, repeated: dict[int, tuple[str, str]]) -> None:
+def _leave_out(run: StoredRun, gate: Gate, repeated: dict[int, tuple[str, str]]) -> None:
     if not repeated:
         return
     out = {whole(row, "place"): (text(row, "stored_run_id"), text(row, "stored_content_id")) for row in run.elsewhere}
@@ -75,4 +78,4 @@ def _leave_out(run: StoredRun, repeated: dict[int, tuple[str, str]]) -> None:
         if known_run(run.lake, run.run_id) == run.row:
             rows = [run.repeated_row(index, *out[index]) for index in sorted(out)]
             run.lake.replace("repeated_frames", run.run_id, rows)
-            rewrite_run(run.lake, after, keep=keep)
+            rewrite_run(run.lake, after, gate, keep=keep)

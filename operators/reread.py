@@ -13,8 +13,8 @@ from operators.bar import bar
 from operators.frame_digests import Digests, KnownFrames, frame_digests
 from operators.physics.pairs import shortest_distances
 from operators.stored_run import StoredFrame, StoredRun
-from schemas.expectations import shortest_trainable_pairs_angstrom
 from schemas.frames import Fingerprint, FrameBatch, RunHeader
+from schemas.gate import shortest_trainable_pairs_angstrom
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,10 @@ from lake.readers import open_run
 from lake.readers.containers import open_source
 from lake.staging import StagedRun, staged_run
 from operators.frame_checks import CHECKED, Labels, frame_checks, stored_checks
+from operators.frame_walk import FrameWalk
 from operators.physics.cells import volumes_angstrom3
+from operators.position_sample import PositionSample
+from operators.step_columns import STEP_COLUMNS
 from schemas.columns import Columns, joined, n_rows, rows_of
 from schemas.composition import element_counts, formula
 from schemas.errors import FileReplaced, TryAgainLater, UnreadableFile
@@ -31,6 +34,7 @@ from schemas.frames import (
     RunHeader,
     RunReader,
 )
+from schemas.units import GPA_PER_KBAR
 
 _BEGINNING_BYTES = 1024
 
@@ -44,6 +48,7 @@ _STAGED_CHECKS = (
     "min_distance_over_limit",
     "max_force_ev_per_angstrom",
     "net_force_ev_per_angstrom",
+    *STEP_COLUMNS,
 )
 
 
@@ -70,6 +75,8 @@ class ReadRun:
     """What the gate looks at, of every frame of the run, those that the lake has included."""
     faults: list[tuple[str, ...]]
     """Reading faults of the same frames."""
+    sample: PositionSample
+    """Some of its last frames."""
     resumed: Resumption | None = None
     """The run of the lake that was read on; its first frames are final and were not read again."""
 
@@ -212,9 +219,11 @@ def _read(
     beginning = _beginning(uri)
     with open_run(uri, part=part, bookmark=bookmark) as reader:  # closed when read: its tables are large
         clock = _Clock(reader.header.time_step_fs, 0.0 if resumption is None else resumption.trajectory_start_fs)
+        walk = _walk(lake, resumption, reader.header)
         for batch in _reported(reader, progress):
-            found, first_frame = _checks(reader.header, batch), n_stored + staged.n_rows
-            columns = staged_rows(batch, reader.header, first_frame=first_frame, time_fs=clock.time_fs(batch))
+            time_fs, first_frame = clock.time_fs(batch), n_stored + staged.n_rows
+            found = _checks(reader.header, batch, time_fs) | walk.follow(batch, time_fs)
+            columns = staged_rows(batch, reader.header, first_frame=first_frame, time_fs=time_fs)
             columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
             staged.append(columns)
             checks.append(found)
@@ -236,6 +245,7 @@ def _read(
             staged=staged,
             checks=joined(checks, (*CHECKED, "n_faults")),
             faults=faults,
+            sample=walk.sample,
             resumed=resumption,
         )
 
@@ -246,6 +256,12 @@ def _stored(lake: Lake, resumption: Resumption | None) -> tuple[list[Columns], l
     checks, faults = stored_checks(lake, resumption.run_id)
     n_final = resumption.bookmark.n_frames
     return [rows_of(checks, slice(n_final))], faults[:n_final]
+
+
+def _walk(lake: Lake, resumption: Resumption | None, header: RunHeader) -> FrameWalk:
+    if resumption is None:
+        return FrameWalk(header.atomic_numbers)
+    return FrameWalk.behind(lake, resumption.run_id, resumption.bookmark.n_frames, header.atomic_numbers)
 
 
 def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBatch]:
@@ -259,7 +275,7 @@ def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBat
         yield batch
 
 
-def _checks(header: RunHeader, batch: FrameBatch) -> Columns:
+def _checks(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Columns:
     checks = frame_checks(
         header.atomic_numbers,
         batch.positions_angstrom,
@@ -271,7 +287,18 @@ def _checks(header: RunHeader, batch: FrameBatch) -> Columns:
         ),
     )
     n_faults = np.array([len(codes) for codes in batch.faults], dtype=np.int64)
-    return checks | _told(batch) | {"scf_verdict": batch.scf_verdict, "n_faults": n_faults}
+    unknown = np.full(batch.n_frames, np.nan)
+    pressure, conserved = batch.printed_pressure_kbar, batch.conserved_energy_ev
+    from_file = {
+        "time_fs": time_fs,
+        "energy_sigma0_ev": batch.energy_sigma0_ev,
+        "energy_without_entropy_ev": batch.energy_without_entropy_ev,
+        "virial_trace_ev": batch.virial_trace_ev,
+        "printed_pressure_gpa": unknown if pressure is None else pressure * GPA_PER_KBAR,
+        "temperature_k": batch.temperature_k,
+        "conserved_energy_ev": unknown if conserved is None else conserved,
+    }
+    return checks | from_file | _told(batch) | {"scf_verdict": batch.scf_verdict, "n_faults": n_faults}
 
 
 def _told(batch: FrameBatch) -> Columns:

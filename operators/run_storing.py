@@ -16,16 +16,20 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import batches_of, complete_rows
-from lake.gate import Gate, Verdict, judge
+from lake.gate import Gate, Verdict
 from lake.known_runs import READER_VERSION, file_facts
 from lake.parquet import ROWS_PER_GROUP
 from lake.raw_store import is_file
-from operators.frame_checks import rejection_reasons, stored_checks, with_strides
+from operators.frame_checks import rejection_reasons, stored_checks
+from operators.frame_walk import FrameWalk
+from operators.run_checks import run_checks
+from operators.run_facts import RunFacts, facts_of_header, facts_of_row
+from operators.run_overrides import overrides_of
 from operators.run_reading import ReadRun
 from schemas.columns import n_rows, rows_of
 from schemas.composition import chemical_system, composition, element_counts
 from schemas.errors import TryAgainLater
-from schemas.expectations import GATE_VERSION
+from schemas.gate import GATE_VERSION
 from schemas.rows import Row, text, texts, whole
 from schemas.tables import FRAMES
 
@@ -33,6 +37,11 @@ _GATE_COLUMNS = ("accepted", "rejection_reasons", "flags")
 LINK_NOTE_BEGINS = "It goes on from run "
 """How the note about a run's place in a restart chain begins."""
 
+_JUDGED_COLUMNS = (
+    *("n_accepted", "n_rejected", "reason", "gate_version", "rules_id"),
+    *("equilibrated_from_fs", "n_effective", "energy_per_work", "drift_mev_per_atom_per_ps"),
+    *("msd_angstrom2", "msd_lag_fs", "structure_factor_peak", "bragg_share"),
+)
 _CHAIN_COLUMNS = ("n_stored_elsewhere", "trajectory_id", "continues_run_id", "trajectory_start_fs")
 
 
@@ -47,7 +56,7 @@ class Stored:
 
 
 def store_run(
-    lake: Lake, read: ReadRun, *, run_id: str, seen: Sequence[str], notes: Sequence[str], gate: Gate = judge
+    lake: Lake, read: ReadRun, gate: Gate, *, run_id: str, seen: Sequence[str], notes: Sequence[str]
 ) -> Stored:
     """Make the lake hold what was read, exactly once; a reading that saw less than the lake has changes nothing.
 
@@ -57,14 +66,14 @@ def store_run(
         Where to.
     read
         The run as it was read.
+    gate
+        Who judges the frames.
     run_id
         Its name.
     seen
         The files of that run in the lake when it got this name.
     notes
         Sentences about the file beyond those of its reader.
-    gate
-        Who judges the frames.
 
     Raises
     ------
@@ -74,10 +83,16 @@ def store_run(
     with lake.writing(run_id, doing=f"storing run {run_id}"):
         before = known_run(lake, run_id)
         n_before = lake.n_rows("frames", run_id)
-        nothing_new = _has_nothing_new(read, before, n_before)
-        verdict = None if nothing_new else gate(with_strides(read.checks), read.header.origin)
-        n_rejected = whole(before, "n_rejected") if verdict is None else verdict.n_rejected
-        row = _run_row(read, n_rejected=n_rejected) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
+        row = _run_row(read) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
+        verdict: Verdict | None = None
+        if _has_nothing_new(read, before, n_before, rules_id=gate.rules_id):
+            row |= {name: before[name] for name in _JUDGED_COLUMNS}
+        else:
+            goes_on = read.resumed is not None and before["continues_run_id"] is not None
+            facts = facts_of_header(read.header, read.sample, goes_on=goes_on)
+            checks = run_checks(read.checks, facts, overrides_of(lake, run_id))
+            verdict = gate.judge(checks.case)
+            row |= checks.found | _judged_columns(verdict, gate)
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
             return Stored(before, n_new=0, changed=False)
         if read.resumed is not None:
@@ -97,9 +112,9 @@ def store_run(
     return Stored(row, n_new=whole(row, "n_frames") - n_before, changed=True)
 
 
-def _has_nothing_new(read: ReadRun, before: Row, n_before: int) -> bool:
+def _has_nothing_new(read: ReadRun, before: Row, n_before: int, *, rules_id: str) -> bool:
     """Whether the file grew by no frame since it was judged by today's rules."""
-    is_judged = before.get("gate_version") == GATE_VERSION
+    is_judged = before.get("rules_id") == rules_id
     return read.resumed is not None and is_judged and not read.staged.n_rows and n_before == read.n_stored
 
 
@@ -119,7 +134,9 @@ class Rewritten:
     changed: bool
 
 
-def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, shift_fs: float = 0.0) -> Rewritten:
+def rewrite_run(
+    lake: Lake, row: Row, gate: Gate, *, keep: NDArray[np.bool_] | None = None, shift_fs: float = 0.0
+) -> Rewritten:
     """Judge a stored run again by today's rules, and rewrite what that or a new place in a chain changes.
 
     Parameters
@@ -128,6 +145,8 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
         Where the run is.
     row
         Its row in `runs` as it shall be but for what the verdict says.
+    gate
+        Who judges the frames.
     keep
         (n_frames,), which of its frames stay; all by default.
     shift_fs
@@ -138,7 +157,9 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
     checks, faults = stored_checks(lake, run_id)
     keep = np.ones(n_rows(checks), dtype=bool) if keep is None else keep
     kept = rows_of(checks, keep)
-    verdict = judge(with_strides(kept), str(row["origin"]))
+    kept["time_fs"] = kept["time_fs"] + shift_fs
+    found = run_checks(kept, _facts(lake, row), overrides_of(lake, run_id))
+    verdict = gate.judge(found.case)
     faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
     reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
     moved = not keep.all() or bool(shift_fs)
@@ -146,14 +167,34 @@ def rewrite_run(lake: Lake, row: Row, *, keep: NDArray[np.bool_] | None = None, 
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
         lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP), instead_of=seen)
-    n_frames, n_rejected = n_rows(kept), verdict.n_rejected
-    counts = {"n_frames": n_frames, "n_rejected": n_rejected, "n_accepted": n_frames - n_rejected}
-    after = {**row, **counts, "gate_version": GATE_VERSION}
+    after = {**row, "n_frames": n_rows(kept), **found.found, **_judged_columns(verdict, gate)}
     row_changes = after != known_run(lake, run_id)
     if frames_change or row_changes:
         lake.replace("expectation_results", run_id, verdict.results)
         lake.replace("runs", run_id, [after])
     return Rewritten(after, verdict, frames_change or row_changes)
+
+
+def _facts(lake: Lake, row: Row) -> RunFacts:
+    if row["rules_id"] is not None:
+        return facts_of_row(row, None)
+    run_id = text(row, "run_id")  # judged by a gate that did not ask yet how far atoms go
+    for batch in lake.frame_batches(run_id, ("atomic_numbers",), stop=1):
+        atomic_numbers = np.array(batch.column("atomic_numbers")[0].as_py(), dtype=np.int8)
+        walk = FrameWalk.behind(lake, run_id, lake.n_rows("frames", run_id), atomic_numbers)
+        return facts_of_row(row, walk.sample)
+    return facts_of_row(row, None)
+
+
+def _judged_columns(verdict: Verdict, gate: Gate) -> Row:
+    """Columns of `runs` that a verdict decides."""
+    return {
+        "n_accepted": len(verdict.flags) - verdict.n_rejected,
+        "n_rejected": verdict.n_rejected,
+        "reason": verdict.reason,
+        "gate_version": GATE_VERSION,
+        "rules_id": gate.rules_id,
+    }
 
 
 def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict, *, seen: Sequence[str]) -> None:
@@ -224,7 +265,7 @@ def _partition(row: Row) -> dict[str, str]:
 
 def _is_up_to_date(before: Row, row: Row, n_rows: int) -> bool:
     """The same content came again, for example from elsewhere or compressed."""
-    same = all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "gate_version"))
+    same = all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "rules_id"))
     return same and n_rows == before["n_frames"]
 
 
@@ -252,11 +293,10 @@ def _richness(row: Row, *, of_one_format: bool) -> tuple[int, bool, int]:
     return n_frames, bool(row["complete"]), whole(row, "content_bytes", if_null=0) if of_one_format else 0
 
 
-def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
+def _run_row(read: ReadRun) -> Row:
     header, outcome = read.header, read.outcome
     counts = element_counts(header.atomic_numbers)
     theory = header.level_of_theory
-    n_frames = n_rows(read.checks)
     is_simulation = header.origin == "dnnp"
     return {
         "origin": header.origin,
@@ -266,13 +306,14 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
         "formula": read.formula,
         "chemical_system": chemical_system(counts),
         "n_atoms": header.n_atoms,
-        "n_frames": n_frames,
+        "n_frames": n_rows(read.checks),
         "ensemble": header.ensemble,
         "temperature_target_k": header.temperature_target_k,
         "time_step_fs": header.time_step_fs,
         "level_of_theory": theory.label,
         "functional": theory.functional,
         "encut_ev": theory.encut_ev,
+        "enmax_ev": header.enmax_ev,
         "k_points": theory.k_points,
         "ismear": theory.ismear,
         "sigma_ev": theory.sigma_ev,
@@ -282,8 +323,6 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
         "potcar_titles": list(theory.potcar_titles),
         "vasp_version": None if is_simulation else header.code_version,
         "lammps_version": header.code_version if is_simulation else None,
-        "n_accepted": n_frames - n_rejected,
-        "n_rejected": n_rejected,
         "n_energy_only": outcome.n_energy_only,
         "n_incomplete": outcome.n_incomplete,
         "n_stored_elsewhere": 0,
@@ -296,6 +335,5 @@ def _run_row(read: ReadRun, *, n_rejected: int) -> Row:
         "protocol": header.protocol,
         "parent_run_id": header.parent_run_id,
         "reader_version": READER_VERSION,
-        "gate_version": GATE_VERSION,
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
     }

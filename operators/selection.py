@@ -1,6 +1,7 @@
 """Which runs and frames make a training set: comparable energies, accepted DFT frames, a split. It writes no files."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -33,6 +34,8 @@ _COLUMNS = (
     "labels_id",
 )
 _MOST_GROUPS_SHOWN = 8
+_TAG = re.compile(r"(\S+?)=(.*?)(?= \S+?=|$)")
+"""Name and value in the label of a level of theory; values may hold blanks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +276,7 @@ def _require_one_level_of_theory(rows: Sequence[RunRow]) -> None:
     groups = comparable_groups(rows)
     if len(groups) <= 1:
         return
+    tags = ", ".join(_differing_tags(groups))
     labels = [{str(row["composition"]) for row in group} for group in groups]
     told = "; ".join(
         f"{_level_of_theory(group[0])} ({', '.join(sorted(label))})"
@@ -287,9 +291,21 @@ def _require_one_level_of_theory(rows: Sequence[RunRow]) -> None:
         else f"--compositions {' '.join(sorted(labels[largest]))}"
     )
     raise MeltlakeError(
-        f"These runs have {len(groups)} levels of theory, so their energies cannot be compared: {told}{more}.",
+        f"These runs have {len(groups)} levels of theory, which differ in {tags}, so their energies cannot be "
+        f"compared: {told}{more}.",
         f"Choose one of them, for example `{choice}`.",
     )
+
+
+def _differing_tags(groups: Sequence[Sequence[RunRow]]) -> list[str]:
+    """Names of what the groups disagree in, as the labels of their level of theory have them."""
+    firsts = [group[0] for group in groups]
+    told = [dict(_TAG.findall(str(row["level_of_theory"]))) for row in firsts]
+    names = dict.fromkeys(name for tags in told for name in tags)
+    differing = [name for name in names if len({tags.get(name) for tags in told}) > 1]
+    if len({bool(row["synthetic"]) for row in firsts}) > 1:
+        differing.append("synthetic or not")
+    return differing or ["POTCAR titles"]
 
 
 def comparable_groups(rows: Sequence[RunRow]) -> list[list[RunRow]]:

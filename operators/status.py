@@ -7,10 +7,15 @@ from typing import Any
 
 from lake.delta import Lake
 from lake.warehouse import published_versions
+from operators.campaign import campaign_of
+from schemas.gate import rules_id
 from schemas.settings import Settings
 from schemas.tables import TABLES
 
 Row = Mapping[str, Any]
+
+
+_MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,7 @@ def status(settings: Settings) -> dict[str, object]:
         "lake_version": lake.version(),
         "compositions": compositions(lake.rows("runs").to_pylist()),
         "stale": [asdict(item) for item in stale(settings)],
+        "rejected": rejected(lake),
         "failed": [{name: row[name] for name in ("verb", "subject", "cause", "remedy")} for row in failures],
     }
 
@@ -40,6 +46,7 @@ def stale(settings: Settings) -> Iterator[Stale]:
     lake = Lake(settings.lake)
     runs = lake.rows("runs").to_pylist()
     yield from _not_ingested(settings, lake)
+    yield from _not_judged(settings, runs)
     yield from _not_observed(lake, runs)
     yield from _not_in_a_training_set(lake, runs)
     newest = list(_newest_training_sets(lake))
@@ -48,6 +55,34 @@ def stale(settings: Settings) -> Iterator[Stale]:
     yield from _not_scored(lake, potentials)
     yield from _not_simulated(lake, newest, potentials)
     yield from _not_published(settings, lake)
+
+
+def rejected(lake: Lake) -> list[dict[str, object]]:
+    """What the gate rejects: one row per run and rule, with the most extreme value and what was expected."""
+    rows = [
+        row
+        for row in lake.rows("expectation_results").to_pylist()
+        if row["severity"] == "reject" and not row["success"]
+    ]
+    return [
+        {
+            "run_id": row["run_id"],
+            "rule": row["expectation"],
+            "frames": _frames_text(row),
+            "found": row["error"] or row["observed"] or ", ".join(row["unexpected_values"] or [])[:40] or None,
+            "expected": row["expected"],
+            "overruled": row["n_overruled"],
+        }
+        for row in sorted(rows, key=lambda row: (row["run_id"], row["expectation"]))
+    ]
+
+
+def _frames_text(row: Row) -> str:
+    if row["success"] is None or row["scope"] == "run":
+        return "all"
+    frames = row["unexpected_frames"] or []
+    shown = ", ".join(map(str, frames[:_MOST_SHOWN]))
+    return shown if len(frames) <= _MOST_SHOWN else f"{shown} and {len(frames) - _MOST_SHOWN} more"
 
 
 def compositions(runs: list[Row]) -> list[dict[str, object]]:
@@ -81,6 +116,13 @@ def _not_ingested(settings: Settings, lake: Lake) -> Iterator[Stale]:
     for entry in sorted(zone.iterdir()):
         if not entry.name.startswith(".") and (entry.name,) not in known and _has_files(entry):
             yield Stale(f"landing {entry.name}", "it is not in the lake", f"meltlake ingest {entry}")
+
+
+def _not_judged(settings: Settings, runs: list[Row]) -> Iterator[Stale]:
+    today = rules_id(campaign_of(settings).rules)
+    if outdated := [run["run_id"] for run in runs if run["rules_id"] != today]:
+        why = "the gate's rules have changed since these runs were judged"
+        yield Stale(f"{len(outdated)} runs", why, "meltlake validate")
 
 
 def _has_files(entry: Path) -> bool:

@@ -3,8 +3,8 @@
 import sys
 from collections.abc import Iterator
 
-from schemas.expectations import RULES, Rule
 from schemas.faults import FAULTS
+from schemas.gate import RULES
 from schemas.tables import SCHEMA_VERSION, TABLES
 from schemas.views import VIEWS
 
@@ -40,21 +40,16 @@ def _views() -> Iterator[str]:
 
 def _rules() -> Iterator[str]:
     yield "## Rules of the gate\n"
-    yield "A rejected frame stays in the lake and is never trained on; a flag warns.\n"
-    yield "| rule | severity | looks at | expects | why |\n|---|---|---|---|---|"
+    yield (
+        "A rejected frame stays in the lake and is never trained on; a flag warns. `docs/gate.md` tells how to change "
+        "a threshold and how to let a frame pass.\n"
+    )
+    yield "| rule | judges | severity | looks at | expects | why |\n|---|---|---|---|---|---|"
     for rule in RULES:
-        yield f"| `{rule.name}` | {rule.severity} | `{rule.column}` | {_expected(rule)} {rule.unit} | {rule.reason} |"
+        yield (
+            f"| `{rule.name}` | {rule.scope} | {rule.severity} | `{rule.column}` | {rule.expected} | {rule.reason} |"
+        )
     yield ""
-
-
-def _expected(rule: Rule) -> str:
-    if rule.not_null:
-        return "a value"
-    if rule.unique:
-        return "no repetition"
-    if rule.allowed:
-        return ", ".join(map(str, rule.allowed))
-    return f">= {rule.minimum:g}" if rule.minimum is not None else f"<= {rule.maximum:g}"
 
 
 def _faults() -> Iterator[str]:

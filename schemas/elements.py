@@ -34,6 +34,34 @@ _TABLE: tuple[tuple[str, float, float], ...] = (
 )
 # fmt: on
 
+_NOT_METALS = frozenset(
+    [
+        "H",
+        "He",
+        "B",
+        "C",
+        "N",
+        "O",
+        "F",
+        "Ne",
+        "Si",
+        "P",
+        "S",
+        "Cl",
+        "Ar",
+        "Ge",
+        "As",
+        "Se",
+        "Br",
+        "Kr",
+        "Te",
+        "I",
+        "Xe",
+        "At",
+        "Rn",
+    ]
+)
+
 SYMBOLS: tuple[str, ...] = ("X", *(symbol for symbol, _, _ in _TABLE))
 _MASS_AMU = np.array([np.nan, *(mass for _, mass, _ in _TABLE)])
 _COVALENT_RADIUS_ANGSTROM = np.array([np.nan, *(radius for _, _, radius in _TABLE)])
@@ -53,6 +81,16 @@ def atomic_number(symbol: str) -> int:
             f"{symbol!r} is not an element symbol.", "Check the species names in the file or the option."
         )
     return _ATOMIC_NUMBER[symbol]
+
+
+def symbols(atomic_numbers: NDArray[np.integer]) -> list[str]:
+    """Symbols of the elements among these, each once, in the order of their numbers."""
+    return [SYMBOLS[number] for number in np.unique(atomic_numbers)]
+
+
+def is_metal(symbol: str) -> bool:
+    """Whether the element is a metal in its melt; metalloids are not counted."""
+    return symbol not in _NOT_METALS
 
 
 def masses_amu(atomic_numbers: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -3,88 +3,120 @@
 import numpy as np
 import pytest
 
-from lake.gate import judge
-from schemas.expectations import RULES, Rule
+from lake.gate import Case, RuleGate
+from schemas.gate import FRAME_RULES, RULES, RUN_RULES, Override, Rule, rules_id
 
 N_FRAMES = 6
+_WORDS = {"scf_verdict": "converged", "label_source": "dft"}
+_EXPECTED = {
+    "energy_ev": -3.0,
+    "min_distance_over_limit": 1.4,
+    "max_force_ev_per_angstrom": 2.0,
+    "steps_over_stride": 1.0,
+}
 
 
 @pytest.fixture
 def frames():
-    n = N_FRAMES
-    return {
-        "n_faults": np.zeros(n, dtype=int),
-        "scf_verdict": np.array(["converged"] * n, dtype=object),
-        "label_source": np.array(["dft"] * n, dtype=object),
-        "energy_ev": -3.0 - np.arange(n),
-        "max_force_ev_per_angstrom": np.full(n, 2.0),
-        "max_virial_ev_per_atom": np.full(n, 0.5),
-        "min_distance_over_limit": np.full(n, 1.4),
-        "net_force_per_root_n_ev_per_angstrom": np.zeros(n),
-        "content_id": np.array([f"frame {i}" for i in range(n)], dtype=object),
-        "steps_over_stride": np.ones(n),
-    }
+    columns = {rule.column: np.full(N_FRAMES, _EXPECTED.get(rule.column, 0.0)) for rule in FRAME_RULES}
+    columns |= {name: np.array([word] * N_FRAMES, dtype=object) for name, word in _WORDS.items()}
+    return columns | {"content_id": np.array([f"frame {i}" for i in range(N_FRAMES)], dtype=object)}
 
 
-def test_good_frames_are_accepted(frames):
-    verdict = judge(frames, "aimd")
-    assert (verdict.n_rejected, verdict.failed) == (0, [])
+@pytest.fixture
+def run():
+    nothing_known = {rule.column: np.nan for rule in RUN_RULES}
+    return nothing_known | {"level_of_theory_is_known": True}
+
+
+@pytest.fixture
+def judge(frames, run):
+    def judged(*, origin="aimd", rules=RULES, overrides=()):
+        return RuleGate(tuple(rules)).judge(Case(origin=origin, frames=frames, run=run, overrides=overrides))
+
+    return judged
+
+
+def test_good_frames_are_accepted(judge):
+    verdict = judge()
+    assert (verdict.n_rejected, verdict.failed, verdict.reason) == (0, [], None)
     assert {result["expectation"] for result in verdict.results} == {rule.name for rule in RULES}
+    assert not any(verdict.flags)
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "rule"),
-    [
-        ("n_faults", 1, "read_whole"),
-        ("scf_verdict", "unconverged", "scf_converged"),
-        ("scf_verdict", "suspect", "scf_converged"),
-        ("label_source", "vasp_mlff", "label_from_dft"),
-        ("energy_ev", np.nan, "energy_present"),
-        ("max_force_ev_per_angstrom", np.nan, "forces_present"),
-        ("max_force_ev_per_angstrom", 51.0, "forces_bounded"),
-        ("max_virial_ev_per_atom", 51.0, "virial_bounded"),
-        ("min_distance_over_limit", 0.9, "pairs_apart"),
-        ("content_id", "frame 1", "frame_not_repeated"),
-    ],
-)
-def test_each_rejecting_rule_names_the_frame_that_broke_it(frames, column, value, rule):
-    frames[column][4] = value
-    verdict = judge(frames, "aimd")
-    assert [bool(reasons) for reasons in verdict.rejection_reasons] == [False] * 4 + [True, False]
-    assert rule in verdict.rejection_reasons[4]
-    assert rule in verdict.failed
+def _beyond(rule):
+    """A value that breaks a rule."""
+    if rule.not_null:
+        return np.nan
+    if rule.unique:
+        return "frame 1"
+    if rule.allowed:
+        return "unconverged" if rule.column == "scf_verdict" else "vasp_mlff"
+    return rule.maximum + 0.01 if rule.maximum is not None else rule.minimum - 0.01
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "rule"),
-    [
-        ("net_force_per_root_n_ev_per_angstrom", 0.06, "net_force_small"),
-        ("max_force_ev_per_angstrom", 25.0, "forces_moderate"),
-        ("min_distance_over_limit", 1.05, "pairs_not_close"),
-    ],
-)
-def test_a_flag_warns_and_does_not_reject(frames, column, value, rule):
-    frames[column][2] = value
-    verdict = judge(frames, "aimd")
-    assert verdict.flags[2] == [rule]
-    assert (verdict.n_rejected, verdict.failed) == (0, [])
+@pytest.mark.parametrize("rule", FRAME_RULES, ids=lambda rule: rule.name)
+def test_each_rule_of_frames_names_the_frame_that_broke_it(frames, judge, rule):
+    frames[rule.column][4] = _beyond(rule)
+    verdict = judge()
+    named = verdict.rejection_reasons if rule.severity == "reject" else verdict.flags
+    assert [rule.name in names for names in named] == [False] * 4 + [True, False]
+    assert (rule.name in verdict.failed) == (rule.severity == "reject")
 
 
-def test_a_simulation_is_not_asked_for_electronic_steps(frames):
+def test_a_step_that_ended_at_nelm_unexplained_is_rejected(frames, judge):
+    frames["scf_verdict"][4] = "suspect"
+    assert judge().rejection_reasons[4] == ["scf_converged"]
+
+
+@pytest.mark.parametrize("rule", RUN_RULES, ids=lambda rule: rule.name)
+def test_a_rule_of_runs_rejects_all_frames_or_none(run, judge, rule):
+    run[rule.column] = False if rule.allowed else _beyond(rule)
+    verdict = judge()
+    [result] = [result for result in verdict.results if result["expectation"] == rule.name]
+    assert (result["scope"], result["success"], result["unexpected_frames"]) == ("run", False, [])
+    assert verdict.n_rejected == (N_FRAMES if rule.severity == "reject" else 0)
+    assert not any(verdict.flags)
+
+
+def test_a_simulation_is_not_asked_for_electronic_steps(frames, judge):
     frames["scf_verdict"][:], frames["label_source"][:] = "unknown", "none"
-    assert judge(frames, "dnnp").n_rejected == 0
-    assert judge(frames, "aimd").n_rejected == N_FRAMES
+    assert judge(origin="dnnp").n_rejected == 0
+    assert judge(origin="aimd").n_rejected == N_FRAMES
 
 
-def test_a_check_that_cannot_run_is_told_apart_and_lets_nothing_pass(frames):
-    broken = Rule(name="of_nothing", column="no_such_column", severity="reject", reason="none", maximum=1)
-    verdict = judge(frames, "aimd", rules=[broken])
+@pytest.mark.parametrize("scope", ["frame", "run"])
+def test_a_check_that_cannot_run_is_told_apart_and_lets_nothing_pass(judge, scope):
+    broken = Rule(name="of_nothing", column="no_such_column", severity="reject", reason="none", maximum=1, scope=scope)
+    verdict = judge(rules=[broken])
     assert verdict.results[0]["success"] is None
     assert "no_such_column" in str(verdict.results[0]["error"])
     assert verdict.n_rejected == N_FRAMES
 
 
-def test_the_most_extreme_failing_value_is_kept_with_its_unit(frames):
+def test_the_most_extreme_failing_value_is_kept_with_its_unit_and_what_was_expected(frames, judge):
     frames["max_force_ev_per_angstrom"][:] = [1, 60, 75, 2, 3, 4]
-    [result] = [r for r in judge(frames, "aimd").results if r["expectation"] == "forces_bounded"]
-    assert (result["unexpected_frames"], result["observed"]) == ([1, 2], "75 eV/angstrom")
+    [result] = [result for result in judge().results if result["expectation"] == "forces_bounded"]
+    assert (result["unexpected_frames"], result["unexpected_values"]) == ([1, 2], ["60", "75"])
+    assert (result["observed"], result["expected"]) == ("75 eV/angstrom", "at most 50 eV/angstrom")
+
+
+def test_the_reason_names_rules_by_how_many_frames_they_reject(frames, judge):
+    frames["max_force_ev_per_angstrom"][:3] = 60
+    frames["scf_verdict"][0] = "unconverged"
+    assert judge().reason == "3 of 6 frames are rejected: forces_bounded (3), scf_converged (1)."
+
+
+@pytest.mark.parametrize(("named", "passing"), [((1,), [1]), (None, [1, 2])])
+def test_frames_that_a_person_lets_pass_are_flagged_instead(frames, judge, named, passing):
+    frames["max_force_ev_per_angstrom"][1:3] = 60
+    verdict = judge(overrides=[Override(rule="forces_bounded", frames=named)])
+    assert [frame for frame, flags in enumerate(verdict.flags) if "forces_bounded" in flags] == passing
+    assert verdict.n_rejected == 2 - len(passing)
+    [result] = [result for result in verdict.results if result["expectation"] == "forces_bounded"]
+    assert (result["n_unexpected"], result["n_overruled"]) == (2, len(passing))
+
+
+def test_rules_with_another_threshold_have_another_name():
+    moved = tuple(rule for rule in RULES if rule.name != "forces_bounded")
+    assert len({rules_id(RULES), rules_id(moved), rules_id(RULES[::-1])}) == 3

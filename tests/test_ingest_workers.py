@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lake.delta import Lake
+from lake.gate import RuleGate
 from lake.sources import RunSource, run_sources
 from operators.ingest import ingest, ingest_in_worker
 from operators.ingest_workers import in_processes
@@ -25,11 +26,12 @@ LEFT_TO_THE_GATE = {"great_expectations", "pandas"}
 PARENT = """if True:
     import sys
     from pathlib import Path
+    from lake.gate import RuleGate
     from lake.sources import RunSource
     from operators.ingest_workers import in_processes
     sys.path.insert(0, str(Path("tests").absolute()))
     from test_ingest_workers import read_for_ever
-    in_processes(read_for_ever, [RunSource((name,)) for name in sys.argv[1:]], n_workers=2, progress=print)
+    in_processes(read_for_ever, [RunSource((name,)) for name in sys.argv[1:]], RuleGate(), n_workers=2, progress=print)
 """
 
 
@@ -111,18 +113,18 @@ def test_of_copies_that_differ_the_first_by_address_stays(tmp_path, names, n_wor
 
 def test_workers_leave_the_gates_libraries_to_their_parent(raw, tmp_path):
     work = partial(ingest_and_tell_imports, str(tmp_path / "lake"))
-    answers = in_processes(work, list(run_sources(str(raw))), n_workers=2, progress=nothing)
+    answers = in_processes(work, list(run_sources(str(raw))), RuleGate(), n_workers=2, progress=nothing)
     assert answers == [(5, set())] * 3
 
 
 def test_a_killed_worker_is_told_of():
     with pytest.raises(TryAgainLater, match="killed by SIGKILL"):
-        in_processes(be_killed, [RunSource(("a",)), RunSource(("b",))], n_workers=2, progress=nothing)
+        in_processes(be_killed, [RunSource(("a",)), RunSource(("b",))], RuleGate(), n_workers=2, progress=nothing)
 
 
 def test_what_went_wrong_in_a_worker_goes_wrong_here():
     with pytest.raises(ZeroDivisionError, match="the run") as caught:
-        in_processes(fail, [RunSource(("the run",))], n_workers=1, progress=nothing)
+        in_processes(fail, [RunSource(("the run",))], RuleGate(), n_workers=1, progress=nothing)
     assert "in fail" in caught.value.__notes__[0]
 
 

@@ -30,7 +30,7 @@ RAW = {
 }
 WRITER = """if True:
     import pathlib, random, sys
-    from lake.gate import judge
+    from lake.gate import RuleGate
     from operators.ingest import ingest
     from schemas.settings import Settings
     settings, sources = Settings.from_mapping({}, lake=sys.argv[1]), sys.argv[3:]

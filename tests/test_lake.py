@@ -246,6 +246,7 @@ def test_a_lake_of_version_1_reads_with_nulls_for_what_it_lacks(old_lake):
     assert (batch["scf_verdict"].null_count, batch["energy_ev"].null_count) == (6, 0)
 
 
+@pytest.mark.rows_by_hand
 def test_the_first_write_brings_a_lake_of_version_1_to_this_version(old_lake):
     lake = Lake(old_lake)
     stored = lake.rows("runs").to_pylist()[0]
@@ -266,6 +267,7 @@ def test_sql_reads_a_lake_of_version_1_and_publishes_it(old_lake):
     assert query(settings, asked) == expected
 
 
+@pytest.mark.rows_by_hand
 def test_appending_to_a_run_of_version_1_keeps_its_frames_first(old_lake):
     lake = Lake(old_lake)
     [batch] = lake.frame_batches(STORED_RUN, TABLES["frames"].file_schema.names)
@@ -280,6 +282,7 @@ def put_run(root, key):
     lake.replace("runs", key, [{**lake.rows("runs", key=STORED_RUN).to_pylist()[0], "encut_ev": 400.0}])
 
 
+@pytest.mark.rows_by_hand
 def test_racing_first_writers_bring_a_lake_of_version_1_up_together(old_lake, race):
     race(put_run, [(old_lake, key) for key in "abcd"])
     assert Lake(old_lake).keys("runs") == [STORED_RUN, "a", "b", "c", "d"]

@@ -102,6 +102,7 @@ def test_one_flipped_bit_in_the_lake_is_found(run, settings, column, index):
     assert f"frame 7 differs in {column}" in problem
 
 
+@pytest.mark.rows_by_hand
 def test_lost_frames_are_listed(run, settings):
     run_id = ingested(settings, run / "vasprun.xml")
     rewritten(settings, run_id, lambda rows: [row for row in rows if row["frame"] not in (2, 8, 9, 10, 11)])
@@ -134,6 +135,7 @@ def test_a_file_that_is_still_written_is_not_complete(run, settings, tmp_path):
     assert raw_verify(settings, ingested(settings, file))["complete"] is True
 
 
+@pytest.mark.rows_by_hand
 @pytest.mark.parametrize(("shift_ev", "verdict", "complete"), [(0.0, "proven", True), (1e-5, "other_digits", False)])
 def test_frames_that_a_restart_shares_with_an_earlier_run_are_found_there(run, settings, shift_ev, verdict, complete):
     run_id = ingested(settings, run / "OUTCAR")
@@ -162,6 +164,7 @@ Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3:forces:R:3 free_energ
 """
 
 
+@pytest.mark.rows_by_hand
 def test_a_file_of_two_runs_is_proven_by_both(settings, tmp_path):
     frames = [("Al", "Al", 7), ("Al", "Cu", 8), ("Al", "Cu", 9)]
     text = "".join(TWO_MELTS.format(one=one, other=other, energy=energy) for one, other, energy in frames)
@@ -181,6 +184,7 @@ def test_a_run_that_the_lake_does_not_have_is_told(settings):
         raw_verify(settings, "0123456789ab")
 
 
+@pytest.mark.rows_by_hand
 def test_the_command_exits_65_when_a_frame_is_missing(run, settings, tmp_path):
     run_id = ingested(settings, run / "OUTCAR")
     command = [sys.executable, "-m", "operators.cli", "raw", "verify", run_id, "--lake", settings.lake, "--json"]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from operators.scheduling.campaign import Campaign
+from operators.campaign import Campaign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from operators.scheduling.campaign import Campaign, campaign_of
+from operators.campaign import Campaign, campaign_of
 from operators.scheduling.groups import Group, groups_of
 from operators.scheduling.landing_zone import entries
 from schemas.errors import MeltlakeError
@@ -41,6 +41,31 @@ def ingest_commands(named: Iterable[str] = ()) -> Commands:
 def changed_compositions(since: datetime | None) -> list[str]:
     """Compositions with an AIMD run that was committed since then, or that nobody has observed yet."""
     return sorted({run["composition"] for run in _stale_runs("aimd", since)})
+
+
+def gate_commands(since: datetime) -> Commands:
+    """One command per AIMD run that was committed since then."""
+    runs = [run["run_id"] for run in _committed(since)]
+    size = -(-len(runs) // _MOST_PODS) or 1
+    return [["validate", "--require", *runs[start : start + size]] for start in range(0, len(runs), size)]
+
+
+def gate_summary(since: datetime) -> dict[str, Any]:
+    """What the gate said of the AIMD runs that were committed since then, for whoever listens to the asset."""
+    runs = _committed(since)
+    return {
+        "n_runs": len(runs),
+        "n_accepted": sum(run["n_accepted"] for run in runs),
+        "n_rejected": sum(run["n_rejected"] for run in runs),
+        "reasons": {run["run_id"]: run["reason"] for run in runs if run["reason"]},
+    }
+
+
+def _committed(since: datetime) -> list[dict[str, Any]]:
+    return _query(
+        f"""select run_id, n_accepted, n_rejected, reason from runs
+        where origin = 'aimd' and ingested_at >= {_timestamp(since)} order by run_id"""
+    )
 
 
 def observe_commands(composition: str, since: datetime | None) -> Commands:
@@ -107,7 +132,7 @@ def observe_simulations_commands(since: datetime | None) -> Commands:
 
 def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
     """Runs with frames that were committed since then (UTC), or with frames that no observable has seen."""
-    changed = "false" if since is None else f"ingested_at >= timestamp '{since.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
+    changed = "false" if since is None else f"ingested_at >= {_timestamp(since)}"
     return _query(
         f"""select run_id, composition from runs
         where origin = '{origin}' and n_frames > 0
@@ -116,6 +141,10 @@ def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
              or run_id in (select a.run_id from agreement a join runs aimd on aimd.run_id = a.aimd_run_id
                            where a.aimd_n_frames is distinct from aimd.n_frames)) order by run_id"""
     )
+
+
+def _timestamp(when: datetime) -> str:
+    return f"timestamp '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
 
 
 def _groups() -> list[Group]:

@@ -1,20 +1,25 @@
-"""The Results pages inside Airflow: the report that was built last. Building it belongs to the verb `report`."""
+"""Pages inside Airflow: the report and the gate's data docs as built last. Building them belongs to the verbs."""
 
 import os
-from pathlib import Path
 
 from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 from airflow.api_fastapi.core_api.security import requires_access_view
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from schemas.settings import Settings
 
 _PREFIX = "/meltlake"
-_NOTHING_YET = """<!doctype html><title>meltlake</title>
-<p style="font: 1rem sans-serif; margin: 2rem">There is no report yet. The Dag <b>report</b> builds one as soon as
-frames were ingested; <code>meltlake report</code> does the same by hand.</p>"""
+_PAGE = '<!doctype html><title>meltlake</title><p style="font: 1rem sans-serif; margin: 2rem">{}</p>'
+_NO_REPORT_YET = (
+    "There is no report yet. The Dag <b>report</b> builds one as soon as frames were ingested; "
+    "<code>meltlake report</code> does the same by hand."
+)
+_NOTHING_JUDGED_YET = (
+    "Nothing was judged yet. The task <b>gate</b> of the Dag <b>ingest</b> writes these pages for every run that it "
+    "stores; <code>meltlake validate</code> does the same by hand."
+)
 _HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'self'",
     "Cache-Control": "no-cache",  # the next report has the same addresses
@@ -25,32 +30,39 @@ app = FastAPI(title="meltlake", dependencies=[Depends(requires_access_view(Acces
 
 
 @app.get("/results", include_in_schema=False)
-def results() -> Response:
-    """The report's first page, under an address that its relative links can start from."""
-    return RedirectResponse(f"{_PREFIX}/results/")
+@app.get("/data_docs", include_in_schema=False)
+def with_slash(request: Request) -> Response:
+    """The same address as one that relative links can start from."""
+    return RedirectResponse(f"{request.url.path}/")
 
 
 @app.get("/results/{path:path}")
 def results_file(path: str) -> Response:
-    """A file of the last report; nothing outside its folder."""
-    folder = report_folder()
+    """A file of the last report."""
+    return _file("report", path, instead=_NO_REPORT_YET)
+
+
+@app.get("/data_docs/{path:path}")
+def data_docs_file(path: str) -> Response:
+    """A page of what the gate said."""
+    return _file("data_docs", path, instead=_NOTHING_JUDGED_YET)
+
+
+def _file(folder_name: str, path: str, *, instead: str) -> Response:
+    """A file below one of the home's folders and nothing outside it; a sentence where its index is not there yet."""
+    folder = (Settings.from_mapping(os.environ).home / folder_name).resolve()
     wanted = (folder / (path or "index.html")).resolve()
     if not wanted.is_relative_to(folder):
         raise HTTPException(404)
     if wanted.is_file():
         return FileResponse(wanted, headers=_HEADERS)
     if path in ("", "index.html"):
-        return HTMLResponse(_NOTHING_YET, headers=_HEADERS)
+        return HTMLResponse(_PAGE.format(instead), headers=_HEADERS)
     raise HTTPException(404)
 
 
-def report_folder() -> Path:
-    """Where the verb `report` writes, as the API server was told."""
-    return (Settings.from_mapping(os.environ).home / "report").resolve()
-
-
 class MeltlakePlugin(AirflowPlugin):
-    """Registers the pages: once in the navigation, once on every Dag run."""
+    """Registers the pages: in the navigation, the report on every Dag run, the data docs on every task."""
 
     name = "meltlake"
     fastapi_apps = [{"app": app, "url_prefix": _PREFIX, "name": "meltlake"}]  # noqa: RUF012 - Airflow's way
@@ -67,5 +79,17 @@ class MeltlakePlugin(AirflowPlugin):
             "href": f"{_PREFIX}/results/",
             "destination": "dag_run",
             "url_route": "meltlake-run-results",
+        },
+        {
+            "name": "Data docs",
+            "href": f"{_PREFIX}/data_docs/",
+            "destination": "nav",
+            "url_route": "meltlake-data-docs",
+        },
+        {
+            "name": "Data docs",
+            "href": f"{_PREFIX}/data_docs/",
+            "destination": "task_instance",
+            "url_route": "meltlake-task-data-docs",
         },
     ]

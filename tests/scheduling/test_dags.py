@@ -52,16 +52,16 @@ def test_every_dag_explains_itself(bag: DagBag) -> None:
 def test_pods_run_verbs_and_heavy_ones_queue_for_gpus(bag: DagBag) -> None:
     runners = [task for dag in bag.dags.values() for task in dag.tasks if _is_runner(task)]
     assert {task.task_id for task in runners} == {
-        "ingest", "observe", "materialize", "train", "simulate", "publish", "report",
+        "ingest", "gate", "observe", "materialize", "train", "simulate", "publish", "report",
     }  # fmt: skip
     assert {task.task_id for task in runners if task.pool == "gpu"} == {"train", "simulate"}
 
 
-def test_a_failed_entry_fails_the_run_but_not_its_neighbours(bag: DagBag) -> None:
+def test_a_failed_entry_or_gate_fails_the_run_but_not_its_neighbours(bag: DagBag) -> None:
     tasks = bag.dags["ingest"].task_dict
-    assert tasks["announce"].trigger_rule == "all_done"
-    assert tasks["all_read"].trigger_rule == "all_success"
-    assert tasks["all_read"].upstream_task_ids == {"ingest"}
+    assert {tasks[name].trigger_rule for name in ("plan_gate", "announce")} == {"all_done"}
+    assert tasks["all_good"].trigger_rule == "none_failed"
+    assert tasks["all_good"].upstream_task_ids == {"ingest", "gate"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -8,8 +8,8 @@ import pytest
 
 from lake.delta import Lake
 from lake.known_runs import remember_file
+from operators.campaign import Campaign, campaign_of
 from operators.scheduling import plans
-from operators.scheduling.campaign import Campaign, campaign_of
 from operators.scheduling.groups import groups_of, largest_systems
 from schemas.errors import MeltlakeError
 

@@ -4,7 +4,7 @@ import pytest
 from fastapi import HTTPException
 from fastapi.responses import FileResponse
 
-from operators.scheduling.ui import MeltlakePlugin, app, results_file
+from operators.scheduling.ui import MeltlakePlugin, app, data_docs_file, results_file
 
 
 @pytest.fixture
@@ -14,8 +14,17 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "report"
 
 
-def test_missing_report_is_explained(report: Path) -> None:
+def test_missing_pages_are_explained(report: Path) -> None:
     assert b"no report yet" in bytes(results_file("").body)
+    assert b"Nothing was judged yet" in bytes(data_docs_file("").body)
+
+
+def test_data_docs_are_served_with_their_pages(report: Path) -> None:
+    (report.parent / "data_docs" / "runs").mkdir(parents=True)
+    (report.parent / "data_docs" / "runs" / "a.html").write_text("<h1>a</h1>")
+    answer = data_docs_file("runs/a.html")
+    assert isinstance(answer, FileResponse)
+    assert Path(answer.path).name == "a.html"
 
 
 def test_report_is_served_with_its_files(report: Path) -> None:
@@ -37,4 +46,4 @@ def test_nothing_outside_the_report_is_served(report: Path, path: str) -> None:
 def test_pages_ask_who_is_there() -> None:
     assert app.router.dependencies
     destinations = {view["destination"] for view in MeltlakePlugin.external_views}
-    assert destinations == {"nav", "dag_run"}
+    assert destinations == {"nav", "dag_run", "task_instance"}

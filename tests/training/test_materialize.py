@@ -163,17 +163,18 @@ def test_a_run_without_time_is_split_and_tells_no_gap(melts, settings) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "tags"),
     [
-        {"level_of_theory": "functional=PBE ENCUT=400"},
-        {"synthetic": False},
-        {"potcar_titles": ["PAW_PBE Al_GW 19Mar2012", "PAW_PBE Ni 02Aug2007"]},
+        ({"level_of_theory": "functional=PBE ENCUT=400"}, "ENCUT"),
+        ({"level_of_theory": "functional=PBEsol ENCUT=300 k-points=3 in list LASPH=T"}, "functional, k-points, LASPH"),
+        ({"synthetic": False}, "synthetic or not"),
+        ({"potcar_titles": ["PAW_PBE Al_GW 19Mar2012", "PAW_PBE Ni 02Aug2007"]}, "POTCAR titles"),
     ],
 )
-def test_energies_that_cannot_be_compared_are_refused(three_melts, settings, changes) -> None:
+def test_energies_that_cannot_be_compared_are_refused(three_melts, settings, changes, tags) -> None:
     counts = {"Al": 2, "Ni": 2}
     three_melts.add("n1", counts, three_melts.frames(counts, 10), **changes)
-    with pytest.raises(MeltlakeError, match=r"2 levels of theory.*Al50Ni50") as caught:
+    with pytest.raises(MeltlakeError, match=rf"2 levels of theory, which differ in {tags}, so.*Al50Ni50") as caught:
         materialize(settings, TrainingSetRequest())
     assert "--compositions Al100 Al50Cu50 Cu100" in caught.value.remedy
     assert materialize(settings, TrainingSetRequest(chemical_system="Al-Cu"))["n_train"] > 0

@@ -1,0 +1,96 @@
+"""What a lab wants judged, trained and simulated: `campaign.toml` beside the lake. How it is run belongs elsewhere."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from lake.gate import RuleGate
+from schemas.errors import MeltlakeError
+from schemas.gate import RULES, Rule, Rules, Severity
+from schemas.settings import Settings
+
+
+class RuleChange(BaseModel):
+    """What a lab wants otherwise about one rule of the gate; what is not said stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minimum: float | None = None
+    maximum: float | None = None
+    severity: Severity | None = None
+
+
+class Campaign(BaseModel):
+    """The choices that data cannot make. Every one has a default, so that a lake without the file works."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipes: tuple[str, ...] = ("DP-small",)
+    hold_out: tuple[str, ...] = ()
+    """Compositions that are never trained on."""
+    split: Literal["blocks", "random"] = "blocks"
+    test_fraction: float = 0.25
+    seeds: tuple[int, ...] = (1,)
+    steps: int | None = None
+    """Training steps instead of the recipe's own."""
+    protocols: tuple[Literal["twin", "nvt", "npt", "performance"], ...] = ("twin",)
+    simulation_steps: int | None = None
+    """Steps of a simulation instead of the protocol's own."""
+    temperature_k: float | None = None
+    """Temperature of simulations that have no AIMD run to take it from."""
+    most_rejected: float = 0.1
+    """Share of a run's DFT frames that may be rejected before its task in Airflow turns red."""
+    gate: Mapping[str, RuleChange] = {}
+    """Changes to rules of the gate, by the rule's name."""
+
+    @property
+    def rules(self) -> Rules:
+        """The house's rules with the lab's changes."""
+        return tuple(_changed(rule, self.gate[rule.name]) if rule.name in self.gate else rule for rule in RULES)
+
+
+def campaign_of(settings: Settings) -> Campaign:
+    """The campaign beside the lake, or the defaults where there is none.
+
+    Raises
+    ------
+    MeltlakeError
+        If the file is not TOML or says something that is not known.
+    """
+    path = settings.home / "campaign.toml"
+    if not path.exists():
+        return Campaign()
+    try:
+        campaign = Campaign.model_validate(tomllib.loads(path.read_text()))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        known = ", ".join(Campaign.model_fields)
+        raise MeltlakeError(f"{path}: {' '.join(str(error).split())}", f"Known settings are: {known}.") from error
+    _require_known_rules(campaign, path)
+    return campaign
+
+
+def gate_of(settings: Settings) -> RuleGate:
+    """The gate with the campaign's rules."""
+    return RuleGate(campaign_of(settings).rules)
+
+
+def _changed(rule: Rule, change: RuleChange) -> Rule:
+    wanted: dict[str, Any] = change.model_dump(exclude_none=True)
+    return replace(rule, **wanted)
+
+
+def _require_known_rules(campaign: Campaign, path: object) -> None:
+    """A threshold that no rule has would be ignored in silence."""
+    rules = {rule.name: rule for rule in RULES}
+    for name, change in campaign.gate.items():
+        if name not in rules:
+            raise MeltlakeError(f"{path}: the gate has no rule `{name}`.", f"Its rules are: {', '.join(rules)}.")
+        for bound in ("minimum", "maximum"):
+            if getattr(change, bound) is not None and getattr(rules[name], bound) is None:
+                raise MeltlakeError(
+                    f"{path}: rule `{name}` has no {bound} that could be changed; it expects: {rules[name].expected}.",
+                    "Take the line out, or change what the rule has.",
+                )
