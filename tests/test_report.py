@@ -152,7 +152,7 @@ def test_page_is_valid_and_its_ids_are_unique(text):
 
 
 def test_page_needs_nothing_from_outside(text):
-    assert all(reference.startswith(("#", "data:image/png")) for reference in Page(text).references)
+    assert all(reference.startswith(("#", "data:image/png", "../data_docs/")) for reference in Page(text).references)
     assert not re.search(r"https?://|<script|<link|@import", text)
 
 
@@ -227,11 +227,11 @@ def test_speed_of_a_simulation_without_frames_is_shown(text):
     assert "0.420 ns/day with 4,096 atoms on one core (DP-2, 500 steps)." in text
 
 
-def test_averages_say_how_many_frames_they_are_over_and_that_they_include_the_start(text):
+def test_averages_say_how_many_frames_they_are_over_and_where_they_begin(text):
     section = Page(text).sections["Ti-density"]
     assert "framesaveraged" in section
     assert "imposed2019983.0" in section
-    assert "no equilibration is removed yet" in section
+    assert "from where it is equilibrated" in section
 
 
 def test_failures_and_rejections_are_told_with_their_reason(text):
@@ -244,10 +244,16 @@ def test_sql_behind_a_section_is_shown(text):
     assert "from rdf_comparison" in Page(text).sections["Ti-rdf"]
 
 
-def test_same_lake_gives_the_same_bytes_but_for_the_date(settings, text, tmp_path):
-    again = Path(str(report(settings, out=tmp_path)["index"])).read_text(encoding="utf-8")
+def test_same_lake_gives_the_same_bytes_but_for_the_date(settings, text):
+    again = Path(str(report(settings)["index"])).read_text(encoding="utf-8")
     differing = [line for line, other in zip(text.splitlines(), again.splitlines(), strict=True) if line != other]
     assert all('id="date"' in line for line in differing)
+
+
+def test_report_leads_to_the_data_docs_beside_it_and_to_none_from_elsewhere(settings, text, tmp_path):
+    [link] = [reference for reference in Page(text).references if "data_docs" in reference]
+    assert (settings.home / "report" / link).resolve().is_file()
+    assert "data_docs" not in Path(str(report(settings, out=tmp_path)["index"])).read_text(encoding="utf-8")
 
 
 def test_nothing_unfinished_is_left_beside_the_page(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from lake.delta import Lake
 from lake.parquet import flush_to_disk
 from lake.warehouse import session
+from operators.data_docs import write_data_docs
 from operators.log import log
 from operators.report.accuracy import parity_section, transferability_section
 from operators.report.comparisons import order_section, rdf_section, vacf_section
@@ -58,8 +59,11 @@ def report(settings: Settings, *, out: Path | None = None) -> dict[str, object]:
     folder = out or settings.home / "report"
     if folder.exists() and not folder.is_dir():
         raise MeltlakeError(f"{folder} is a file; the report needed a folder.", "Choose another place with --out.")
+    write_data_docs(settings)
+    data_docs = "" if out else "../data_docs/index.html"  # beside it in the lake's home, and so inside Airflow
     with session(settings) as run:
-        page = _page(cache(lambda sql: run(sql).to_pylist()), lake_version=Lake(settings.lake).version())
+        ask = cache(lambda sql: run(sql).to_pylist())
+        page = _page(ask, lake_version=Lake(settings.lake).version(), data_docs=data_docs)
     index = _write(folder, html(page))
     log.info("report", index=str(index), lake_version=page.lake_version, chemical_systems=len(page.chapters))
     return {
@@ -70,7 +74,7 @@ def report(settings: Settings, *, out: Path | None = None) -> dict[str, object]:
     }
 
 
-def _page(ask: Ask, *, lake_version: int) -> Page:
+def _page(ask: Ask, *, lake_version: int, data_docs: str) -> Page:
     [totals] = ask("""select count(*) filter (origin = 'aimd') as n_aimd, count(*) filter (origin = 'dnnp') as n_dnnp,
        coalesce(sum(n_frames), 0)::bigint as n_frames, (select count(*) from potentials) as n_potentials,
        coalesce(bool_or(synthetic), false) as has_synthetic
@@ -83,7 +87,7 @@ from runs""")
         chapters=[
             Chapter(group, takeaways(group, ask), [section(group, ask) for section in _CHAPTER]) for group in shown
         ],
-        sections=[runs_section(ask), rejections_section(ask), failures_section(ask)],
+        sections=[runs_section(ask), rejections_section(ask, data_docs=data_docs), failures_section(ask)],
         has_synthetic=totals["has_synthetic"],
         ingested_only=ingested_only,
     )

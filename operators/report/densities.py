@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from operators.report.figures import BLUE, GREY, RED, Axis, Series, curves
+from operators.report.figures import Axis, Series, curves
 from operators.report.page import (
     NOTHING,
     Ask,
@@ -19,6 +19,7 @@ from operators.report.page import (
     simulation,
     with_error,
 )
+from operators.svg import BLUE, GREY, RED
 
 
 def density_section(group: Group, ask: Ask) -> Section:
@@ -31,8 +32,7 @@ order by view.composition, view.origin, view.temperature_k, run_id"""
     return Section(
         anchor=f"{group.anchor}-density",
         title="Density and thermodynamics",
-        caption="Averages over the accepted frames of every run, from its first: no equilibration is removed yet, so a "
-        "run that starts from a crystal or at another temperature carries that start. Standard errors count "
+        caption="Averages over the accepted frames of every run from where it is equilibrated. Standard errors count "
         "correlation; a run too short for one has none. A density is a prediction only at constant "
         "pressure; otherwise it was imposed and the pressure is the prediction. Measurements appear only inside their "
         "range of validity, with the uncertainty that their authors state.",

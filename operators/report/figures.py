@@ -1,12 +1,6 @@
-"""Figures of the report as inline SVG: small panels that a phone shows one below the other. No queries belong here.
+"""Figures of the report as inline SVG: small panels that a phone shows one below the other. No queries belong here."""
 
-The same numbers give the same bytes: no date, no random ids, no font that is drawn as outlines.
-"""
-
-import io
-import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -14,34 +8,18 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
+from operators.svg import BLUE, GREY, RED, SKY, as_svg, styled
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, RED, GREY, SKY = "#2166ac", "#c0392b", "#8a8f98", "#67a9cf"
 ROLE_COLOURS = {"train": BLUE, "test": SKY, "held_out": RED, "unused": GREY}
 POTENTIAL_COLOURS = (RED, "#e08214", "#1b7837", "#762a83", "#01665e")
 _PANEL_INCHES = (3.5, 2.7)
 _POINTS_DRAWN_ONE_BY_ONE = 400
 _MOST_IN_A_LEGEND = 6
 _A_FEW = 5
-_STYLE = {
-    "svg.hashsalt": "meltlake",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#555",
-    "axes.linewidth": 0.7,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#e6e8eb",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "savefig.dpi": 160,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +56,7 @@ class Place:
 def curves(name: str, series: Sequence[Series], x: Axis, y: Axis, *, synthetic: bool = False) -> Markup:
     """Lines and points over a common axis; errors are bands around lines and bars at points."""
     figure, axes = _panel()
-    with _styled():
+    with styled():
         for one in series:
             _draw(axes, one)
         _scale(axes, "x", x)
@@ -86,13 +64,13 @@ def curves(name: str, series: Sequence[Series], x: Axis, y: Axis, *, synthetic: 
         if 1 < len(series) <= _MOST_IN_A_LEGEND:
             _leave_headroom(axes, is_logarithmic=y.logarithmic)
             axes.legend(loc="upper right")
-        return _svg(figure, name, synthetic=synthetic)
+        return as_svg(figure, name, synthetic=synthetic)
 
 
 def parity(name: str, clouds: Sequence[Series], quantity: str, *, synthetic: bool = False) -> Markup:
     """Predictions against their reference, with the line where both are equal."""
     figure, axes = _panel(left_inches=0.85, right_inches=0.25)
-    with _styled():
+    with styled():
         values = np.concatenate([np.asarray(axis, dtype=float) for cloud in clouds for axis in (cloud.x, cloud.y)])
         ends = [values.min(), values.max()] if len(values) else [0.0, 1.0]
         axes.plot(ends, ends, color="#333", linewidth=0.8, zorder=3)
@@ -103,13 +81,13 @@ def parity(name: str, clouds: Sequence[Series], quantity: str, *, synthetic: boo
         axes.set_xlabel(f"DFT {quantity}")
         axes.set_ylabel(f"DNNP {quantity}")
         axes.legend(loc="upper left", markerscale=1.5, handletextpad=0.2)
-        return _svg(figure, name, synthetic=synthetic)
+        return as_svg(figure, name, synthetic=synthetic)
 
 
 def ternary_map(name: str, corners: Sequence[str], places: Sequence[Place], *, synthetic: bool = False) -> Markup:
     """Compositions in their triangle, coloured by role, with the number of frames beside each."""
     figure, axes = _panel((5.2, 4.7), left_inches=0.1, bottom_inches=0.1)
-    with _styled():
+    with styled():
         axes.set_axis_off()
         axes.set_aspect("equal")
         height = np.sqrt(3) / 2
@@ -133,13 +111,13 @@ def ternary_map(name: str, corners: Sequence[str], places: Sequence[Place], *, s
         _role_legend(axes, {place.role for place in places})
         axes.set_xlim(-0.12, 1.12)
         axes.set_ylim(-0.1, height + 0.13)
-        return _svg(figure, name, synthetic=synthetic)
+        return as_svg(figure, name, synthetic=synthetic)
 
 
 def frame_bars(name: str, counts: Mapping[str, tuple[int, str]], *, synthetic: bool = False) -> Markup:
     """Frames per composition as bars, for chemical systems that have no triangle."""
     figure, axes = _panel((5.2, 0.9 + 0.3 * len(counts)), left_inches=1.1)
-    with _styled():
+    with styled():
         labels = list(counts)[::-1]
         for row, label in enumerate(labels):
             n_frames, role = counts[label]
@@ -153,14 +131,7 @@ def frame_bars(name: str, counts: Mapping[str, tuple[int, str]], *, synthetic: b
         axes.set_axisbelow(True)
         if len(roles := {role for _, role in counts.values()}) > 1:
             _role_legend(axes, roles)
-        return _svg(figure, name, synthetic=synthetic)
-
-
-def _styled() -> AbstractContextManager[None]:
-    import matplotlib as mpl
-
-    style: AbstractContextManager[None] = mpl.rc_context(_STYLE)
-    return style
+        return as_svg(figure, name, synthetic=synthetic)
 
 
 def _panel(
@@ -172,7 +143,7 @@ def _panel(
 ) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
-    with _styled():
+    with styled():
         figure = Figure(figsize=size_inches)
         # Fixed margins: matplotlib's own layout engines double the time of a panel.
         width, height = size_inches
@@ -244,22 +215,3 @@ def _role_legend(axes: "Axes", roles: set[str]) -> None:
         if role in roles:
             axes.scatter([], [], color=colour, label=role.replace("_", "-"))
     axes.legend(loc="upper left" if not axes.axison else "lower right")
-
-
-def _svg(figure: "Figure", name: str, *, synthetic: bool) -> Markup:
-    if synthetic:
-        figure.text(0.995, 0.005, "synthetic", color="#9a6700", size=8, ha="right", va="bottom", style="italic")
-    written = io.StringIO()
-    figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    return Markup(_inlined(written.getvalue(), name))  # noqa: S704  # matplotlib escapes the labels it draws
-
-
-def _inlined(svg: str, name: str) -> str:
-    # Inside HTML an SVG needs no prolog, no metadata and no namespaces, and its ids must be unique on the page.
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = svg.replace("url(#", f"url(#{name}-")
-    svg = re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg)
-    return re.sub(r'(<svg) width="([\d.]+)pt" height="[\d.]+pt"', r'\1 role="img" style="max-width:\2pt"', svg, count=1)

@@ -44,8 +44,16 @@ order by synthetic, chemical_system, composition, origin, run_id"""
     )
 
 
-def rejections_section(ask: Ask) -> Section:
-    """Which frames the gate rejected or flagged, and why."""
+def rejections_section(ask: Ask, *, data_docs: str) -> Section:
+    """Which frames the gate rejected or flagged, and why.
+
+    Parameters
+    ----------
+    ask
+        Answers SQL.
+    data_docs
+        Address of the data docs as the report sees it; empty where it cannot tell.
+    """
     sql = f"""select run_id, composition, synthetic, severity, expectation, n_unexpected, n_frames, observed,
        expectation_results.reason, error
 from expectation_results join runs using (run_id)
@@ -82,7 +90,8 @@ limit {_MOST_EVENTS_SHOWN}"""
         anchor="rejections",
         title="Rejected and flagged frames",
         caption="Rules of the gate that frames did not meet. A rejected frame stays out of every training set; a flag "
-        "only asks for a look.",
+        "only asks for a look." + (" Data docs show every such frame, and its run as a picture." if data_docs else ""),
+        page=data_docs,
         sql=sql,
         command="",
         when_empty="Every frame met every rule.",

@@ -63,6 +63,8 @@ class Section:
     grids: Sequence[Grid] = ()
     folds: Sequence[Fold] = ()
     synthetic: bool = False
+    page: str = ""
+    """Address of another page that tells more."""
 
     @property
     def is_empty(self) -> bool:
