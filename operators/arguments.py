@@ -88,6 +88,9 @@ def _add_materialize(verbs: Verbs) -> None:
     for option, of in (("--compositions", "COMPOSITION"), ("--hold-out", "COMPOSITION"), ("--runs", "RUN_ID")):
         materialize.add_argument(option, nargs="+", action="extend", default=[], metavar=of)
     materialize.add_argument("--chemical-system", metavar="Al-Cu-Ni")
+    materialize.add_argument(
+        "--mix-theories", action="store_true", help="also train on energies of several levels of theory"
+    )
     materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
     materialize.add_argument("--seed", type=int, default=1)
     materialize.add_argument("--test-fraction", type=float, default=0.25)

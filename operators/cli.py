@@ -153,6 +153,7 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
         split=arguments.split,
         seed=arguments.seed,
         test_fraction=arguments.test_fraction,
+        mix_theories=arguments.mix_theories,
         lake_version=arguments.lake_version,
     )
     return materialize(settings, request)

@@ -174,7 +174,7 @@ def _row(
         "n_test": counts["n_test"],
         "n_held_out": counts["n_held_out"],
         "min_gap_fs": min(gaps) if gaps else None,
-        "level_of_theory": rows[0]["level_of_theory"],
+        "level_of_theory": " | ".join(sorted({str(row["level_of_theory"]) for row in rows})),
         "type_map": list(type_map),
         "compositions": sorted({run.composition for run in runs if run.n_frames("train")}),
         "held_out": sorted({run.composition for run in runs if run.n_frames("held_out")}),

@@ -70,7 +70,8 @@ def chosen_runs(lake: Lake, request: TrainingSetRequest, *, version: int) -> tup
         If nothing can be trained on, a wish cannot be met, or energies would not be comparable.
     """
     rows = _candidates(lake, request)
-    _require_one_level_of_theory(rows)
+    if not request.mix_theories:
+        _require_one_level_of_theory(rows)
     # A copy, a backup or the other file of one calculation would put one frame into both train and test: the longest
     # run keeps a frame, whoever else has it leaves it out.
     seen: set[tuple[object, ...]] = set()
@@ -293,7 +294,7 @@ def _require_one_level_of_theory(rows: Sequence[RunRow]) -> None:
     raise MeltlakeError(
         f"These runs have {len(groups)} levels of theory, which differ in {tags}, so their energies cannot be "
         f"compared: {told}{more}.",
-        f"Choose one of them, for example `{choice}`.",
+        f"Choose one of them, for example `{choice}`; or say --mix-theories, if you know why.",
     )
 
 

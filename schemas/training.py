@@ -16,6 +16,7 @@ class TrainingSetRequest(BaseModel):
     `compositions` empty means every composition of the lake; `hold_out` are evaluated and never trained on.
     `chemical_system` keeps runs whose elements all belong to it: `Al-Cu-Ni` keeps Al100 and Al50Ni50 too.
     `runs` narrows the choice to these run ids, where one composition was computed at two levels of theory.
+    `mix_theories` trains on runs whose energies cannot be compared; whoever asks for that knows why.
     `seed` matters to the random split only: blocks follow from the time axis.
     """
 
@@ -25,6 +26,7 @@ class TrainingSetRequest(BaseModel):
     hold_out: tuple[str, ...] = ()
     chemical_system: str | None = None
     runs: tuple[str, ...] = ()
+    mix_theories: bool = False
     split: SplitRule = "blocks"
     seed: int = 1
     test_fraction: float = 0.25

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
+from lake.delta import Lake
 from lake.locks import exclusive
 from operators.materialize import materialize
 from schemas.errors import MeltlakeError, TryAgainLater
@@ -186,6 +187,17 @@ def test_one_composition_at_two_levels_of_theory_is_chosen_by_run(three_melts, s
     with pytest.raises(MeltlakeError, match="--runs a1 c1 b1"):
         materialize(settings, TrainingSetRequest())
     assert materialize(settings, TrainingSetRequest(runs=("a9",)))["n_train"] == 7
+
+
+def test_levels_of_theory_are_mixed_only_on_purpose_and_the_training_set_names_both(three_melts, settings) -> None:
+    frames = three_melts.frames({"Al": 4}, 10)
+    three_melts.add("a9", {"Al": 4}, frames, level_of_theory="functional=PBEsol ENCUT=300")
+    with pytest.raises(MeltlakeError, match="which differ in functional") as caught:
+        materialize(settings, TrainingSetRequest(compositions=("Al100",)))
+    assert "--mix-theories" in caught.value.remedy
+    materialize(settings, TrainingSetRequest(compositions=("Al100",), mix_theories=True))
+    [row] = Lake(settings.lake).rows("training_sets").to_pylist()
+    assert "functional=PBEsol ENCUT=300" in row["level_of_theory"].split(" | ")
 
 
 def test_an_unknown_composition_tells_which_there_are(three_melts, settings) -> None:
