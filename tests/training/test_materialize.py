@@ -190,14 +190,14 @@ def test_one_composition_at_two_levels_of_theory_is_chosen_by_run(three_melts, s
 
 
 def test_levels_of_theory_are_mixed_only_on_purpose_and_the_training_set_names_both(three_melts, settings) -> None:
-    frames = three_melts.frames({"Al": 4}, 10)
-    three_melts.add("a9", {"Al": 4}, frames, level_of_theory="functional=PBEsol ENCUT=300")
+    counts = {"Al": 2, "Ni": 2}
+    three_melts.add("n1", counts, three_melts.frames(counts, 10), level_of_theory="functional=PBEsol ENCUT=300")
     with pytest.raises(MeltlakeError, match="which differ in functional") as caught:
-        materialize(settings, TrainingSetRequest(compositions=("Al100",)))
+        materialize(settings, TrainingSetRequest())
     assert "--mix-theories" in caught.value.remedy
-    materialize(settings, TrainingSetRequest(compositions=("Al100",), mix_theories=True))
+    materialize(settings, TrainingSetRequest(mix_theories=True))
     [row] = Lake(settings.lake).rows("training_sets").to_pylist()
-    assert "functional=PBEsol ENCUT=300" in row["level_of_theory"].split(" | ")
+    assert row["level_of_theory"].split(" | ") == ["functional=PBE ENCUT=300", "functional=PBEsol ENCUT=300"]
 
 
 def test_an_unknown_composition_tells_which_there_are(three_melts, settings) -> None:
