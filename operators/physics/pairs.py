@@ -1,11 +1,12 @@
 """Shortest periodic distances of a frame, its own images included. Distributions of distances belong in `rdf`.
 
 Neighbours are looked up once for a stretch of frames (Verlet, Phys. Rev. 159, 98 (1967)): a pair that is too far apart
-in the middle one for what atoms and cell move is not the closest in any. So NumPy is quick enough, and a process that
-reads files need not load a compiler, which is as large as all the rest of it.
+in the middle one for what atoms and cell move is not the closest in any. The same again tells which of them matter in a
+few frames. So NumPy is quick enough, and a process that reads files need not load a compiler, which is as large as all
+the rest of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -20,15 +21,18 @@ _CLOSEST_PACKING = 2 ** (1 / 6)
 """No arrangement of points keeps all pairs further apart than this, in units of (volume / points)^(1/3)."""
 
 _FRAMES_PER_STRETCH = 64
+_FRAMES_PER_PART = 8
 _FURTHEST_REACH = 1.8
 """A stretch is halved where neighbours would have to be looked up this much further than in one frame alone."""
 
 _FURTHEST_WAY = 0.2
 """The same for an atom's way in units of the cell, so that its images are not mixed up."""
 
-_N_NEAREST = 200
-_CANDIDATES_AT_ONCE = 1 << 16
 _NUMBERS_AT_ONCE = 1 << 16
+"""What fits a processor's cache."""
+
+_TICKS = 1 << 16
+"""Of a cell vector: differences of such integers of 16 bits are those to the nearest image, without rounding."""
 
 _STEPS = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
 _NEIGHBOUR_CELLS = _STEPS[_STEPS.any(axis=1)]
@@ -39,13 +43,30 @@ class _Stretch:
     """Consecutive frames of one run."""
 
     inside: Floats
-    """(n_frames, n_atoms, 3), in units of the cell, wrapped."""
+    """(3, n_frames, n_atoms), in units of the cell, wrapped."""
     cells: Floats
     """(n_frames, 3, 3), Angstrom, zero above the diagonal."""
     kinds: NDArray[np.int64]
     """(n_atoms,), numbers of the elements in `limits`."""
     limits: Floats
     """(n_elements, n_elements), Angstrom."""
+
+    def __getitem__(self, frames: slice) -> "_Stretch":
+        return _Stretch(self.inside[:, frames], self.cells[frames], self.kinds, self.limits)
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.cells)
+
+    @property
+    def middle(self) -> int:
+        """The frame in which neighbours are looked up."""
+        return self.n_frames // 2
+
+    @property
+    def own_limit(self) -> float:
+        """Angstrom: the largest of an atom's own images."""
+        return float(self.limits[self.kinds, self.kinds].max())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +78,10 @@ class _Pairs:
     second: NDArray[np.int64]
     """(n_pairs,)."""
     apart: Floats
-    """(n_pairs, 3): from the first to that image of the second in units of the cell, in the frame of the look-up."""
-    distance: Floats
-    """(n_pairs,), Angstrom, in that frame."""
+    """(3, n_pairs): from the first to that image of the second in units of the cell, in the frame of the look-up."""
 
-    def within(self, reach_angstrom: float, ways: Floats) -> "_Pairs":
-        """Those that can come so close where each atom goes no further than its way, (n_atoms,) in Angstrom."""
-        return self._only(self.distance - ways[self.first] - ways[self.second] <= reach_angstrom)
-
-    def nearest(self, n_pairs: int) -> "_Pairs":
-        """So many of the closest."""
-        return self if n_pairs >= len(self.first) else self._only(np.argpartition(self.distance, n_pairs)[:n_pairs])
-
-    def _only(self, chosen: NDArray[Any]) -> "_Pairs":
-        return _Pairs(self.first[chosen], self.second[chosen], self.apart[chosen], self.distance[chosen])
+    def __getitem__(self, chosen: NDArray[Any]) -> "_Pairs":
+        return _Pairs(self.first[chosen], self.second[chosen], self.apart[:, chosen])
 
 
 def shortest_distances(
@@ -104,12 +115,10 @@ def shortest_distances(
     if not len(usable):
         return distances, ratios
     reduced = _shortest_bases(cells[usable])
-    inside = fractional(positions[usable], reduced)
+    inside = np.ascontiguousarray(np.moveaxis(fractional(positions[usable], reduced), 2, 0))
     inside -= np.floor(inside)
-    turned = lower_triangular(reduced)
-    for frames in _stretches(inside, turned):
-        found = _shortest_of_stretch(_Stretch(inside[frames], turned[frames], kinds, limits))
-        distances[usable[frames]], ratios[usable[frames]] = found
+    for stretch, frames in _stretches(_Stretch(inside, lower_triangular(reduced), kinds, limits)):
+        distances[usable[frames]], ratios[usable[frames]] = _shortest_of_stretch(stretch)
     return distances, ratios
 
 
@@ -138,162 +147,188 @@ def _shortest_bases(cells: Floats) -> Floats:
     return bases
 
 
-def _stretches(inside: Floats, cells: Floats) -> Iterator[slice]:
+def _stretches(run: _Stretch) -> Iterator[tuple[_Stretch, slice]]:
     """Consecutive frames in which no atom goes far, so that one look-up of neighbours serves them all."""
-    start = 0
-    while start < len(inside):
-        n_frames = min(_FRAMES_PER_STRETCH, len(inside) - start)
-        while n_frames > 1 and _goes_far(inside[start : start + n_frames], cells[start : start + n_frames]):
+    start, n_frames = 0, _FRAMES_PER_STRETCH
+    while start < run.n_frames:
+        n_frames = min(2 * n_frames, _FRAMES_PER_STRETCH, run.n_frames - start)
+        while n_frames > 1 and _goes_far(run[start : start + n_frames]):
             n_frames //= 2
-        yield slice(start, start + n_frames)
+        yield run[start : start + n_frames], slice(start, start + n_frames)
         start += n_frames
 
 
-def _goes_far(inside: Floats, cells: Floats) -> bool:
-    ways, packed = _ways(inside), _closest_packed(inside, cells)
-    reach = (packed * _stretched(cells)).max() + 2 * _longest_ways(ways, cells).max()
-    return bool(reach > _FURTHEST_REACH * packed[_middle(inside)] or np.abs(ways).max() > _FURTHEST_WAY)
+def _goes_far(stretch: _Stretch) -> bool:
+    ways = _ways(stretch)
+    packed = _closest_packed(stretch)
+    reach = packed * _distortion(stretch) + 2 * _longest(ways, stretch).max()
+    return bool(reach > _FURTHEST_REACH * packed or max(ways.max(), -ways.min()) > _FURTHEST_WAY)
 
 
-def _middle(frames: Floats) -> int:
-    """The frame in which neighbours are looked up."""
-    return len(frames) // 2
-
-
-def _ways(inside: Floats) -> Floats:
-    """(n_frames, n_atoms, 3): from where an atom is in the middle frame, in units of the cell."""
-    ways: Floats = inside - inside[_middle(inside)]
+def _ways(stretch: _Stretch) -> Floats:
+    """(3, n_frames, n_atoms): from where an atom is in the middle frame, in units of the cell."""
+    ways: Floats = stretch.inside - stretch.inside[:, stretch.middle, None]
     ways -= np.rint(ways)
     return ways
 
 
-def _longest_ways(ways: Floats, cells: Floats) -> Floats:
+def _longest(ways: Floats, stretch: _Stretch) -> Floats:
     """(n_atoms,), Angstrom, measured in the middle frame's cell."""
-    moved = ways @ cells[_middle(cells)]
-    longest: Floats = np.sqrt(np.einsum("fax,fax->fa", moved, moved).max(axis=0))
+    longest: Floats = np.sqrt(_squares(ways, stretch.cells[stretch.middle, None, None]).max(axis=0))
     return longest
 
 
-def _stretched(cells: Floats) -> Floats:
-    """(n_frames,): the middle frame's cell makes nothing longer than this, in units of the length in the frame."""
-    middle = cells[_middle(cells)]
-    stretched = np.ones(len(cells))
-    other = (cells != middle).any(axis=(1, 2))
-    stretched[other] = np.linalg.norm(np.linalg.inv(cells[other]) @ middle, ord=2, axis=(1, 2))
-    return stretched * (1 + 1e-9)
+def _distortion(stretch: _Stretch) -> float:
+    """By how much the ratio of two lengths can differ between the middle frame's cell and another's."""
+    middle = stretch.cells[stretch.middle]
+    other = (stretch.cells != middle).any(axis=(1, 2))
+    worst = np.linalg.cond(np.linalg.inv(stretch.cells[other]) @ middle).max() if other.any() else 1.0
+    return float(worst) * (1 + 1e-9)
 
 
-def _closest_packed(inside: Floats, cells: Floats) -> Floats:
-    """(n_frames,), Angstrom: the closest pair is not further apart."""
-    bound: Floats = _CLOSEST_PACKING * np.cbrt(volumes_angstrom3(cells) / inside.shape[1])
-    return bound
+def _closest_packed(stretch: _Stretch) -> float:
+    """Angstrom: in the middle frame the closest pair is not further apart."""
+    [volume] = volumes_angstrom3(stretch.cells[stretch.middle, None])
+    return float(_CLOSEST_PACKING * np.cbrt(volume / len(stretch.kinds)))
 
 
 def _shortest_of_stretch(stretch: _Stretch) -> tuple[Floats, Floats]:
-    inside, cells, limits = stretch.inside, stretch.cells, stretch.limits
-    middle, ways, stretched = _middle(inside), _longest_ways(_ways(inside), cells), _stretched(cells)
-    distances = np.sqrt(((_NEIGHBOUR_CELLS @ cells) ** 2).sum(axis=2).min(axis=1))  # of an atom's own images
-    found = distances, distances / limits[stretch.kinds, stretch.kinds].max()
-    reach = float((_closest_packed(inside, cells) * stretched).max())
-    pairs = _pairs_within(inside[middle], cells[middle], reach + 2 * ways.max())
-    # What is closest in the middle frame bounds what is to be found in the others.
-    distances, ratios = found = _shorter(*found, pairs=pairs.nearest(_N_NEAREST), stretch=stretch)
-    # A pair that is r apart in one frame is |(r + way_j - way_i) (A^-1 A')| apart in the middle one, with cells A, A'.
-    needed = float((np.maximum(distances, ratios * limits.max()) * stretched).max())
-    if needed > reach:
-        pairs = _pairs_within(inside[middle], cells[middle], needed + 2 * ways.max())
-    return _shorter(*found, pairs=pairs.within(needed, ways), stretch=stretch)
-
-
-def _shorter(distances: Floats, ratios: Floats, *, pairs: _Pairs, stretch: _Stretch) -> tuple[Floats, Floats]:
-    """The shorter of what was found and what these pairs have."""
-    if not len(pairs.first):
-        return distances, ratios
-    distances, ratios = distances.copy(), ratios.copy()
-    weights = stretch.limits[stretch.kinds[pairs.first], stretch.kinds[pairs.second]] ** -2
-    at_once = max(1, _NUMBERS_AT_ONCE // len(weights))
-    columns = np.ascontiguousarray(np.moveaxis(stretch.inside, 2, 0))
-    for start in range(0, len(distances), at_once):
-        frames = slice(start, start + at_once)
-        squared = _squared(pairs, columns[:, frames], stretch.cells[frames])
-        distances[frames] = np.minimum(distances[frames], np.sqrt(squared.min(axis=1)))
-        squared *= weights
-        ratios[frames] = np.minimum(ratios[frames], np.sqrt(squared.min(axis=1)))
+    distances = _own_images(stretch.cells)
+    ratios = distances / stretch.own_limit
+    pairs = _pairs_of_stretch(stretch)
+    for start in range(0, stretch.n_frames, _FRAMES_PER_PART):
+        frames = slice(start, start + _FRAMES_PER_PART)
+        part = stretch[frames]
+        near = pairs if part.n_frames == stretch.n_frames else _pairs_of_part(part, pairs)
+        if len(near.first):
+            squared = _squared(near, part)
+            distances[frames] = np.minimum(distances[frames], np.sqrt(squared.min(axis=1)))
+            squared *= _limits(near, stretch) ** -2
+            ratios[frames] = np.minimum(ratios[frames], np.sqrt(squared.min(axis=1)))
     return distances, ratios
 
 
-def _squared(pairs: _Pairs, columns: Floats, cells: Floats) -> Floats:
-    """(n_frames, n_pairs), Angstrom^2, from fractional coordinates (3, n_frames, n_atoms)."""
+def _own_images(cells: Floats) -> Floats:
+    """(n_frames,), Angstrom: from an atom to its nearest own image."""
+    distances: Floats = np.sqrt(((_NEIGHBOUR_CELLS @ cells) ** 2).sum(axis=2).min(axis=1))
+    return distances
+
+
+def _pairs_of_stretch(stretch: _Stretch) -> _Pairs:
+    """What can be closest in any of its frames, of all pairs with all images."""
+    inside, cell = stretch.inside[:, stretch.middle], stretch.cells[stretch.middle]
+    ways = _longest(_ways(stretch), stretch)
+    reach = needed = _closest_packed(stretch) + 2 * float(ways.max())
+    while True:
+        pairs, distance = _pairs_within(inside, cell, reach)
+        chosen, needed = _closest(pairs, distance, ways=ways, stretch=stretch)
+        if needed <= reach:
+            return pairs[chosen]
+        reach = needed
+
+
+def _pairs_of_part(part: _Stretch, pairs: _Pairs) -> _Pairs:
+    """The same of a few of its frames, of the pairs of the stretch."""
+    if not len(pairs.first):
+        return pairs
+    [squared] = _squared(pairs, part[part.middle : part.middle + 1])
+    chosen, _ = _closest(pairs, np.sqrt(squared), ways=_longest(_ways(part), part), stretch=part)
+    return pairs[chosen]
+
+
+def _closest(pairs: _Pairs, distance: Floats, *, ways: Floats, stretch: _Stretch) -> tuple[NDArray[np.bool_], float]:
+    """Which of these pairs can be closest in a frame of the stretch, and how far apart such pairs are at most.
+
+    Parameters
+    ----------
+    pairs
+        Of atoms.
+    distance
+        (n_pairs,), Angstrom, in the middle frame.
+    ways
+        (n_atoms,), Angstrom: no atom goes further from where it is in the middle frame.
+    stretch
+        The frames.
+    """
+    # A pair that is r apart in one frame is |(r + way_j - way_i) (A^-1 A')| apart in the middle one, with cells A, A'.
+    between, limits = ways[pairs.first] + ways[pairs.second], _limits(pairs, stretch)
+    [own] = _own_images(stretch.cells[stretch.middle, None])
+    furthest = distance + between
+    distortion = _distortion(stretch)
+    shortest = float(furthest.min(initial=own)) * distortion
+    least = float((furthest / limits).min(initial=own / stretch.own_limit)) * distortion
+    needed = max(shortest, least * float(stretch.limits.max())) + 2 * float(ways.max())
+    return distance - between <= np.maximum(shortest, least * limits), needed
+
+
+def _limits(pairs: _Pairs, stretch: _Stretch) -> Floats:
+    """(n_pairs,), Angstrom."""
+    limits: Floats = stretch.limits[stretch.kinds[pairs.first], stretch.kinds[pairs.second]]
+    return limits
+
+
+def _squared(pairs: _Pairs, stretch: _Stretch) -> Floats:
+    """(n_frames, n_pairs), Angstrom^2."""
     apart = []
-    for column, before in zip(columns, pairs.apart.T, strict=True):
+    for column, before in zip(stretch.inside, pairs.apart, strict=True):
         difference = column[:, pairs.second]
         difference -= column[:, pairs.first]
         difference += np.rint(before - difference)  # the same image as in the frame of the look-up
         apart.append(difference)
-    squared: Floats = np.zeros_like(apart[0])
+    return _squares(apart, stretch.cells[:, None])
+
+
+def _squares(apart: Sequence[Floats] | Floats, cells: Floats) -> Floats:
+    """(n_frames, n), Angstrom^2, of three columns (n_frames, n) in units of the cells, (n_frames or 1, 1, 3, 3)."""
+    squares: Floats = np.zeros_like(apart[0])
     for axis in range(3):  # cells are zero above the diagonal
-        along = apart[axis] * cells[:, axis, axis, None]
+        along = apart[axis] * cells[..., axis, axis]
         for vector in range(axis + 1, 3):
-            if cells[:, vector, axis].any():
-                along += apart[vector] * cells[:, vector, axis, None]
+            if cells[..., vector, axis].any():
+                along += apart[vector] * cells[..., vector, axis]
         along *= along
-        squared += along
-    return squared
+        squares += along
+    return squares
 
 
-def _pairs_within(inside: Floats, cell: Floats, reach_angstrom: float) -> _Pairs:
-    """Every pair of different atoms of one frame with every image that is so close; an atom's own images are not."""
-    order = np.argsort(inside[:, 2], kind="stable")
-    inside = inside[order]
-    reach = reach_angstrom / plane_distances_angstrom(cell[None])[0]
-    heights = (inside[:, 2] + np.arange(int(reach[2]) + 2)[:, None]).ravel()  # the next cells along c come after this
-    counts = np.searchsorted(heights, inside[:, 2] + reach[2], side="right") - np.arange(1, len(inside) + 1)
-    around = [np.arange(-int(r + 0.5), int(r + 0.5) + 1) for r in reach[:2]]
-    found = []
-    for atoms in _portions(counts * len(around[0]) * len(around[1])):
-        lower, upper = _candidates(inside, atoms, counts, reach)
-        second = upper % len(inside)
-        apart = inside[second] - inside[lower]
-        apart[:, :2] -= np.rint(apart[:, :2])
-        apart[:, 2] += upper // len(inside)
-        for image in product(*around, [0]):
-            there = apart + np.array(image)
-            distance = np.sqrt(((there @ cell) ** 2).sum(axis=1))
-            near = distance <= reach_angstrom
-            found.append(_Pairs(order[lower[near]], order[second[near]], there[near], distance[near]))
-    return _Pairs(*(np.concatenate([getattr(part, name) for part in found]) for name in _Pairs.__slots__))
-
-
-def _candidates(
-    inside: Floats, atoms: NDArray[np.int64], counts: NDArray[np.int64], reach: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """These atoms with those above them, of atoms sorted along c; numbers go on in the next cells.
+def _pairs_within(inside: Floats, cell: Floats, reach_angstrom: float) -> tuple[_Pairs, Floats]:
+    """Every pair of different atoms of one frame with every image that is so close, and their distances.
 
     Parameters
     ----------
     inside
-        (n_atoms, 3), in units of the cell.
-    atoms
-        Numbers of atoms.
-    counts
-        (n_atoms,): how many atoms are within reach along c.
-    reach
-        (3,), in units of the distances between the cell's planes.
+        (3, n_atoms), in units of the cell, wrapped.
+    cell
+        (3, 3), Angstrom.
+    reach_angstrom
+        How close.
     """
-    counts = counts[atoms]
-    lower = np.repeat(atoms, counts)
-    upper = lower + 1 + np.arange(len(lower)) - np.repeat(np.cumsum(counts) - counts, counts)
-    near = upper % len(inside) != lower
-    for axis in range(2):
-        if reach[axis] < 0.5:  # atoms are never closer than their planes
-            lower, upper = lower[near], upper[near]
-            along = inside[upper % len(inside), axis] - inside[lower, axis]
-            near = np.abs(along - np.rint(along)) <= reach[axis]
-    return lower[near], upper[near]
+    reach = reach_angstrom / plane_distances_angstrom(cell[None])[0]
+    images = np.array(list(product(*(range(-int(r + 0.5), int(r + 0.5) + 1) for r in reach))), dtype=float)
+    found = []
+    for first, second in _candidates(inside, reach):
+        apart = inside[:, second] - inside[:, first]
+        apart -= np.rint(apart)
+        for image in images:
+            there = apart + image[:, None]
+            distance = np.sqrt(_squares(there[:, None], cell[None, None])[0])
+            near = distance <= reach_angstrom
+            found.append((first[near], second[near], there[:, near], distance[near]))
+    first, second, apart, distance = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+    return _Pairs(first, second, apart), distance
 
 
-def _portions(counts: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Atoms in portions with so many candidates as fit a processor's cache."""
-    portion = np.cumsum(counts) // _CANDIDATES_AT_ONCE
-    starts = np.flatnonzero(np.diff(portion)) + 1
-    yield from np.split(np.arange(len(counts)), starts)
+def _candidates(inside: Floats, reach: Floats) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Pairs of atoms whose planes are within reach, (3,) in units of the distances between the cell's planes."""
+    n_atoms = inside.shape[1]
+    ticks = np.floor(inside * _TICKS).astype(np.int64).astype(np.uint16)
+    most = np.minimum(reach * _TICKS + 2, _TICKS // 2).astype(np.uint16)
+    widths = np.minimum(2 * most.astype(np.int64), _TICKS - 1).astype(np.uint16)
+    n_rows = max(1, _NUMBERS_AT_ONCE // n_atoms)
+    for start in range(0, n_atoms, n_rows):
+        near = np.ones((min(n_rows, n_atoms - start), n_atoms - start), dtype=bool)
+        for axis, most_ticks, width in zip(ticks, most, widths, strict=True):
+            near &= (axis[start:] + most_ticks) - axis[start : start + n_rows, None] <= width
+        rows, columns = np.divmod(np.flatnonzero(near), n_atoms - start)
+        upper = columns > rows
+        yield start + rows[upper], start + columns[upper]
