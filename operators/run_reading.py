@@ -222,7 +222,7 @@ def _read(
         walk = _walk(lake, resumption, reader.header)
         for batch in _reported(reader, progress):
             time_fs, first_frame = clock.time_fs(batch), n_stored + staged.n_rows
-            found = _checks(reader.header, batch, time_fs) | walk.follow(batch, time_fs)
+            found = checks_of_batch(reader.header, batch, time_fs) | walk.follow(batch, time_fs)
             columns = staged_rows(batch, reader.header, first_frame=first_frame, time_fs=time_fs)
             columns |= {name: pa.array(found[name], from_pandas=True) for name in _STAGED_CHECKS}
             staged.append(columns)
@@ -275,7 +275,18 @@ def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBat
         yield batch
 
 
-def _checks(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Columns:
+def checks_of_batch(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Columns:
+    """What the gate looks at, of frames as a reader gives them, but for what a `FrameWalk` tells of them.
+
+    Parameters
+    ----------
+    header
+        Of their run.
+    batch
+        The frames.
+    time_fs
+        (n_frames,), fs; NaN when the run is not molecular dynamics.
+    """
     checks = frame_checks(
         header.atomic_numbers,
         batch.positions_angstrom,

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.benchmarks import chains, contenders
+from tests.benchmarks import chains, contenders, gate
 
 CONTENDERS = {
     "meltlake": contenders.meltlake,
@@ -26,6 +26,7 @@ CONTENDERS = {
     "lake read": chains.lake_read,
     "ingest, 1 process": chains.our_ingest,
     "ingest, 2 processes": chains.our_ingest_in_two,
+    "the gate": gate.our_gate,
     "materialize": chains.our_materialize,
     "dpdata, no lake": chains.dpdata_chain,
 }

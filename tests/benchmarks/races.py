@@ -37,6 +37,7 @@ _GB = 1e9
 _READER_MB = 80
 _WORKER_MB = 200
 _HEADLINE_S = 15.0
+_GATE_S, _GATE_MB = 5.0, 300
 _UNHASHED = " without its sha256"
 
 
@@ -144,6 +145,21 @@ def rdf(folder: Path) -> Iterator[Line]:
     np.savez(path, numbers=numbers, positions=positions, cells=cells)
     what = f"six partial RDFs to 9 angstrom, 100 x {N_ATOMS}"
     yield from beside(what, race(["meltlake rdf", "freud"], path), {"freud": 10})
+
+
+def gate(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:
+    """What judging the paper's data set costs; frames are made between the laps."""
+    path = _new(folder / "gate" / "n_frames")
+    path.write_text(str(n_frames))
+    cost = race(["the gate"], path)["the gate"]
+    laps = {name: cost.found[f"{name}_s"] for name in ("frame_checks", "frame_walk", "run_checks", "rules")}
+    told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in laps.items())
+    judging = replace(cost, cpu_s=sum(laps.values()))
+    allowed_s = _GATE_S * n_frames / PAPER_FRAMES
+    met = judging.cpu_s <= allowed_s and judging.peak_mb <= _GATE_MB
+    told += f"; importing Great Expectations before it {cost.found['gate_import_s']:.1f} s"
+    bar = f"≤ {allowed_s:.3g} CPU s, ≤ {_GATE_MB} MB"
+    yield Line(f"{n_frames} x {N_ATOMS}: judged", "the gate", judging, told=told, bar=bar, met=met)
 
 
 def headline(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:

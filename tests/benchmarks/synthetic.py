@@ -60,13 +60,31 @@ class Melt:
     def frames(self) -> Iterator[FrameFacts]:
         """Every frame, made as it is asked for."""
         rng, n_atoms = self.rng, self.run.n_atoms
-        edge = round(n_atoms ** (1 / 3))
-        cell = _ANGSTROM_PER_SITE * edge * np.eye(3)
-        sites = np.argwhere(np.ones((edge, edge, edge))) * _ANGSTROM_PER_SITE + 1.0
-        phases, radians_per_step = rng.uniform(0, 2 * np.pi, (2, n_atoms, 3)), rng.uniform(0.02, 0.1, (2, n_atoms, 3))
+        cell, sites = self._lattice
+        phases, radians_per_step = _oscillations(rng, n_atoms)
         for step in range(self.n_frames):
             swings = np.sin(phases + step * radians_per_step).sum(axis=0)
             yield _frame(rng, cell, sites + _SWING_ANGSTROM * swings, is_first=step == 0)
+
+    def swings(self, n_at_once: int) -> Iterator[tuple[int, Floats, Floats, Floats]]:
+        """Without labels and many at a time: the first frame's number, cell, sites, and ways from them, Angstrom."""
+        phases, radians_per_step = _oscillations(self.rng, self.run.n_atoms)
+        for start in range(0, self.n_frames, n_at_once):
+            steps = np.arange(start, min(start + n_at_once, self.n_frames))[:, None, None]
+            pairs = zip(phases, radians_per_step, strict=True)
+            yield start, *self._lattice, _SWING_ANGSTROM * sum(np.sin(phase + steps * speed) for phase, speed in pairs)
+
+    @property
+    def _lattice(self) -> tuple[Floats, Floats]:
+        """Cell and sites."""
+        edge = round(self.run.n_atoms ** (1 / 3))
+        sites = np.argwhere(np.ones((edge, edge, edge))) * _ANGSTROM_PER_SITE + 1.0
+        return _ANGSTROM_PER_SITE * edge * np.eye(3), sites
+
+
+def _oscillations(rng: np.random.Generator, n_atoms: int) -> tuple[Floats, Floats]:
+    """Phases, and radians per step, of two per coordinate."""
+    return rng.uniform(0, 2 * np.pi, (2, n_atoms, 3)), rng.uniform(0.02, 0.1, (2, n_atoms, 3))
 
 
 def _frame(rng: np.random.Generator, cell: Floats, positions: Floats, *, is_first: bool) -> FrameFacts:
