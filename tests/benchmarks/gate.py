@@ -82,8 +82,9 @@ def _batches(melt: Melt, header: RunHeader) -> Iterator[FrameBatch]:
     rng = np.random.default_rng(1)
     for start, cell, sites, swings in melt.swings(_FRAMES_PER_BATCH):
         n_frames = len(swings)
+        swings = swings - swings.mean(axis=1, keepdims=True)  # no net force
         energy_ev = 0.5 * _SPRING_EV_PER_ANGSTROM2 * (swings**2).sum(axis=(1, 2))
-        virials = -_SPRING_EV_PER_ANGSTROM2 * (np.swapaxes(swings, 1, 2) @ swings)
+        virials = _SPRING_EV_PER_ANGSTROM2 * (np.swapaxes(swings, 1, 2) @ swings)
         yield FrameBatch(
             ionic_step=np.arange(start + 1, start + n_frames + 1, dtype=np.int32),
             segment=np.zeros(n_frames, dtype=np.int32),
