@@ -75,6 +75,25 @@ def test_shortest_distance_does_not_depend_on_the_frame_of_reference(cell: Float
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-9)
 
 
+@settings(max_examples=60, deadline=None)
+@given(cells, st.integers(1, 40), st.floats(1e-3, 0.5), st.sampled_from([0.0, 0.02]), st.integers(0, 2**32 - 1))
+def test_frames_of_a_run_are_as_close_as_each_alone(
+    cell: Floats, n_atoms: int, step: float, strain: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    of_frames = cell * np.exp(np.cumsum(rng.normal(0, strain, 70)))[:, None, None]
+    inside = rng.random((n_atoms, 3)) + np.cumsum(rng.normal(0, step / 9, (70, n_atoms, 3)), axis=0)
+    positions = (inside + rng.integers(-1, 2, inside.shape)) @ of_frames
+    positions[rng.integers(70), 0, 1] = np.nan
+    limits = rng.uniform(0.5, 2.5, (2, 2))[: min(n_atoms, 2), : min(n_atoms, 2)]
+    limits, numbers = limits + limits.T, np.where(np.arange(n_atoms), 13, 28)
+    found = shortest_distances(numbers, positions, cells=of_frames, limits=limits)
+    alone = [
+        shortest_distances(numbers, positions[f, None], cells=of_frames[f, None], limits=limits) for f in range(70)
+    ]
+    np.testing.assert_allclose(found, np.array(alone)[:, :, 0].T, rtol=1e-12)
+
+
 def test_a_frame_without_numbers_or_volume_has_no_distance() -> None:
     positions, cells = np.zeros((3, 2, 3)), np.stack([np.eye(3) * 4] * 3)
     positions[:, 1] = 1.0
