@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def our_gate(path: Path) -> Work:
     return work
 
 
-def _judge(gate, melt: Melt, laps: Laps) -> int:  # type: ignore[no-untyped-def]
+def _judge(gate: Any, melt: Melt, laps: Laps) -> int:
     """How many frames are rejected, after the steps of an ingest between the reader and the lake."""
     from operators.frame_checks import CHECKED
     from operators.frame_walk import FrameWalk
@@ -80,9 +81,9 @@ def _header(melt: Melt) -> RunHeader:
 def _batches(melt: Melt, header: RunHeader) -> Iterator[FrameBatch]:
     """The atoms of `Melt`, on springs, so that forces are the derivatives of energies."""
     rng = np.random.default_rng(1)
-    for start, cell, sites, swings in melt.swings(_FRAMES_PER_BATCH):
-        n_frames = len(swings)
-        swings = swings - swings.mean(axis=1, keepdims=True)  # no net force
+    for start, cell, sites, ways in melt.swings(_FRAMES_PER_BATCH):
+        n_frames = len(ways)
+        swings = ways - ways.mean(axis=1, keepdims=True)  # no net force
         energy_ev = 0.5 * _SPRING_EV_PER_ANGSTROM2 * (swings**2).sum(axis=(1, 2))
         virials = _SPRING_EV_PER_ANGSTROM2 * (np.swapaxes(swings, 1, 2) @ swings)
         yield FrameBatch(
