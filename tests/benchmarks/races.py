@@ -155,10 +155,11 @@ def gate(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:
     laps = {name: cost.found[f"{name}_s"] for name in ("frame_checks", "frame_walk", "run_checks", "rules")}
     told = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in laps.items())
     judging = replace(cost, cpu_s=sum(laps.values()))
-    allowed_s = _GATE_S * n_frames / PAPER_FRAMES
-    met = judging.cpu_s <= allowed_s and judging.peak_mb <= _GATE_MB
+    # Rules cost as much for a short run as for a long one, so that nothing is promised of fewer frames.
+    within = judging.cpu_s <= _GATE_S and judging.peak_mb <= _GATE_MB
+    met = within if n_frames >= PAPER_FRAMES else None
     told += f"; importing Great Expectations before it {cost.found['gate_import_s']:.1f} s"
-    bar = f"≤ {allowed_s:.3g} CPU s, ≤ {_GATE_MB} MB"
+    bar = f"≤ {_GATE_S:g} CPU s, ≤ {_GATE_MB} MB"
     yield Line(f"{n_frames} x {N_ATOMS}: judged", "the gate", judging, told=told, bar=bar, met=met)
 
 
