@@ -12,6 +12,7 @@ SIMULATION_CARD = "simulation.json"
 
 _ONE_RUN = ("vaspout", "vasprun", "OUTCAR", "XDATCAR")
 """Outputs of one VASP run by how their names begin, the richest first."""
+_PLAIN_NAME = re.compile(r"(?:vaspout\.h5|vasprun\.xml|OUTCAR|XDATCAR)(?:\.(?:gz|bz2|xz))?")
 _RUN_EACH = re.compile(r"ML_AB.*|.*\.(?:ext)?xyz(?:\.\w+)?|.*\.lammpstrj(?:\.\w+)?|dump\..*")
 """Names of files that are a run each, or several, whatever lies beside them."""
 
@@ -33,10 +34,11 @@ class RunSource:
 def run_sources(source: str | Path) -> list[RunSource]:
     """Every run below an address.
 
-    A file is one run. In a directory, one file of each kind that VASP writes tell of the same run; several files of
-    one kind are a run each. Files that are not outputs by name are left alone; what the named ones hold is decided
-    by their content when they are read. A folder that cannot be listed is there with its problem, and so is a file
-    that is none by its nature (a pipe, a socket): the rest of a tree is found all the same.
+    A file is one run. In a directory, one file of each kind that VASP writes tell of the same run; of several files of
+    one kind, that with VASP's own name does, and the others are a run each. Files that are not outputs by name are left
+    alone; what the named ones hold is decided by their content when they are read. A folder that cannot be listed is
+    there with its problem, and so is a file that is none by its nature (a pipe, a socket): the rest of a tree is found
+    all the same.
 
     Raises
     ------
@@ -75,12 +77,17 @@ def _below(folder: str) -> Iterator[RunSource]:
 
 
 def _runs_in(files: list[str]) -> Iterator[RunSource]:
+    """One run of the files that VASP would write now; each backup or copy beside them (`OUTCAR.bak`) by itself."""
     of_kind = {kind: [uri for uri in files if name_of(uri).startswith(kind)] for kind in _ONE_RUN}
-    if all(len(alike) <= 1 for alike in of_kind.values()):
-        outputs = tuple(alike[0] for alike in of_kind.values() if alike)
-        if outputs:
-            yield RunSource(outputs)
-    else:
-        yield from (RunSource((uri,)) for alike in of_kind.values() for uri in alike)
+    told_together = [alike if len(alike) <= 1 else list(filter(_is_plainly_named, alike)) for alike in of_kind.values()]
+    together = tuple(uri for alike in told_together for uri in alike) if all(len(a) <= 1 for a in told_together) else ()
+    if together:
+        yield RunSource(together)
+    yield from (RunSource((uri,)) for alike in of_kind.values() for uri in alike if uri not in together)
     named_otherwise = (uri for uri in files if not name_of(uri).startswith(_ONE_RUN))
     yield from (RunSource((uri,)) for uri in named_otherwise if _RUN_EACH.fullmatch(name_of(uri)))
+
+
+def _is_plainly_named(uri: str) -> bool:
+    """Whether the name is the one that VASP gives, compressed or not."""
+    return _PLAIN_NAME.fullmatch(name_of(uri)) is not None

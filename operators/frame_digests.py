@@ -22,6 +22,7 @@ QUANTITIES = (
 """Columns of `frames` that are the raw file's own; the others are the gate's, or say where a frame belongs."""
 
 _STEP = QUANTITIES.index("ionic_step")
+_LABELS = [QUANTITIES.index(name) for name in ("positions_angstrom", "forces_ev_per_angstrom", "energy_ev")]
 _NULL = np.uint64(0x6E756C6C6E756C6C)
 
 
@@ -66,8 +67,12 @@ class KnownFrames:
         return np.array([row.tobytes() in self._whole for row in digests], dtype=np.bool_)
 
     def has_steps(self, digests: Digests) -> NDArray[np.bool_]:
-        """(n_frames,): which have a known frame of the same ionic step, whatever its numbers."""
-        has: NDArray[np.bool_] = np.isin(digests[:, _STEP], self.digests[:, _STEP])
+        """(n_frames,): which have a known frame of the same ionic step with all their labels, if in other digits."""
+        has = np.zeros(len(digests), dtype=np.bool_)
+        for row, digest in enumerate(digests):
+            same_step = self.digests[self.digests[:, _STEP] == digest[_STEP]]
+            lacks = (same_step[:, _LABELS] == _NULL) & (digest[_LABELS] != _NULL)
+            has[row] = bool((~lacks.any(axis=1)).any())
         return has
 
     def differences(self, digest: Digests) -> list[str]:

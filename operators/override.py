@@ -10,7 +10,7 @@ from operators.log import log
 from operators.run_overrides import overrides_of
 from operators.validate import validate
 from schemas.errors import MeltlakeError
-from schemas.gate import READ_WHOLE
+from schemas.gate import NEVER_OVERRULED
 from schemas.rows import Row
 from schemas.settings import Settings
 
@@ -90,9 +90,9 @@ def _require_frames(lake: Lake, run_id: str, frames: Sequence[int]) -> None:
 
 
 def _require_overrulable(settings: Settings, rule: str) -> None:
-    rejecting = {one.name for one in campaign_of(settings).rules if one.severity == "reject"} - {READ_WHOLE}
+    rejecting = {one.name for one in campaign_of(settings).rules if one.severity == "reject"} - NEVER_OVERRULED
     if rule not in rejecting:
-        what = "reading faults leave no number to trust" if rule == READ_WHOLE else "it is no rejecting rule"
+        what = "there is no number to train on" if rule in NEVER_OVERRULED else "it is no rejecting rule"
         raise MeltlakeError(
             f"`{rule}` cannot be overruled: {what}.", f"Those that can: {', '.join(sorted(rejecting))}."
         )

@@ -68,7 +68,7 @@ def raw_verify(settings: Settings, run_id: str) -> dict[str, object]:
     run = _run(lake, run_id)
     raw_files = _raw_files(lake, run)
     known = KnownFrames.of(list(_stored_digests(lake, {run_id, *_runs_told(lake, raw_files)})))
-    verdicts = [_verdict(lake, run, row, known) for row in raw_files]
+    verdicts = _without_moved([_verdict(lake, run, row, known) for row in raw_files], raw_files)
     proven = [one for one in verdicts if one.verdict == "proven"]
     problems = [{"problem": one.problem, "remedy": one.remedy} for one in verdicts if one.problem]
     answer = {
@@ -82,6 +82,13 @@ def raw_verify(settings: Settings, run_id: str) -> dict[str, object]:
     log.info("raw verify", **answer)
     files = [{name: value for name, value in asdict(one).items() if name not in _TOLD_APART} for one in verdicts]
     return {**answer, "files": files, "problems": problems}
+
+
+def _without_moved(verdicts: Sequence[FileVerdict], raw_files: Sequence[Row]) -> list[FileVerdict]:
+    """All but files that are gone and lie, byte for byte, proven at another address."""
+    sha256 = {str(row["path"]): row["source_sha256"] for row in raw_files}
+    proven = {sha256[one.path] for one in verdicts if one.verdict == "proven"}
+    return [one for one in verdicts if one.verdict != "missing" or sha256[one.path] not in proven]
 
 
 def _run(lake: Lake, run_id: str) -> Row:

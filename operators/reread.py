@@ -26,12 +26,15 @@ class KeptFrame:
     atomic_numbers: NDArray[np.int8]
 
     def is_in(self, runs: Sequence[StoredRun]) -> bool:
-        """Whether a run has the same configuration with the same energy, to the decimals that files print."""
+        """Whether a run has the same configuration with the same energy and forces where this file has forces."""
         limits = shortest_trainable_pairs_angstrom(np.unique(self.atomic_numbers))
         positions, cells = self.frame.positions[None], self.frame.cell[None]
         [distance], _ = shortest_distances(self.atomic_numbers, positions, cells=cells, limits=limits)
+        has_forces = bool(np.isfinite(self.frame.forces).all())
         return any(
-            run.places_of(self.frame, energy_ev=self.energy_ev, min_distance_angstrom=float(distance)) for run in runs
+            not has_forces or bool(np.isfinite(run.frame(place).forces).all())
+            for run in runs
+            for place in run.places_of(self.frame, energy_ev=self.energy_ev, min_distance_angstrom=float(distance))
         )
 
 

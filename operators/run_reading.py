@@ -52,7 +52,7 @@ _STAGED_CHECKS = (
 )
 
 
-TOLD = ("segment", "ionic_step", "energy_ev", "volume_angstrom3", "label_source")
+TOLD = ("segment", "ionic_step", "energy_ev", "volume_angstrom3", "label_source", "n_faults")
 """Columns by which files of one run are compared."""
 
 
@@ -112,7 +112,7 @@ class Testimony:
     _parts: list[Columns] = field(default_factory=list)
 
     def add(self, frames: Columns) -> None:
-        """More frames: `segment, ionic_step, energy_ev, volume_angstrom3, label_source`."""
+        """More frames, with the columns `TOLD`."""
         self._parts.append(frames)
 
     @property
@@ -122,9 +122,10 @@ class Testimony:
 
     @property
     def richness(self) -> tuple[int, int]:
-        """How many frames have labels, and how many there are."""
+        """How many frames have labels and were read whole, and how many there are."""
         frames = self.frames
-        return int((frames["label_source"] != "none").sum()), n_rows(frames)
+        sound = (frames["label_source"] != "none") & (frames["n_faults"] == 0)
+        return int(sound.sum()), n_rows(frames)
 
 
 @contextmanager
@@ -297,7 +298,6 @@ def checks_of_batch(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Co
             virial_ev=batch.virial_ev,
         ),
     )
-    n_faults = np.array([len(codes) for codes in batch.faults], dtype=np.int64)
     unknown = np.full(batch.n_frames, np.nan)
     pressure, conserved = batch.printed_pressure_kbar, batch.conserved_energy_ev
     from_file = {
@@ -309,7 +309,7 @@ def checks_of_batch(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Co
         "temperature_k": batch.temperature_k,
         "conserved_energy_ev": unknown if conserved is None else conserved,
     }
-    return checks | from_file | _told(batch) | {"scf_verdict": batch.scf_verdict, "n_faults": n_faults}
+    return checks | from_file | _told(batch) | {"scf_verdict": batch.scf_verdict}
 
 
 def _told(batch: FrameBatch) -> Columns:
@@ -320,6 +320,7 @@ def _told(batch: FrameBatch) -> Columns:
         "energy_ev": batch.energy_ev,
         "volume_angstrom3": volumes_angstrom3(batch.cell_angstrom),
         "label_source": batch.label_source,
+        "n_faults": np.array([len(codes) for codes in batch.faults], dtype=np.int64),
     }
 
 

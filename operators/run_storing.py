@@ -280,17 +280,22 @@ def _is_late(before: Row, row: Row) -> bool:
     same = {name for name in ("source_uri", "source_format", "content_sha256") if before[name] == row[name]}
     if is_outdated and same & {"source_uri", "content_sha256"}:
         return False
-    stored, new = (_richness(one, of_one_format="source_format" in same) for one in (before, row))
+    stored, new = (_richness(one, same) for one in (before, row))
     if stored != new or is_outdated or same != {"source_format"}:
         return stored > new
     first = text(before, "source_uri")
     return first < text(row, "source_uri") and is_file(first)
 
 
-def _richness(row: Row, *, of_one_format: bool) -> tuple[int, bool, int]:
-    """Frames, whether the file was read to its proper end, and how much of it there was."""
+def _richness(row: Row, same: set[str]) -> tuple[int, int, bool, int]:
+    """Frames, how few of them are rejected, whether the file was read to its proper end, and how much of it there was.
+
+    Of one file, a later look counts whatever it says; of a damaged copy and a sound one, the sound one stays.
+    """
     n_frames = whole(row, "n_frames") + whole(row, "n_stored_elsewhere", if_null=0)
-    return n_frames, bool(row["complete"]), whole(row, "content_bytes", if_null=0) if of_one_format else 0
+    n_rejected = 0 if "source_uri" in same else whole(row, "n_rejected", if_null=0)
+    n_bytes = whole(row, "content_bytes", if_null=0) if "source_format" in same else 0
+    return n_frames, -n_rejected, bool(row["complete"]), n_bytes
 
 
 def _run_row(read: ReadRun) -> Row:

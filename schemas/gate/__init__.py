@@ -1,6 +1,6 @@
 """The gate's rules as data: what is checked, how bad a failure is, and why. Running them is `lake`'s."""
 
-from schemas.gate.frame_rules import FRAME_RULES, LABEL_RULES, READ_WHOLE, UNLABELLED_RULES
+from schemas.gate.frame_rules import FRAME_RULES, LABEL_RULES, NEVER_OVERRULED, READ_WHOLE, UNLABELLED_RULES
 from schemas.gate.limits import shortest_trainable_pairs_angstrom
 from schemas.gate.rule import GATE_VERSION, Origin, Override, Rule, Rules, Severity, rules_id
 from schemas.gate.run_rules import RUN_RULES
@@ -12,6 +12,7 @@ __all__ = [
     "FRAME_RULES",
     "GATE_VERSION",
     "LABEL_RULES",
+    "NEVER_OVERRULED",
     "READ_WHOLE",
     "RULES",
     "RUN_RULES",

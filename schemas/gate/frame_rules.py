@@ -9,6 +9,9 @@ READ_WHOLE = "read_whole"
 LABEL_RULES = frozenset({"scf_converged", "label_from_dft", "energy_present", "forces_present"})
 """Rules about labels: positions without labels fail them, and may still be averaged over."""
 
+NEVER_OVERRULED = frozenset({READ_WHOLE, "energy_present", "forces_present"})
+"""Rules that nobody's word can replace: what they ask for is not there."""
+
 UNLABELLED_RULES = frozenset({"label_from_dft"})
 """Rules that frames without DFT labels fail, which is nobody's fault."""
 

@@ -139,7 +139,8 @@ def test_an_override_outlives_another_judgement(settings):
     ("rule", "frames", "because", "match"),
     [
         ("no_such_rule", [], "x", "no rejecting rule"),
-        ("read_whole", [], "x", "no number to trust"),
+        ("read_whole", [], "x", "no number to train on"),
+        ("forces_present", [], "x", "no number to train on"),
         ("forces_moderate", [], "x", "no rejecting rule"),
         (RULE, [N_FRAMES], "x", f"no frame {N_FRAMES}"),
         (RULE, [], "  ", "needs its reason"),
