@@ -183,7 +183,7 @@ def headline(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:
 
 
 def _beside_unhashed(what: str, costs: dict[str, Cost], bars: dict[str, float]) -> Iterator[Line]:
-    """Lines of a race. Ours without its sha256 is held against the bars, too: peers hash nothing, that is equal work."""
+    """Lines of a race. Ours without its sha256 is held against the bars, too: peers hash nothing: equal work."""
     for line in beside(what, costs, bars):
         if not line.who.endswith(_UNHASHED):
             yield line
