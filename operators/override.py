@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from lake.delta import Lake
 from operators.campaign import campaign_of
+from operators.frame_checks import stored_checks
 from operators.log import log
-from operators.run_overrides import overrides_of
 from operators.validate import validate
 from schemas.errors import MeltlakeError
 from schemas.gate import NEVER_OVERRULED
@@ -45,6 +45,7 @@ def override(settings: Settings, run_id: str, *, rule: str, frames: Sequence[int
         "run_id": run_id,
         "expectation": rule,
         "frames": sorted(set(frames)) or None,
+        "content_ids": _content_ids(lake, run_id, frames) or None,
         "reason": because.strip(),
         "made_by": getpass.getuser(),
         "made_at": datetime.now(UTC).replace(tzinfo=None),
@@ -63,7 +64,7 @@ def withdraw(settings: Settings, run_id: str, *, rule: str) -> dict[str, object]
         If nobody said anything.
     """
     lake = Lake(settings.lake)
-    if rule not in {one.rule for one in overrides_of(lake, run_id)}:
+    if rule not in lake.rows("overrides", key=run_id)["expectation"].to_pylist():
         raise MeltlakeError(
             f"Nobody overruled `{rule}` for run {run_id}.", "`meltlake sql 'from overrides'` lists what was said."
         )
@@ -76,6 +77,11 @@ def _replace(lake: Lake, run_id: str, rule: str, words: Iterable[Row]) -> None:
     with lake.writing(run_id, doing=f"storing run {run_id}"):
         others = [row for row in lake.rows("overrides", key=run_id).to_pylist() if row["expectation"] != rule]
         lake.replace("overrides", run_id, [*others, *words])
+
+
+def _content_ids(lake: Lake, run_id: str, frames: Sequence[int]) -> list[str]:
+    checks, _ = stored_checks(lake, run_id)
+    return [str(checks["content_id"][frame]) for frame in sorted(set(frames))]
 
 
 def _require_frames(lake: Lake, run_id: str, frames: Sequence[int]) -> None:

@@ -90,7 +90,7 @@ def store_run(
         else:
             goes_on = read.resumed is not None and before["continues_run_id"] is not None
             facts = facts_of_header(read.header, read.sample, goes_on=goes_on)
-            checks = run_checks(read.checks, facts, overrides_of(lake, run_id))
+            checks = run_checks(read.checks, facts, overrides_of(lake, run_id, read.checks["content_id"]))
             verdict = gate.judge(checks.case)
             row |= checks.found | _judged_columns(verdict, gate)
         if _is_up_to_date(before, row, n_before) or _is_late(before, row):
@@ -158,7 +158,7 @@ def rewrite_run(
     keep = np.ones(n_rows(checks), dtype=bool) if keep is None else keep
     kept = rows_of(checks, keep)
     kept["time_fs"] = kept["time_fs"] + shift_fs
-    found = run_checks(kept, _facts(lake, row), overrides_of(lake, run_id))
+    found = run_checks(kept, _facts(lake, row), overrides_of(lake, run_id, kept["content_id"]))
     verdict = gate.judge(found.case)
     faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
     reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]

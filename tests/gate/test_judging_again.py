@@ -16,6 +16,7 @@ from lake.gate import RuleGate
 from lake.warehouse import publish, query
 from operators.ingest import ingest
 from operators.override import override, withdraw
+from operators.run_storing import rewrite_run
 from operators.status import rejected, status
 from operators.toy_melt import ToyMeltRequest, generate
 from operators.validate import validate, why_it_fails
@@ -133,6 +134,14 @@ def test_an_override_outlives_another_judgement(settings):
     with_campaign(settings, "[gate.forces_moderate]\nmaximum = 21.0\n")
     validate(settings)
     assert RULE in reasons(settings)[BAD][1]
+
+
+def test_an_override_stays_with_its_frame_when_a_restart_takes_earlier_frames_away(settings):
+    lake, row = Lake(settings.lake), run_of(settings)
+    override(settings, row["run_id"], rule=RULE, frames=[BAD], because="looked at")
+    rewrite_run(lake, row, RuleGate(), keep=np.arange(N_FRAMES) >= 3)
+    flagged = [frame for frame, (_, flags) in enumerate(reasons(settings)) if RULE in flags]
+    assert flagged == [BAD - 3]
 
 
 @pytest.mark.parametrize(
