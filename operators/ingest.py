@@ -27,13 +27,13 @@ from lake.raw_store import full_address, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
 from operators.campaign import gate_of
-from operators.chains import link_runs
-from operators.cross_check import cross_check
 from operators.failures import forget_failure, record_failure
-from operators.ingest_progress import IngestProgress
-from operators.ingest_workers import in_processes
 from operators.log import log
-from operators.run_reading import (
+from operators.runs.chains import link_runs
+from operators.runs.cross_check import cross_check
+from operators.runs.ingest_progress import IngestProgress
+from operators.runs.ingest_workers import in_processes
+from operators.runs.reading import (
     Progress,
     ReadRun,
     Testimony,
@@ -43,7 +43,7 @@ from operators.run_reading import (
     testimony_of,
     unreadable,
 )
-from operators.run_storing import Stored, known_run, rewrite_run, store_run
+from operators.runs.storing import Stored, known_run, rewrite_run, store_run
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
 from schemas.rows import Row, text

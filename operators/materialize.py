@@ -20,7 +20,7 @@ from lake.delta import Lake
 from lake.locks import exclusive
 from lake.parquet import flush_to_disk
 from operators.log import log
-from operators.selection import ChosenRun, RunRow, chosen_runs
+from operators.potentials.selection import ChosenRun, RunRow, chosen_runs
 from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id

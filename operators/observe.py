@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lake.deep_potential import DeepPotential
 from lake.delta import Lake
 from lake.frames import trajectory
-from operators.comparison import (
+from operators.log import log
+from operators.observables.comparison import (
     LARGEST_STEP_FS,
     rdf_rows,
     require_comparable,
@@ -23,9 +24,6 @@ from operators.comparison import (
     undecided,
     vacf_rows,
 )
-from operators.evaluation import evaluations, parity_rows, rmse_rows
-from operators.log import log
-from operators.model_file import model_file
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import short_range_order
@@ -36,6 +34,8 @@ from operators.physics.vacf import (
     vacf_from_positions,
     vacf_from_velocities,
 )
+from operators.potentials.evaluation import evaluations, parity_rows, rmse_rows
+from operators.potentials.model_file import model_file
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from lake.delta import Lake
 from operators.campaign import campaign_of
-from operators.frame_checks import stored_checks
+from operators.gate.frame_checks import stored_checks
 from operators.log import log
 from operators.validate import validate
 from schemas.errors import MeltlakeError

@@ -13,10 +13,10 @@ from lake.delta import Lake
 from lake.inventory import stored_bytes
 from lake.known_runs import READER_VERSION
 from lake.raw_store import is_file, is_folder
-from operators.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests, without_steps
 from operators.log import log
-from operators.reread import Reread, reread
-from operators.stored_run import StoredRun
+from operators.runs.frame_digests import QUANTITIES, Digests, KnownFrames, frame_digests, without_steps
+from operators.runs.reread import Reread, reread
+from operators.runs.stored_run import StoredRun
 from schemas.errors import MeltlakeError, UnreadableFile
 from schemas.rows import Row, whole
 from schemas.settings import Settings

@@ -12,11 +12,11 @@ from lake.delta import Lake
 from lake.locks import exclusive
 from lake.readers.lammps import TRAJECTORY, read_card
 from lake.sources import SIMULATION_CARD
-from operators.lammps_input import PairStyle
-from operators.lammps_session import simulated
 from operators.log import log
-from operators.model_file import model_file
-from operators.start_frame import Start, resolved, start_frame
+from operators.potentials.model_file import model_file
+from operators.simulations.lammps_input import PairStyle
+from operators.simulations.lammps_session import simulated
+from operators.simulations.start_frame import Start, resolved, start_frame
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lake.writers import outcar, vasprun
 from lake.writers.facts import FrameFacts, RunFacts, Species
-from operators.lammps_program import lammps_command
 from operators.physics import toy_potential
 from operators.processes import run
+from operators.simulations.lammps_program import lammps_command
 from schemas.composition import nearest_counts, parse_composition
 from schemas.elements import atomic_number, masses_amu
 from schemas.errors import MeltlakeError

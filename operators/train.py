@@ -14,20 +14,20 @@ from numpy.typing import NDArray
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from lake.locks import exclusive
-from operators.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
-from operators.deepmd_training import (
+from operators.hardware import hardware
+from operators.log import log
+from operators.materialize import SPLITS, is_whole
+from operators.physics.neighbours import max_neighbours, sel
+from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
+from operators.potentials.deepmd_training import (
     forget_model,
     freeze_and_compress,
     learning_curve_text,
     prepare,
     train_to_the_end,
 )
-from operators.freezing import COMPRESSED
-from operators.hardware import hardware
-from operators.learning_curve import learning_curve
-from operators.log import log
-from operators.materialize import SPLITS, is_whole
-from operators.physics.neighbours import max_neighbours, sel
+from operators.potentials.freezing import COMPRESSED
+from operators.potentials.learning_curve import learning_curve
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 from schemas.recipes import RECIPES, Recipe

@@ -7,7 +7,7 @@ from lake.gate import Gate, RuleGate, Verdict
 from operators.campaign import campaign_of
 from operators.data_docs import write_data_docs
 from operators.log import log
-from operators.run_storing import known_run, rewrite_run
+from operators.runs.storing import known_run, rewrite_run
 from schemas.errors import MeltlakeError
 from schemas.gate import UNLABELLED_RULES
 from schemas.settings import Settings

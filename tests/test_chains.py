@@ -11,7 +11,7 @@ import pytest
 from lake.delta import Lake
 from operators.ingest import ingest
 from operators.physics.continuation import missing_steps
-from operators.selection import chosen_runs
+from operators.potentials.selection import chosen_runs
 from schemas.settings import Settings
 from schemas.training import TrainingSetRequest
 

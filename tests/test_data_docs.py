@@ -10,9 +10,9 @@ import pytest
 
 from lake.delta import Lake
 from operators.data_docs import write_data_docs
+from operators.data_docs.picture import kept_when_thinned
+from operators.data_docs.scalars import spans
 from operators.physics.temperature import runaway_temperature_k
-from operators.run_picture import kept_when_thinned
-from operators.run_scalars import spans
 from schemas.gate import RULES
 from schemas.settings import Settings
 from schemas.tables import FRAMES

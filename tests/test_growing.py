@@ -10,7 +10,7 @@ from lake.delta import Lake
 from lake.known_runs import resumption_of
 from lake.readers import open_run
 from operators.ingest import ingest
-from operators.run_reading import read_run
+from operators.runs.reading import read_run
 from schemas.errors import TryAgainLater
 from schemas.settings import Settings
 

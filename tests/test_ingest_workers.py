@@ -15,7 +15,7 @@ from lake.delta import Lake
 from lake.gate import RuleGate
 from lake.sources import RunSource, run_sources
 from operators.ingest import ingest, ingest_in_worker
-from operators.ingest_workers import in_processes
+from operators.runs.ingest_workers import in_processes
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.errors import TryAgainLater
 from schemas.settings import Settings
@@ -28,7 +28,7 @@ PARENT = """if True:
     from pathlib import Path
     from lake.gate import RuleGate
     from lake.sources import RunSource
-    from operators.ingest_workers import in_processes
+    from operators.runs.ingest_workers import in_processes
     sys.path.insert(0, str(Path("tests").absolute()))
     from test_ingest_workers import read_for_ever
     in_processes(read_for_ever, [RunSource((name,)) for name in sys.argv[1:]], RuleGate(), n_workers=2, progress=print)

@@ -10,11 +10,11 @@ import pytest
 from lake.delta import Lake
 from lake.gate import RuleGate
 from lake.kept_rows import NAME, KeptRows
-from operators.chains import link_runs
 from operators.ingest import ingest
-from operators.outlines import Outlines
-from operators.restarts import best_link
-from operators.stored_run import StoredRun
+from operators.runs.chains import link_runs
+from operators.runs.outlines import Outlines
+from operators.runs.restarts import best_link
+from operators.runs.stored_run import StoredRun
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 

@@ -16,8 +16,8 @@ import pytest
 from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import DeepmdSystemWriter, LabelledFrames
 from lake.delta import Lake
-from operators.evaluation import sample
 from operators.observe import observe_potential, observe_run
+from operators.potentials.evaluation import sample
 from operators.status import stale
 from schemas.composition import composition, element_counts
 from schemas.errors import MeltlakeError

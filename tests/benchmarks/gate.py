@@ -41,11 +41,11 @@ def our_gate(path: Path) -> Work:
 
 def _judge(gate: Any, melt: Melt, laps: Laps) -> int:
     """How many frames are rejected, after the steps of an ingest between the reader and the lake."""
-    from operators.frame_checks import CHECKED
-    from operators.frame_walk import FrameWalk
-    from operators.run_checks import run_checks
-    from operators.run_facts import facts_of_header
-    from operators.run_reading import checks_of_batch
+    from operators.gate.frame_checks import CHECKED
+    from operators.gate.frame_walk import FrameWalk
+    from operators.gate.run_checks import run_checks
+    from operators.gate.run_facts import facts_of_header
+    from operators.runs.reading import checks_of_batch
     from schemas.columns import joined
 
     header = _header(melt)

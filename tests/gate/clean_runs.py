@@ -17,9 +17,9 @@ import numpy as np
 from lake.writers.facts import FrameFacts, RunFacts, Species
 from lake.writers.outcar import outcar_pieces
 from lake.writers.vasprun import vasprun_pieces
-from operators.lammps_program import lammps_command
 from operators.physics import toy_potential
 from operators.processes import run
+from operators.simulations.lammps_program import lammps_command
 from schemas.elements import atomic_number, masses_amu
 from schemas.frames import Floats
 from schemas.units import EV_PER_ANGSTROM3_PER_BAR, EV_PER_ANGSTROM3_PER_KBAR

@@ -16,9 +16,9 @@ import pandas as pd
 from lake.delta import Lake
 from lake.gate import Case, RuleGate
 from lake.readers import parts_of
-from operators.run_checks import run_checks
-from operators.run_facts import facts_of_header
-from operators.run_reading import read_run
+from operators.gate.run_checks import run_checks
+from operators.gate.run_facts import facts_of_header
+from operators.runs.reading import read_run
 from schemas.columns import Columns, n_rows
 from schemas.errors import UnreadableFile
 from schemas.gate import RULES

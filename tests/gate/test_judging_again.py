@@ -16,7 +16,7 @@ from lake.gate import RuleGate
 from lake.warehouse import publish, query
 from operators.ingest import ingest
 from operators.override import override, withdraw
-from operators.run_storing import rewrite_run
+from operators.runs.storing import rewrite_run
 from operators.status import rejected, status
 from operators.toy_melt import ToyMeltRequest, generate
 from operators.validate import validate, why_it_fails

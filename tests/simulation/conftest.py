@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.lammps_data import write_lammps_data
 from operators.ingest import ingest
-from operators.lammps_input import START, Guard, PairStyle, guards, lammps_input
-from operators.lammps_log import log_lines
-from operators.lammps_session import LOG, write_card
 from operators.physics import toy_potential
+from operators.simulations.lammps_input import START, Guard, PairStyle, guards, lammps_input
+from operators.simulations.lammps_log import log_lines
+from operators.simulations.lammps_session import LOG, write_card
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.composition import atomic_numbers_of
 from schemas.elements import masses_amu

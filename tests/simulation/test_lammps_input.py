@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lake.readers.lammps import TRAJECTORY, LammpsReader
-from operators.lammps_input import PairStyle, lammps_input
-from operators.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing
-from operators.lammps_session import LOG, cut_trajectory, latest_restart_step
+from operators.simulations.lammps_input import PairStyle, lammps_input
+from operators.simulations.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing
+from operators.simulations.lammps_session import LOG, cut_trajectory, latest_restart_step
 
 
 def frames_of(folder) -> dict[int, bytes]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lake.readers.lammps import DUMP_COLUMNS, THERMO_TABLE, TRAJECTORY, LammpsReader, thermo_rows
-from operators.lammps_log import thermo_step
+from operators.simulations.lammps_log import thermo_step
 from schemas.elements import masses_amu
 from schemas.errors import UnreadableFile
 from schemas.frames import FrameBatch

@@ -8,7 +8,7 @@ from lake.frames import trajectory
 from lake.locks import exclusive
 from lake.readers.lammps import LammpsReader, read_card
 from operators.simulate import simulate
-from operators.start_frame import exchanged, resolved, start_frame
+from operators.simulations.start_frame import exchanged, resolved, start_frame
 from schemas.composition import atomic_numbers_of, element_counts
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.simulation import SimulationRequest

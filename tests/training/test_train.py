@@ -13,11 +13,11 @@ import pytest
 from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.locks import exclusive
-from operators.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
-from operators.deepmd_training import last_checkpoint
-from operators.freezing import is_equal
-from operators.learning_curve import learning_curve
 from operators.materialize import materialize
+from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
+from operators.potentials.deepmd_training import last_checkpoint
+from operators.potentials.freezing import is_equal
+from operators.potentials.learning_curve import learning_curve
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.recipes import RECIPES, Recipe, recipe_named

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.gate import Gate
 from operators.log import log
-from operators.outlines import Outlines
-from operators.repeated_labels import leave_out_repeated_labels
-from operators.restarts import Link, best_link
-from operators.run_storing import LINK_NOTE_BEGINS, known_run, rewrite_run
-from operators.stored_run import StoredRun
+from operators.runs.outlines import Outlines
+from operators.runs.repeated_labels import leave_out_repeated_labels
+from operators.runs.restarts import Link, best_link
+from operators.runs.stored_run import StoredRun
+from operators.runs.storing import LINK_NOTE_BEGINS, known_run, rewrite_run
 from schemas.rows import Row, real, text, texts, whole
 
 _ALIKE = ("origin", "formula", "n_atoms", "time_step_fs", "level_of_theory", "potcar_titles", "synthetic")

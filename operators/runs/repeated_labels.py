@@ -6,8 +6,8 @@ import numpy as np
 
 from lake.delta import Lake
 from lake.gate import Gate
-from operators.run_storing import known_run, rewrite_run
-from operators.stored_run import StoredRun
+from operators.runs.stored_run import StoredRun
+from operators.runs.storing import known_run, rewrite_run
 from schemas.rows import Row, text, texts, whole
 
 REPEATING_FORMAT = "ml_ab"

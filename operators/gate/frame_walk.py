@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import vectors
+from operators.gate.position_sample import PositionSample
+from operators.gate.step_columns import step_columns
 from operators.physics.solidity import WINDOW_FS
 from operators.physics.steps import LabelledFrames, steps
-from operators.position_sample import PositionSample
-from operators.step_columns import step_columns
 from schemas.columns import Columns
 from schemas.frames import Floats, FrameBatch
 

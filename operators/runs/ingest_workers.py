@@ -18,7 +18,7 @@ from typing import Any, NoReturn, cast
 from lake.gate import Case, Gate, RuleGate, Verdict
 from lake.small_process import keep_small
 from lake.sources import RunSource
-from operators.run_reading import Progress
+from operators.runs.reading import Progress
 from schemas.errors import TryAgainLater
 
 Work = Callable[[RunSource, Gate, Progress], Any]

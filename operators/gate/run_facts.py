@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from operators.gate.position_sample import PositionSample
 from operators.physics.solidity import Displacement, FirstPeak
-from operators.position_sample import PositionSample
 from schemas.elements import is_metal, symbols
 from schemas.frames import RunHeader
 from schemas.gate import Origin

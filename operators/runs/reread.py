@@ -10,9 +10,9 @@ from lake.frames import staged_rows
 from lake.raw_store import is_folder, size_bytes
 from lake.readers import open_run, parts_of
 from operators.bar import bar
-from operators.frame_digests import Digests, KnownFrames, frame_digests
 from operators.physics.pairs import shortest_distances
-from operators.stored_run import StoredFrame, StoredRun
+from operators.runs.frame_digests import Digests, KnownFrames, frame_digests
+from operators.runs.stored_run import StoredFrame, StoredRun
 from schemas.frames import Fingerprint, FrameBatch, RunHeader
 from schemas.gate import shortest_trainable_pairs_angstrom
 

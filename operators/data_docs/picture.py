@@ -1,6 +1,6 @@
 """The picture of one run: energy, temperature, pressure and shortest pair over time, with what the gate rejected.
 
-Reading values belongs in `run_scalars`, judging them in `lake.gate`.
+Reading values belongs in `scalars`, judging them in `lake.gate`.
 """
 
 import re
@@ -13,8 +13,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from operators.data_docs.scalars import Row, RunScalars, Span, spans
 from operators.physics.temperature import runaway_temperature_k
-from operators.run_scalars import Row, RunScalars, Span, spans
 from operators.svg import BLUE, GREY, RED, SYNTHETIC, as_svg, styled
 from schemas.frames import Floats
 from schemas.units import FS_PER_PS

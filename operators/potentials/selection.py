@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lake.deepmd_npy import LABEL_COLUMNS
 from lake.delta import Lake
 from lake.frames import vectors, virial_traces
-from operators.frame_ids import frame_ids
+from operators.gate.frame_ids import frame_ids
 from operators.physics.split import Splits, block_split, random_split, smallest_gap
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats

@@ -20,12 +20,12 @@ from lake.gate import Gate, Verdict
 from lake.known_runs import READER_VERSION, file_facts
 from lake.parquet import ROWS_PER_GROUP
 from lake.raw_store import is_file
-from operators.frame_checks import rejection_reasons, stored_checks
-from operators.frame_walk import FrameWalk
-from operators.run_checks import run_checks
-from operators.run_facts import RunFacts, facts_of_header, facts_of_row
-from operators.run_overrides import overrides_of
-from operators.run_reading import ReadRun
+from operators.gate.frame_checks import rejection_reasons, stored_checks
+from operators.gate.frame_walk import FrameWalk
+from operators.gate.run_checks import run_checks
+from operators.gate.run_facts import RunFacts, facts_of_header, facts_of_row
+from operators.gate.run_overrides import overrides_of
+from operators.runs.reading import ReadRun
 from schemas.columns import n_rows, rows_of
 from schemas.composition import chemical_system, composition, element_counts
 from schemas.errors import TryAgainLater

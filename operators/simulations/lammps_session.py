@@ -12,12 +12,19 @@ from lake.lammps_data import write_lammps_data
 from lake.readers.lammps import FRAME_BEGINS, THERMO_TABLE, TRAJECTORY, thermo_rows
 from lake.sources import SIMULATION_CARD
 from operators.hardware import hardware
-from operators.lammps_input import RESTART, START, Guard, PairStyle, guards, lammps_input
-from operators.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing, log_lines, thermo_step
-from operators.lammps_program import lammps_command
 from operators.log import log
 from operators.processes import ProgramFailed, run
-from operators.start_frame import Start
+from operators.simulations.lammps_input import RESTART, START, Guard, PairStyle, guards, lammps_input
+from operators.simulations.lammps_log import (
+    halt_by_collapse,
+    halt_by_guard,
+    lammps_version,
+    last_timing,
+    log_lines,
+    thermo_step,
+)
+from operators.simulations.lammps_program import lammps_command
+from operators.simulations.start_frame import Start
 from schemas.elements import atomic_number, masses_amu
 from schemas.errors import StoppedBySignal
 from schemas.simulation import SimulationCard

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lake.raw_store import name_of
-from operators.run_reading import TOLD, Testimony
+from operators.runs.reading import TOLD, Testimony
 from schemas.columns import Columns, n_rows, rows_of
 from schemas.frames import Floats
 

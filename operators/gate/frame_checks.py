@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import vectors, virial_traces
-from operators.frame_ids import frame_ids
-from operators.frame_walk import FrameWalk
+from operators.gate.frame_ids import frame_ids
+from operators.gate.frame_walk import FrameWalk
+from operators.gate.step_columns import STEP_COLUMNS
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.forces import largest_forces
 from operators.physics.pairs import shortest_distances
-from operators.step_columns import STEP_COLUMNS
 from schemas.columns import Columns, joined
 from schemas.faults import FAULTS
 from schemas.frames import Floats

@@ -16,9 +16,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from lake.delta import Lake
-from operators.run_page import MOST_LINES, Judged, RunPage, judged
-from operators.run_picture import picture
-from operators.run_scalars import Row, read_scalars
+from operators.data_docs.page import MOST_LINES, Judged, RunPage, judged
+from operators.data_docs.picture import picture
+from operators.data_docs.scalars import Row, read_scalars
 from schemas.settings import Settings
 
 _PAGES_VERSION = 1
@@ -121,7 +121,7 @@ def _write(path: Path, text: str) -> None:
 @cache
 def _template(name: str) -> Template:
     pages = Environment(
-        loader=PackageLoader("operators", "templates"),
+        loader=PackageLoader("operators.data_docs"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,6 +1,6 @@
 """What a page says of one run: why each frame may or may not be trained on, and what a person can do about it.
 
-How it looks belongs in `templates`, drawing in `run_picture`, judging in `lake.gate`.
+How it looks belongs in `templates`, drawing in `picture`, judging in `lake.gate`.
 """
 
 import shlex
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from operators.run_scalars import Row, RunScalars, Span, spans
+from operators.data_docs.scalars import Row, RunScalars, Span, spans
 from schemas.faults import FAULTS
 from schemas.frames import Floats
 from schemas.gate import READ_WHOLE, RULES

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lake.gate import Case
+from operators.gate.run_facts import RunFacts
+from operators.gate.step_columns import steps_of
 from operators.physics.drift import drift
 from operators.physics.equilibration import equilibration
 from operators.physics.fluctuations import energy_virial_correlation
 from operators.physics.solidity import Displacement, FirstPeak
 from operators.physics.temperature import runaway_temperature_k, temperature_offset
 from operators.physics.work import Mismatch, Work, work
-from operators.run_facts import RunFacts
-from operators.step_columns import steps_of
 from schemas.columns import Columns, n_rows
 from schemas.frames import Floats
 from schemas.gate import Override

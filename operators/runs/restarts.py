@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from operators.physics.continuation import missing_steps
-from operators.run_storing import LINK_NOTE_BEGINS
-from operators.stored_run import StoredRun
+from operators.runs.stored_run import StoredRun
+from operators.runs.storing import LINK_NOTE_BEGINS
 from schemas.elements import masses_amu
 
 

@@ -15,7 +15,7 @@ from lake.delta import Lake
 from lake.kept_rows import NAME, KeptRows
 from lake.raw_store import name_of
 from operators.physics.continuation import farthest_off_angstrom, predicted_ways
-from operators.stored_run import SAME_DISTANCE_ANGSTROM, SAME_ENERGY_EV, StoredRun
+from operators.runs.stored_run import SAME_DISTANCE_ANGSTROM, SAME_ENERGY_EV, StoredRun
 from schemas.elements import masses_amu
 from schemas.ids import content_id
 

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import operators
-from operators import freezing
-from operators.deepmd_input import CHECKPOINT, LEARNING_CURVE
 from operators.log import log
+from operators.potentials import freezing
+from operators.potentials.deepmd_input import CHECKPOINT, LEARNING_CURVE
 from operators.processes import program, run
 from schemas.errors import MeltlakeError
 

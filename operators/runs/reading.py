@@ -17,11 +17,11 @@ from lake.raw_store import is_folder, is_remote, open_raw
 from lake.readers import open_run
 from lake.readers.containers import open_source
 from lake.staging import StagedRun, staged_run
-from operators.frame_checks import CHECKED, Labels, frame_checks, stored_checks
-from operators.frame_walk import FrameWalk
+from operators.gate.frame_checks import CHECKED, Labels, frame_checks, stored_checks
+from operators.gate.frame_walk import FrameWalk
+from operators.gate.position_sample import PositionSample
+from operators.gate.step_columns import STEP_COLUMNS
 from operators.physics.cells import volumes_angstrom3
-from operators.position_sample import PositionSample
-from operators.step_columns import STEP_COLUMNS
 from schemas.columns import Columns, joined, n_rows, rows_of
 from schemas.composition import element_counts, formula
 from schemas.errors import FileReplaced, TryAgainLater, UnreadableFile

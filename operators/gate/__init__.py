@@ -1,0 +1,1 @@
+"""What the gate's rules look at: one value per frame, one per run. Judging is `lake.gate`'s."""

@@ -1,0 +1,1 @@
+"""LAMMPS: its input, its process, its log. The verb is `simulate`."""
