@@ -85,7 +85,7 @@ class Memory:
     correlation_time_fs: float
     """Time per independent value of the slowest series, about two correlation times; NaN where nothing can be told."""
     n_independent: float
-    """What that series is worth. Three or fewer: the run is no longer than its memory, and the time is a lower bound."""
+    """What that series is worth. Three or fewer: the run is no longer than its memory; the time is a lower bound."""
 
 
 def equilibration_of_run(time_fs: Floats, series: Iterable[Floats], *, goes_on: bool) -> Equilibration:

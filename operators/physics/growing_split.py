@@ -15,8 +15,8 @@ from operators.physics.split import (
     affordable_gap,
     beside_test,
     block_split,
-    random_split,
     blocks_to_test,
+    random_split,
     wanted_tests,
 )
 from schemas.frames import Floats
