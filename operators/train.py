@@ -8,15 +8,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
-from operators.physics.neighbours import max_neighbours, sel
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -27,6 +23,8 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.neighbour_maxima import NeighbourMaxima, neighbour_maxima
+from operators.potentials.sampling import equal_compositions
 from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
@@ -35,7 +33,6 @@ from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
 _CARD = "potential.json"
-_FRAMES_AT_ONCE = 256
 
 
 def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
@@ -62,7 +59,7 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
             log.info("train", potential_id=potential_id, found=True)
             return _answer(rows[0], folder, changed=False)
         training_set = _training_set(lake, settings, training_set_id)
-        row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
+        row = _trained(lake, folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
         curve = learning_curve(learning_curve_text(folder))
@@ -106,10 +103,12 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
     return {**rows[0], "path": folder}
 
 
-def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int) -> dict[str, object]:
+def _trained(
+    lake: Lake, folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int
+) -> dict[str, object]:
     """The row of the potential, but for its name."""
     path = Path(str(training_set["path"]))
-    data, most = _training_data(path, folder, recipe)
+    data, neighbours = _training_data(lake, training_set, folder, recipe)
     written = deepmd_input(recipe, data, seed=seed)
     checked_by_deepmd(written)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
@@ -130,7 +129,7 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
         "wall_seconds": progress.wall_seconds,
         "n_restarts": progress.n_restarts,
         "sel": list(data.sel),
-        "max_neighbours": most,
+        "max_neighbours": list(neighbours.most),
         "type_map": list(data.type_map),
         "path": str(model),
         "sha256": _sha256(model),
@@ -138,42 +137,23 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
     }
 
 
-def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
-    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`.
-
-    Every frame counts, those of the test and held-out parts too: slots are room, not labels, and a potential whose
-    slots overflow on a held-out composition would be judged for the wrong reason.
-    """
+def _training_data(
+    lake: Lake, training_set: Mapping[str, object], folder: Path, recipe: Recipe
+) -> tuple[TrainingData, NeighbourMaxima]:
+    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`."""
+    path, name = Path(str(training_set["path"])), str(training_set["training_set_id"])
+    neighbours = neighbour_maxima(lake, name, path, r_cut_angstrom=recipe.r_cut_angstrom)
     systems = {split: deepmd_systems(path / split) for split in SPLITS}
-    type_map = read_deepmd_system(systems["train"][0]).type_map
-    most = np.zeros(len(type_map), dtype=np.int64)
-    for system in (system for split in SPLITS for system in systems[split]):
-        most = np.maximum(most, _max_neighbours_of(system, recipe.r_cut_angstrom))
     names = {split: tuple(os.path.relpath(system, folder) for system in systems[split]) for split in SPLITS}
     data = TrainingData(
-        type_map=type_map,
-        sel=tuple(sel(most.tolist())),
+        type_map=read_deepmd_system(systems["train"][0]).type_map,
+        sel=neighbours.sel,
         train=names["train"],
         test=names["test"],
         has_virials=any(read_deepmd_system(system).frames.virial_ev is not None for system in systems["train"]),
+        probabilities=equal_compositions(systems["train"]) if training_set["balance"] == "compositions" else None,
     )
-    return data, most.tolist()
-
-
-def _max_neighbours_of(system: Path, r_cut_angstrom: float) -> NDArray[np.int64]:
-    read = read_deepmd_system(system)
-    most = np.zeros(len(read.type_map), dtype=np.int64)
-    for first in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
-        part = slice(first, first + _FRAMES_AT_ONCE)
-        counted = max_neighbours(
-            read.frames.positions_angstrom[part],
-            read.frames.cell_angstrom[part],
-            read.types,
-            r_cut_angstrom=r_cut_angstrom,
-            n_types=len(read.type_map),
-        )
-        most = np.maximum(most, counted)
-    return most
+    return data, neighbours
 
 
 def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:

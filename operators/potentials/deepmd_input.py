@@ -35,6 +35,8 @@ class TrainingData:
     test: tuple[str, ...]
     has_virials: bool
     """Whether any deepmd_system to train on has virials."""
+    probabilities: tuple[float, ...] | None = None
+    """How often each deepmd_system to train on is drawn from; None draws all frames alike, as the paper does."""
 
 
 def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
             "training_data": {
                 "systems": list(data.train),
                 "batch_size": recipe.batch_size,
-                "auto_prob": "prob_sys_size",
+                **_drawn_by(data),
             },
             **({"validation_data": validation} if data.test else {}),
             "numb_steps": recipe.n_steps,
@@ -109,6 +111,10 @@ def checked_by_deepmd(written: dict[str, Any]) -> dict[str, Any]:
 def decay_steps(recipe: Recipe) -> int:
     """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
     return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
+
+
+def _drawn_by(data: TrainingData) -> dict[str, Any]:
+    return {"auto_prob": "prob_sys_size"} if data.probabilities is None else {"sys_probs": list(data.probabilities)}
 
 
 def _loss(recipe: Recipe, *, has_virials: bool) -> dict[str, Any]:

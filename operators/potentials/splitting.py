@@ -52,7 +52,7 @@ class ChosenRun:
     memory: Memory
     """Of its trajectory."""
     gap_fs: float | None
-    """Wanted between training and test frames."""
+    """Wanted between training and test frames; None also where none was, in a random split."""
     min_gap_fs: float | None
     """Found in its trajectory; None without both kinds of frames."""
 
@@ -76,8 +76,8 @@ class ChosenRun:
     def leakage(self) -> str | None:
         """Whether its test errors are those of frames that the potential has not as good as seen.
 
-        `clear`, `leaks` (the gap is shorter than the correlation time), `too_short` (the run is, to tell that time),
-        `unknown` (no time axis, or nothing to tell it from); None where there is nothing to test or to train on.
+        `clear`; `leaks`: the gap is shorter than the correlation time; `too_short`: the run is, for the gap that was
+        wanted or to tell that time; `unknown`: no time axis, or too few frames. None without test or training frames.
         """
         if self.min_gap_fs is None:
             return "unknown" if self.n_frames("train") and self.n_frames("test") else None
@@ -85,7 +85,8 @@ class ChosenRun:
             return "unknown"
         if self.min_gap_fs < self.memory.correlation_time_fs:
             return "leaks"
-        return "too_short" if self.memory.n_independent <= _FEWEST_INDEPENDENT else "clear"
+        is_cut = self.gap_fs is not None and self.min_gap_fs < self.gap_fs * (1 - 1e-9)
+        return "too_short" if is_cut or self.memory.n_independent <= _FEWEST_INDEPENDENT else "clear"
 
 
 def chosen_runs(runs: Sequence[UsableRun], request: TrainingSetRequest, *, kept: KeptLabels) -> list[ChosenRun]:
@@ -178,7 +179,7 @@ def _chosen_of_chain(chain: Sequence[UsableRun], request: TrainingSetRequest, ke
             equilibrated_from_fs=float(run.time_fs[np.argmax(run.is_equilibrated)]) if has_time else None,
             frame_step_fs=_usual_step_fs(run.time_fs[in_pool]),
             memory=remembered,
-            gap_fs=gap_fs if has_time else None,
+            gap_fs=gap_fs if has_time and request.split == "blocks" and not is_held_out else None,
             min_gap_fs=min_gap_fs,
         )
 

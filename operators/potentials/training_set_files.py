@@ -17,10 +17,14 @@ from lake.parquet import flush_to_disk
 from operators.log import log
 from operators.physics.split import Splits
 from operators.potentials.splitting import SPLITS
+from schemas.errors import TryAgainLater
 from schemas.settings import Settings
 from schemas.training import Balance, Format
 
 _CARD_NAME = "training_set.json"
+_NUMBERS_PER_FRAME = 19
+"""Energy, cell and virial."""
+_ROOM_TO_SPARE_BYTES = 1_000_000
 
 
 class Card(TypedDict):
@@ -70,15 +74,21 @@ def write_training_set(lake: Lake, parts: Sequence[RunPart], *, folder: Path, ca
     folder
         The training set's own; what is there of it is replaced.
     card
-        What the folder says of itself: `type_map` and `format` among it.
+        What the folder says of itself.
     version
         Of the frames.
+
+    Raises
+    ------
+    TryAgainLater
+        If the disk is too full for it.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     for leftover in (unfinished, folder):
         if leftover.exists():
             log.info("materialize", training_set_id=folder.name, removing_unfinished=leftover.name)
             shutil.rmtree(leftover)
+    _require_room(parts, folder)
     unfinished.mkdir(parents=True)
     try:
         for part in parts:
@@ -94,6 +104,20 @@ def write_training_set(lake: Lake, parts: Sequence[RunPart], *, folder: Path, ca
         raise
     unfinished.rename(folder)
     flush_to_disk(folder.parent)
+
+
+def _require_room(parts: Sequence[RunPart], folder: Path) -> None:
+    """HDF5 ends the whole process when a disk is full, and a person should not wait for that."""
+    n_numbers = sum(
+        int(np.isin(part.split, SPLITS).sum()) * (6 * len(part.atomic_numbers) + _NUMBERS_PER_FRAME) for part in parts
+    )
+    needed, free = n_numbers * 8 + _ROOM_TO_SPARE_BYTES, shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise TryAgainLater(
+            f"Training set {folder.name} needs {needed / 1e6:.0f} MB, and the disk of {folder.parent} has "
+            f"{free / 1e6:.0f} MB left.",
+            "Make room there, then run the same command again.",
+        )
 
 
 def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, version: int) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 from operators.campaign import Campaign
 
+UNUSUAL = ("gap_fs", "every_fs", "relaxation", "balance", "format")
+"""Settings of a campaign that most leave as they are; training sets have them as columns."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
@@ -37,6 +40,7 @@ class Group:
             and set(training_set["type_map"]) == self.elements
             and training_set["split_rule"] == campaign.split
             and training_set["test_fraction"] == campaign.test_fraction
+            and all(_of(training_set, name) == getattr(campaign, name) for name in UNUSUAL)
             and set(training_set["compositions"]) <= set(self.trained(campaign))
             and set(training_set["held_out"]) <= set(self.held_out(campaign))
         )
@@ -66,6 +70,12 @@ def largest_systems(systems: Iterable[frozenset[str]]) -> list[frozenset[str]]:
     """Chemical systems that are not part of another one."""
     distinct = set(systems)
     return sorted((one for one in distinct if not any(one < other for other in distinct)), key=sorted)
+
+
+def _of(training_set: Mapping[str, Any], name: str) -> object:
+    """Training sets of older lakes were all made by the defaults."""
+    value = training_set[name]
+    return Campaign.model_fields[name].default if value is None else value
 
 
 def _elements(run: Mapping[str, Any]) -> frozenset[str]:

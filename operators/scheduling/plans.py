@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from operators.campaign import Campaign, campaign_of
-from operators.scheduling.groups import Group, groups_of
+from operators.scheduling.groups import UNUSUAL, Group, groups_of
 from operators.scheduling.landing_zone import entries
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -157,6 +157,9 @@ def _materialize(group: Group, campaign: Campaign, groups: list[Group]) -> list[
     if held_out := group.held_out(campaign):
         command += ["--hold-out", *held_out]
     command += ["--split", campaign.split, "--test-fraction", str(campaign.test_fraction)]
+    for name in UNUSUAL:
+        if (value := getattr(campaign, name)) != Campaign.model_fields[name].default:
+            command += [f"--{name.replace('_', '-')}", str(value)]
     elsewhere = {
         (other.level_of_theory, other.synthetic) for other in groups if other.compositions & group.compositions
     }

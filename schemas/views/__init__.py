@@ -6,6 +6,7 @@ A view may use the ones above it. Every view is valid over empty tables. Synthet
 from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
 from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
 from schemas.views.description import View
+from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
 from schemas.views.potentials import PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
 from schemas.views.quarantine import QUARANTINE
@@ -25,6 +26,7 @@ VIEWS: tuple[View, ...] = (
     VACF_COMPARISON,
     DENSITY_VS_EXPERIMENT,
     TRANSFERABILITY,
+    LEAKAGE,
     LINEAGE,
 )
 """In the order in which they can be created."""
