@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.small_process import loaded_late
 from schemas.columns import Columns, n_rows
 from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id
 
@@ -153,9 +154,7 @@ def _validate(columns: Columns, rules: Rules) -> dict[str, Any]:
 
 
 def _outcomes(batch: Any, rules: Rules, result_format: Mapping[str, object]) -> dict[str, Any]:
-    import great_expectations as gx
-
-    suite = gx.ExpectationSuite(name="rules", expectations=[_expectation(rule) for rule in rules])
+    suite = _great_expectations().ExpectationSuite(name="rules", expectations=[_expectation(rule) for rule in rules])
     outcome = batch.validate(suite, result_format=result_format)
     return {result.expectation_config.meta["rule"]: result for result in outcome.results}
 
@@ -173,18 +172,23 @@ def _data_frame(columns: Columns, rules: Rules) -> Any:
 @cache
 def _table() -> Any:
     """What makes batches of a table."""
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
+    context = _great_expectations().get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     subjects = context.data_sources.add_pandas("staging").add_dataframe_asset("subjects")
     return subjects.add_batch_definition_whole_dataframe("run")
 
 
+def _great_expectations() -> Any:
+    # To plot and to fit distributions, no rule of ours, takes half the time that it is imported in, and 80 MB.
+    with loaded_late("altair", "scipy.stats"):
+        import great_expectations
+
+    return great_expectations
+
+
 @cache
 def _expectation(rule: Rule) -> Any:
-    import great_expectations.expectations as gxe
-
+    gxe = _great_expectations().expectations
     about = {"column": rule.column, "meta": {"rule": rule.name}}
     if rule.not_null:
         return gxe.ExpectColumnValuesToNotBeNull(**about)
