@@ -26,7 +26,6 @@ from lake.known_runs import (
 from lake.raw_store import full_address, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, run_sources
-from operators.campaign import gate_of
 from operators.failures import forget_failure, record_failure
 from operators.log import log
 from operators.runs.chains import link_runs
@@ -49,7 +48,7 @@ from schemas.ids import content_id
 from schemas.rows import Row, text
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings  # with pydantic, which workers need not load
+    from schemas.settings import Settings
 
 VERB = "ingest"
 
@@ -86,6 +85,8 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored. `put_off` is
         there when everything was stored and another process kept us from linking restarts.
     """
+    from operators.campaign import gate_of  # with pydantic, which workers need not load
+
     lake, gate = Lake(settings.lake), gate_of(settings)
     entries: list[Entry] = []
     found: list[RunSource] = []
