@@ -10,7 +10,7 @@ RUN_RULES: Rules = (
         column="energy_per_work_off",
         severity="reject",
         maximum=1.0,
-        unit="times the tolerance: energy changes may differ by a tenth, beyond its error, from the forces' work",
+        unit="times the tolerance: energy changes may be off from the forces' work by a tenth, beyond its error",
         reason="over the whole run the energy changes by another amount than the forces' work: a unit or a sign is "
         "wrong, or energies and forces are not of one kind",
     ),
@@ -21,7 +21,7 @@ RUN_RULES: Rules = (
         column="virial_per_work_off",
         severity="reject",
         maximum=1.0,
-        unit="times the tolerance: energy changes may differ by half, beyond its error, from the virial's work on the cell",
+        unit="times the tolerance: energy changes may be off from the virial's work by half, beyond its error",
         reason="the energy changes with the cell by another amount than the virial says: its sign or its unit is wrong",
     ),
     Rule(
