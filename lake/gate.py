@@ -56,12 +56,15 @@ class Verdict:
 
     @property
     def failed(self) -> list[str]:
-        """Names of rules that rejected a frame, or that could not be run."""
-        return [
-            str(result["expectation"])
-            for result in self.results
-            if result["success"] is None or (not result["success"] and result["severity"] == "reject")
-        ]
+        """Names of rules that rejected a frame, or that could not be run; what a person overruled rejects none."""
+        rejecting = {name for names in self.rejection_reasons for name in names}
+        results = (result for result in self.results if result["success"] is None or result["expectation"] in rejecting)
+        return [str(result["expectation"]) for result in results]
+
+    @property
+    def overruled(self) -> list[str]:
+        """Names of rules that would have rejected a frame, had nobody let it pass."""
+        return [str(result["expectation"]) for result in self.results if result["n_overruled"]]
 
     @property
     def reason(self) -> str | None:
@@ -210,6 +213,7 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "expectation": rule.name,
         "scope": rule.scope,
         "success": None if error else not failed,
+        "n_judged": 0 if error else _n_judged(rule, columns),
         "n_unexpected": len(failed),
         "unexpected_frames": failed if of_frames else [],
         "unexpected_values": [_text(columns[rule.column][one]) for one in failed[:_MOST_VALUES]],
@@ -220,6 +224,16 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "reason": rule.reason,
         "error": error,
     }
+
+
+def _n_judged(rule: Rule, columns: Columns) -> int:
+    """Values that there were; where one is missing, only a rule that asks for it has something to judge."""
+    values = columns[rule.column]
+    if values.dtype.kind == "f" and not rule.not_null:
+        return int(np.count_nonzero(~np.isnan(values)))
+    if values.dtype.kind == "O" and not rule.not_null:
+        return sum(value is not None for value in values)
+    return len(values)
 
 
 def _error(outcome: Any) -> str | None:
