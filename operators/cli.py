@@ -154,6 +154,11 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
         split=arguments.split,
         seed=arguments.seed,
         test_fraction=arguments.test_fraction,
+        gap_fs=arguments.gap_fs,
+        every_fs=arguments.every_fs,
+        relaxation=arguments.relaxation,
+        balance=arguments.balance,
+        format=arguments.format,
         mix_theories=arguments.mix_theories,
         lake_version=arguments.lake_version,
     )

@@ -16,7 +16,6 @@ from lake.delta import Lake
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
-from operators.materialize import SPLITS, is_whole
 from operators.physics.neighbours import max_neighbours, sel
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
@@ -28,6 +27,8 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.splitting import SPLITS
+from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 from schemas.recipes import RECIPES, Recipe
