@@ -69,7 +69,8 @@ def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
     by_choices: dict[tuple[object, ...], list[Row]] = {}
     for made in holdings.training_sets:
         if not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
-            by_choices.setdefault((tuple(made["compositions"] or ()), *_choices(made)), []).append(made)
+            key = (tuple(made["compositions"] or ()), _comparable_groups(holdings, made), *_choices(made))
+            by_choices.setdefault(key, []).append(made)
     newest = [sets[-1] for sets in by_choices.values()]
     return [
         _of_hand(holdings, sets)
@@ -144,6 +145,12 @@ def _choices(made: Row) -> tuple[object, ...]:
     return (*(made[name] for name in columns), tuple(made["held_out"] or ()))
 
 
+def _comparable_groups(holdings: Holdings, made: Row) -> tuple[int, ...]:
+    """Places of the groups that it has runs of: their labels need not tell POTCARs apart."""
+    used = holdings.runs_of(made)
+    return tuple(place for place, group in enumerate(holdings.groups) if group.run_ids & used)
+
+
 def _replaces(later: Row, earlier: Row, holdings: Holdings) -> bool:
     order = holdings.training_sets.index
     return (
@@ -156,7 +163,7 @@ def _replaces(later: Row, earlier: Row, holdings: Holdings) -> bool:
 def _of_hand(holdings: Holdings, sets: list[Row]) -> WantedSet:
     made = sets[-1]
     used, compositions = holdings.runs_of(made), {*(made["compositions"] or ()), *(made["held_out"] or ())}
-    comparable = [group.run_ids for group in holdings.groups if group.run_ids & used]
+    comparable = [holdings.groups[place].run_ids for place in _comparable_groups(holdings, made)]
     known = holdings.frame_files.at(made["lake_version"])
     runs = tuple(
         run
