@@ -68,7 +68,8 @@ def _run(arguments: Arguments, words: Sequence[str]) -> int:
     if answer is None:
         return 0
     exit_code = int(str(answer.pop("exit_code", 0)))
-    sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_text(answer)) + "\n")
+    as_read = _AS_READ.get(arguments.name, as_text)
+    sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_read(answer)) + "\n")
     sys.stdout.flush()
     return exit_code
 
@@ -217,10 +218,17 @@ def _sql(settings: Settings, arguments: Arguments) -> None:
     write_result(settings, arguments.query, format_="json" if arguments.json else arguments.format)
 
 
-def _status(settings: Settings, _arguments: Arguments) -> dict[str, object]:
+def _status(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.status import status
 
-    return status(settings)
+    chosen = {f"--{name}": getattr(arguments, name) for name in ("lake", "landing", "warehouse")}
+    return status(settings, places=[word for option, place in chosen.items() if place for word in (option, place)])
+
+
+def _status_text(answer: dict[str, object]) -> str:
+    from operators.status_text import status_text
+
+    return status_text(answer)
 
 
 def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -271,6 +279,9 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     is_whole = answer["potentials"] and answer["simulations"] and not answer["due"]
     return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
+
+_AS_READ: dict[str, Callable[[dict[str, object]], str]] = {"status": _status_text}
+"""Answers that a person reads otherwise than as a list of names and values."""
 
 _VERBS: dict[str, Verb] = {
     "ingest": _ingest,
