@@ -18,7 +18,7 @@ from lake.deepmd_npy import DeepmdSystemWriter, LabelledFrames
 from lake.delta import Lake
 from operators.observe import observe_potential, observe_run
 from operators.potentials.evaluation import sample
-from operators.status import stale
+from operators.stale import stale
 from schemas.composition import composition, element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
