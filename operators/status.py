@@ -8,6 +8,7 @@ from typing import Any
 from lake.delta import Lake
 from lake.warehouse import published_versions
 from operators.campaign import campaign_of
+from operators.potentials.committee import stale_committees
 from schemas.gate import rules_id
 from schemas.settings import Settings
 from schemas.tables import TABLES
@@ -173,10 +174,18 @@ def _not_trained(newest: list[Row], potentials: list[Row]) -> Iterator[Stale]:
 
 
 def _not_scored(lake: Lake, potentials: list[Row]) -> Iterator[Stale]:
-    scored = set(lake.keys("rmse"))
+    scored = {
+        row["potential_id"]: row["model_sha256"]
+        for row in lake.rows("rmse", columns=["potential_id", "model_sha256"]).to_pylist()
+    }
     for row in potentials:
-        if (name := row["potential_id"]) not in scored:
+        if scored.get(name := row["potential_id"], "") != row["sha256"]:
             yield Stale(f"potential {name}", "its errors are not known", f"meltlake observe --potential {name}")
+    for committee in stale_committees(lake, potentials):
+        if scored.keys() >= set(committee.potential_ids):  # otherwise the line above is enough
+            name, n_seeds = committee.potential_ids[-1], len(committee.potentials)
+            why = f"{n_seeds} seeds were not compared"
+            yield Stale(f"committee {committee.committee_id}", why, f"meltlake observe --potential {name}")
 
 
 def _not_simulated(lake: Lake, newest: list[Row], potentials: list[Row]) -> Iterator[Stale]:

@@ -6,6 +6,7 @@ The unit of a column is its suffix; no suffix means dimensionless. Reading and w
 import hashlib
 
 from schemas.tables.description import TEXTS, Column, Table
+from schemas.tables.evaluation import CLOSEST_PAIRS, COMMITTEE_FRAMES, COMMITTEES, MODEL_CARDS
 from schemas.tables.observables import (
     AGREEMENT,
     EXPERIMENTS,
@@ -44,8 +45,9 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         RUNS, FRAMES, EXPECTATION_RESULTS, OVERRIDES, TRAINING_SETS, TRAINING_SET_FRAMES, RECIPES, POTENTIALS,
-        LEARNING_CURVES, RMSE, PARITY, RDF, VACF, THERMODYNAMICS, SHORT_RANGE_ORDER, AGREEMENT,
-        PERFORMANCE, EXPERIMENTS, TASK_FAILURES, RAW_FILES, CROSS_CHECKS, REPEATED_FRAMES,
+        LEARNING_CURVES, RMSE, PARITY, COMMITTEES, COMMITTEE_FRAMES, CLOSEST_PAIRS, MODEL_CARDS,
+        RDF, VACF, THERMODYNAMICS, SHORT_RANGE_ORDER, AGREEMENT, PERFORMANCE,
+        EXPERIMENTS, TASK_FAILURES, RAW_FILES, CROSS_CHECKS, REPEATED_FRAMES,
     )
 }  # fmt: skip
 
