@@ -94,7 +94,24 @@ def _add_materialize(verbs: Verbs) -> None:
     )
     materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
     materialize.add_argument("--seed", type=int, default=1)
-    materialize.add_argument("--test-fraction", type=float, default=0.25)
+    materialize.add_argument("--test-fraction", type=float, default=0.25, help="of each run's frames")
+    materialize.add_argument(
+        "--gap-fs", type=float, metavar="FS", help="between training and test frames; default: the run's memory, >= 500"
+    )
+    materialize.add_argument("--every-fs", type=float, metavar="FS", help="thin each run to frames so far apart")
+    materialize.add_argument(
+        "--relaxation",
+        choices=("train", "drop"),
+        default="train",
+        help="frames before a run is equilibrated: trained on but never tested on (default), or left out",
+    )
+    materialize.add_argument(
+        "--balance",
+        choices=("frames", "compositions"),
+        default="frames",
+        help="what training draws alike: every frame (default) or every composition, however many frames it has",
+    )
+    materialize.add_argument("--format", choices=("npy", "hdf5"), default="npy", help="folders, or one file per split")
     materialize.add_argument("--lake-version", type=int, metavar="V")
 
 

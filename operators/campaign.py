@@ -47,6 +47,11 @@ class Campaign(BaseModel):
     """Changes to rules of the gate, by the rule's name."""
 
     @property
+    def chooses_training(self) -> bool:
+        """Whether the file says what to train, and not only what the gate expects."""
+        return bool(self.model_fields_set - {"gate", "most_rejected"})
+
+    @property
     def rules(self) -> Rules:
         """The house's rules with the lab's changes."""
         return tuple(_changed(rule, self.gate[rule.name]) if rule.name in self.gate else rule for rule in RULES)

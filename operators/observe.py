@@ -26,22 +26,18 @@ from operators.observables.comparison import (
     vacf_rows,
 )
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import short_range_order
 from operators.physics.thermodynamics import n_independent_blocks, thermodynamics
-from operators.physics.vacf import (
-    VelocityAutocorrelation,
-    sampling_fs,
-    vacf_from_positions,
-    vacf_from_velocities,
-)
+from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions, vacf_from_velocities
 from operators.potentials.card import bring_card_up_to_date
 from operators.potentials.committee import observe_committee
 from operators.potentials.evaluation import evaluations, is_judged, parity_rows, rmse_rows
 from operators.potentials.judged_frames import frame_names
 from operators.potentials.model_file import model_file
 from schemas.composition import element_counts
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.frames import Trajectory
 from schemas.settings import Settings
 
@@ -118,15 +114,20 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
     before = {table: lake.version(table) for table in ("rmse", "committees")}
     if not is_judged(lake, potential):
         _judge(settings, lake, potential)
-    committee = observe_committee(settings, lake, potential_id)
+    skipped: list[str] = []
+    try:
+        committee = observe_committee(settings, lake, potential_id)
+    except StepFailed as reason:  # the model of another seed is gone: no fault of this one
+        committee = None
+        skipped.append(reason.problem)
     for member in committee.potentials if committee else (potential,):
         bring_card_up_to_date(settings, member, committee=committee)
     changed = before != {table: lake.version(table) for table in before}
     n_rows = {table: lake.n_rows(table, potential_id) for table in ("rmse", "parity")}
     n_rows["committee_frames"] = lake.n_rows("committee_frames", committee.committee_id) if committee else 0
-    log.info("observe", potential_id=potential_id, **n_rows, changed=changed)
+    log.info("observe", potential_id=potential_id, **n_rows, changed=changed, skipped=skipped)
     members = committee.potential_ids if committee else []
-    return {"potential_id": potential_id, "rows": n_rows, "committee": members, "changed": changed}
+    return {"potential_id": potential_id, "rows": n_rows, "committee": members, "changed": changed, "skipped": skipped}
 
 
 def _judge(settings: Settings, lake: Lake, potential: Row) -> None:
@@ -147,7 +148,7 @@ def _row_of(lake: Lake, table: str, key: str, *, remedy: str) -> Row:
 
 
 def _attempt(observable: Callable[[], Observable], skipped: list[str]) -> Observable | None:
-    """The observable, or None with the reason why this run does not have it."""
+    """The observable, or None with the reason why there is none."""
     try:
         return observable()
     except MeltlakeError as reason:
@@ -217,7 +218,7 @@ def _vacf(frames: Trajectory, n_blocks: int) -> VelocityAutocorrelation:
     Every frame counts, accepted or not: an atom passes through all of them.
     """
     require_one_dynamics(frames)
-    step = sampling_fs(frames.time_fs)
+    step = sampling_fs(frames.time_fs, what="A velocity autocorrelation")
     if step <= LARGEST_STEP_FS:
         return vacf_from_positions(
             frames.atomic_numbers,

@@ -15,7 +15,6 @@ from lake.delta import Lake
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
-from operators.materialize import SPLITS, is_whole
 from operators.physics.neighbours import max_neighbours, sel
 from operators.potentials.card import software, store_card, trained_card
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
@@ -27,9 +26,11 @@ from operators.potentials.deepmd_training import (
     train_to_the_end,
 )
 from operators.potentials.freezing import COMPRESSED
+from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.splitting import SPLITS
+from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
-from schemas.ids import content_id
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
@@ -52,7 +53,7 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
     """
     _require_sound(recipe, seed)
     lake = Lake(settings.lake)
-    potential_id = _potential_id(recipe, training_set_id, seed)
+    potential_id = name_of_potential(recipe, training_set_id, seed)
     folder = (settings.artifacts / "potentials" / potential_id).absolute()
     with exclusive(folder.with_name(f".{potential_id}.lock"), doing=f"training potential {potential_id}"):
         rows = lake.rows("potentials", key=potential_id).to_pylist()
@@ -82,11 +83,6 @@ def _require_sound(recipe: Recipe, seed: int) -> None:
         raise MeltlakeError(
             f"Recipe {recipe.name} differs from the one of that name in more than n_steps.", "Give it another name."
         )
-
-
-def _potential_id(recipe: Recipe, training_set_id: str, seed: int) -> str:
-    content = recipe.model_dump(mode="json", exclude={"paper"})
-    return content_id({"recipe": content, "training_set_id": training_set_id, "seed": seed, "backend": BACKEND})
 
 
 def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[str, object]:

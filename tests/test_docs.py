@@ -91,4 +91,4 @@ def test_the_fields_of_the_model_card_are_the_schemas_own_words():
 def test_recipes_are_documented():
     told = (ROOT / "docs" / "recipes.md").read_text()
     assert "DP-small" in told
-    assert len(RECIPES) == 15
+    assert len(RECIPES) == 16

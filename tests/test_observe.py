@@ -13,7 +13,7 @@ from lake.deep_potential import DeepPotential
 from lake.delta import Lake
 from operators.observe import observe_potential, observe_run
 from operators.potentials.evaluation import sample
-from operators.status import stale
+from operators.stale import stale
 from schemas.composition import composition, element_counts
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings

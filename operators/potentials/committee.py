@@ -24,8 +24,8 @@ from schemas.ids import content_id
 from schemas.settings import Settings
 from schemas.units import MEV_PER_EV
 
-SHARED = ("recipe", "training_set_id", "n_steps", "backend")
-"""Columns of `potentials` in which the potentials of a committee agree."""
+SHARED = ("recipe", "training_set_id", "n_steps", "backend", "init_from")
+"""Columns of `potentials` in which the potentials of a committee agree, where the table has them."""
 FEWEST = 2
 
 Row = Mapping[str, Any]
@@ -53,8 +53,9 @@ def committees(potentials: Sequence[Row]) -> list[Committee]:
     """Every committee of these rows of `potentials`; a potential without a sibling is in none."""
     alike: dict[str, list[Row]] = defaultdict(list)
     for row in potentials:
-        if all(row[name] is not None for name in SHARED):
-            alike[content_id({name: row[name] for name in SHARED})].append(row)
+        shared = {name: row[name] for name in SHARED if row.get(name) is not None}
+        if "recipe" in shared:
+            alike[content_id(shared)].append(row)
     return [
         Committee(committee_id, tuple(sorted(rows, key=lambda row: (row["seed"], row["potential_id"]))))
         for committee_id, rows in sorted(alike.items())

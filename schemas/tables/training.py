@@ -15,6 +15,16 @@ TRAINING_SETS = table(
     column("n_test", WHOLE, "frames of the training compositions set aside"),
     column("n_held_out", WHOLE, "frames of compositions that are never trained on"),
     column("min_gap_fs", REAL, "smallest time between a training and a test frame of one run"),
+    column("correlation_time_fs", REAL, "longest of its runs; null where no run tells one"),
+    column("leakage", TEXT, "worst of its runs: leaks, too_short, unknown or clear; null without test frames"),
+    column("n_effective", REAL, "independent values that its training frames are worth, summed over runs that tell"),
+    column("gap_fs", REAL, "gap that was asked for; null: each run's correlation time, at least 500"),
+    column("every_fs", REAL, "time that frames were thinned to; null without thinning"),
+    column("relaxation", TEXT, "what became of frames before equilibration: train (never tested on) or drop"),
+    column("balance", TEXT, "what DeePMD draws batches by: frames alike or compositions alike"),
+    column("format", TEXT, "npy (folders) or hdf5 (one file per split)"),
+    column("pool_id", TEXT, "name of its frames whatever their split: equal for two splits of the same frames"),
+    column("notes", TEXTS, "sentences about its split that a person should know"),
     column("level_of_theory", TEXT, "common to all its runs"),
     column("type_map", TEXTS, "elements in DeePMD's type order"),
     column("compositions", TEXTS, "compositions trained on"),
@@ -32,6 +42,54 @@ TRAINING_SET_FRAMES = table(
     column("run_id", TEXT, "the run"),
     column("frame", WHOLE, "the frame in its run"),
     column("split", TEXT, "train, test or held_out"),
+    column("content_id", TEXT, "the frame's content_id: by it, later sets of the family know the frame again"),
+)
+
+TRAINING_SET_RUNS = table(
+    "training_set_runs",
+    "training set x run: what became of the run's accepted frames, and how far test and training frames are apart",
+    "training_set_id",
+    column("training_set_id", TEXT, "the training set"),
+    column("run_id", TEXT, "the run"),
+    column("composition", TEXT, "the run's"),
+    column("formula", TEXT, "the run's"),
+    column("n_train", WHOLE, "frames to train on"),
+    column("n_test", WHOLE, "frames to test on"),
+    column("n_held_out", WHOLE, "frames that are only evaluated"),
+    column("n_gap", WHOLE, "frames left out beside test frames"),
+    column("n_thinned", WHOLE, "frames left out by every_fs"),
+    column("n_relaxation", WHOLE, "frames left out before equilibration"),
+    column("n_effective", REAL, "independent values that its training frames are worth; null where not told"),
+    column("equilibrated_from_fs", REAL, "where its relaxation ends; null without a time axis"),
+    column("correlation_time_fs", REAL, "time per independent value of energy, virial or temperature, the slowest"),
+    column("gap_fs", REAL, "gap wanted between training and test frames; null without a time axis"),
+    column("min_gap_fs", REAL, "smallest time between a training and a test frame of its trajectory"),
+    column("leakage", TEXT, "leaks: gap below correlation time; too_short: run hardly longer than it; unknown; clear"),
+    column("has_virials", FLAG, "its frames were written with virials"),
+)
+
+TRAINING_SET_REQUESTS = table(
+    "training_set_requests",
+    "request for a training set at a version of the lake, and what it was answered with",
+    "request_id",
+    column("request_id", TEXT, "name: hash of the request and the version"),
+    column("training_set_id", TEXT, "the training set"),
+    column("lake_version", COUNT, "version of the frames table"),
+    column("family_id", TEXT, "equal for requests that split frames in the same way: they share labels"),
+    column("request", TEXT, "what was asked for, as JSON"),
+    column("created_at", TIME, "UTC"),
+)
+
+NEIGHBOUR_MAXIMA = table(
+    "neighbour_maxima",
+    "training set x cutoff: the largest neighbour counts, which DeePMD's sel must hold",
+    "training_set_id",
+    column("training_set_id", TEXT, "the training set"),
+    column("r_cut_angstrom", REAL, "cutoff radius"),
+    column("type_map", TEXTS, "elements in DeePMD's type order"),
+    column("max_neighbours", WHOLES, "largest count per element, over all frames, test and held-out ones too"),
+    column("sel", WHOLES, "slots per element: margin times the count, rounded up to a multiple of four"),
+    column("margin", REAL, "head-room that sel has over the counts, as a factor"),
 )
 
 RECIPES = table(
