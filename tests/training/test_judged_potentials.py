@@ -436,6 +436,20 @@ def test_an_export_replaces_only_what_it_made(exported: Path, judged: Judged, tm
         potential_export(judged.settings, "seed9", str(tmp_path / "other"))
 
 
+def test_a_potential_is_judged_though_the_model_of_another_seed_is_gone(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    settings = Settings.from_mapping({}, lake=lake.root)
+    for table in ("rmse", "committees"):
+        lake.remove(table, lake.keys(table)[0])
+    lost = settings.artifacts / "potentials" / "seed3" / "frozen.pb"
+    lost.unlink()
+    row = judged.rows("potentials", "seed3")[0]
+    lake.replace("potentials", "seed3", [row | {"path": str(lost)}])
+    answer = observe_potential(settings, "seed1")
+    assert (answer["rows"]["rmse"], answer["committee"], answer["changed"]) == (8, [], True)
+    assert "model file of potential seed3 is missing" in answer["skipped"][0]
+
+
 def test_a_training_set_that_lost_frames_is_not_judged_on(judged: Judged, tmp_path: Path) -> None:
     lake = copied(judged, tmp_path)
     key = lake.keys("training_set_frames")[0]
