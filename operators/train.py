@@ -1,7 +1,6 @@
 """The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
 from operators.physics.neighbours import max_neighbours, sel
+from operators.potentials.card import software, store_card, trained_card
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -35,7 +35,6 @@ from schemas.errors import MeltlakeError
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
-_CARD = "potential.json"
 _FRAMES_AT_ONCE = 256
 
 
@@ -68,7 +67,8 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
         lake.replace("recipes", recipe.name, [recipe_row(RECIPES.get(recipe.name, recipe))])
         curve = learning_curve(learning_curve_text(folder))
         lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
-        (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
+        hyperparameters = recipe.model_dump(mode="json", exclude={"paper"})
+        store_card(settings, trained_card(settings, row, recipe=hyperparameters, trained_with=software()))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
     return _answer(row, folder, changed=True)
