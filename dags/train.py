@@ -37,10 +37,10 @@ with DAG("train", schedule=[aimd], max_active_runs=1, default_args=POLICY, doc_m
     @task(outlets=[potentials, catalog], trigger_rule="all_done")
     def announce() -> None:
         """Potentials may be simulated, also those whose score failed."""
-        from operators.scheduling.plans import score_commands
+        from operators.scheduling.plans import has_news_of_potentials
 
-        if not score_commands():
-            raise AirflowSkipException("There is no potential yet.")
+        if not has_news_of_potentials():
+            raise AirflowSkipException("No potential is to be simulated or published.")
 
     materialize = RunnerOperator.partial(task_id="materialize", pool="cpu").expand(arguments=plan_training_sets())
     train_plan, scores = plan_potentials(), plan_scores()

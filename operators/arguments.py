@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from schemas.recipes import RECIPES
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
@@ -44,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_export(verbs)
     _add_raw_and_lake(verbs)
+    _add_potential(verbs)
 
     _verb(verbs, "status", "what is in the lake, what is stale and why, what failed and why")
 
@@ -117,7 +120,9 @@ def _add_materialize(verbs: Verbs) -> None:
 def _add_train_and_simulate(verbs: Verbs) -> None:
     train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
     train.add_argument("training_set", metavar="TRAINING_SET")
-    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
+    train.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help=f"{', '.join(RECIPES)}, or one of campaign.toml"
+    )
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
 
@@ -167,6 +172,14 @@ def _add_raw_and_lake(verbs: Verbs) -> None:
         metavar="H",
         help="by default 168: an older version stays readable for a week; at least 1, for an ingest that is running",
     )
+
+
+def _add_potential(verbs: Verbs) -> None:
+    potential = _group(verbs, "potential", "`potential export`: a potential for people who do not have meltlake")
+    export = _verb(potential, "potential export", "a folder with the model, its card, examples and a verifying program")
+    export.add_argument("potential", metavar="POTENTIAL")
+    export.add_argument("out", metavar="OUT", help="the folder to be made")
+    export.add_argument("--overwrite", action="store_true", help="replace an earlier export at OUT")
 
 
 def _group(verbs: Verbs, name: str, help_: str) -> Verbs:

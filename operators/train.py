@@ -1,7 +1,6 @@
 """The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,9 +9,11 @@ from pathlib import Path
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from lake.experiments import recipe_row
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
+from operators.potentials.card import software, store_card, trained_card
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -22,17 +23,15 @@ from operators.potentials.deepmd_training import (
     train_to_the_end,
 )
 from operators.potentials.freezing import COMPRESSED
+from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
 from operators.potentials.neighbour_maxima import NeighbourMaxima, neighbour_maxima
 from operators.potentials.sampling import equal_compositions
 from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
-from schemas.ids import content_id
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
-
-_CARD = "potential.json"
 
 
 def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
@@ -51,7 +50,7 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
     """
     _require_sound(recipe, seed)
     lake = Lake(settings.lake)
-    potential_id = _potential_id(recipe, training_set_id, seed)
+    potential_id = name_of_potential(recipe, training_set_id, seed)
     folder = (settings.artifacts / "potentials" / potential_id).absolute()
     with exclusive(folder.with_name(f".{potential_id}.lock"), doing=f"training potential {potential_id}"):
         rows = lake.rows("potentials", key=potential_id).to_pylist()
@@ -61,10 +60,11 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
         training_set = _training_set(lake, settings, training_set_id)
         row = _trained(lake, folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
-        lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
+        lake.replace("recipes", recipe.name, [recipe_row(RECIPES.get(recipe.name, recipe))])
         curve = learning_curve(learning_curve_text(folder))
         lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
-        (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
+        hyperparameters = recipe.model_dump(mode="json", exclude={"paper"})
+        store_card(settings, trained_card(settings, row, recipe=hyperparameters, trained_with=software()))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
     return _answer(row, folder, changed=True)
@@ -80,11 +80,6 @@ def _require_sound(recipe: Recipe, seed: int) -> None:
         raise MeltlakeError(
             f"Recipe {recipe.name} differs from the one of that name in more than n_steps.", "Give it another name."
         )
-
-
-def _potential_id(recipe: Recipe, training_set_id: str, seed: int) -> str:
-    content = recipe.model_dump(mode="json", exclude={"paper"})
-    return content_id({"recipe": content, "training_set_id": training_set_id, "seed": seed, "backend": BACKEND})
 
 
 def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[str, object]:
@@ -110,7 +105,7 @@ def _trained(
     path = Path(str(training_set["path"]))
     data, neighbours = _training_data(lake, training_set, folder, recipe)
     written = deepmd_input(recipe, data, seed=seed)
-    checked_by_deepmd(written)
+    checked_by_deepmd(written, recipe.name)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
@@ -174,25 +169,3 @@ def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[s
     names = ("potential_id", "recipe", "training_set_id", "seed", "n_steps", "compressed", "wall_seconds", "n_restarts")
     model = folder / Path(str(row["path"])).name
     return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
-
-
-def _recipe_row(recipe: Recipe) -> dict[str, object]:
-    weights, paper = recipe.loss_prefactors, recipe.paper
-    printed = {} if paper is None else {f"paper_{name}": value for name, value in paper.model_dump().items()}
-    return {
-        "recipe": recipe.name,
-        "embedding_net": list(recipe.embedding_net),
-        "axis_neuron": recipe.axis_neuron,
-        "fitting_net": list(recipe.fitting_net),
-        "r_smooth_angstrom": recipe.r_smooth_angstrom,
-        "r_cut_angstrom": recipe.r_cut_angstrom,
-        "start_pref_energy": weights.start_energy,
-        "limit_pref_energy": weights.limit_energy,
-        "start_pref_force": weights.start_force,
-        "limit_pref_force": weights.limit_force,
-        "start_pref_virial": weights.start_virial,
-        "limit_pref_virial": weights.limit_virial,
-        "n_steps": recipe.n_steps,
-        "batch_size": recipe.batch_size,
-        **printed,
-    }

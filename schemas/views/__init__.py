@@ -8,8 +8,9 @@ from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMEN
 from schemas.views.description import View
 from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
-from schemas.views.potentials import PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
+from schemas.views.potentials import ERROR_AGAINST_DEVIATION, PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
 from schemas.views.quarantine import QUARANTINE
+from schemas.views.selection import POTENTIAL_CHOICE, RECIPE_COMPARISON, RECIPE_ERRORS
 
 __all__ = ["VIEWS", "View"]
 
@@ -27,6 +28,10 @@ VIEWS: tuple[View, ...] = (
     DENSITY_VS_EXPERIMENT,
     TRANSFERABILITY,
     LEAKAGE,
+    ERROR_AGAINST_DEVIATION,
+    RECIPE_ERRORS,
+    RECIPE_COMPARISON,
+    POTENTIAL_CHOICE,
     LINEAGE,
 )
 """In the order in which they can be created."""
