@@ -14,9 +14,10 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.log import log
+from operators.potentials.chosen_run import NOT_USED, SPLITS, ChosenRun
 from operators.potentials.kept_labels import granted, kept_labels, remember
 from operators.potentials.selection import usable_runs
-from operators.potentials.splitting import NOT_USED, SPLITS, ChosenRun, chosen_runs
+from operators.potentials.splitting import chosen_runs
 from operators.potentials.training_set_files import Card, RunPart, folder_of, is_whole, write_training_set
 from operators.potentials.training_set_notes import notes
 from schemas.elements import SYMBOLS

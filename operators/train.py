@@ -14,6 +14,7 @@ from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
 from operators.potentials.card import software, store_card, trained_card
+from operators.potentials.chosen_run import SPLITS
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -27,7 +28,6 @@ from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
 from operators.potentials.neighbour_maxima import NeighbourMaxima, neighbour_maxima
 from operators.potentials.sampling import equal_compositions
-from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
 from schemas.recipes import RECIPES, Recipe

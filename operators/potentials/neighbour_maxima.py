@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from operators.physics.neighbours import SEL_MARGIN, max_neighbours, sel
-from operators.potentials.splitting import SPLITS
+from operators.potentials.chosen_run import SPLITS
 from schemas.rows import Row
 
 _TABLE = "neighbour_maxima"

@@ -16,7 +16,7 @@ from lake.delta import Lake
 from lake.parquet import flush_to_disk
 from operators.log import log
 from operators.physics.split import Splits
-from operators.potentials.splitting import SPLITS
+from operators.potentials.chosen_run import SPLITS
 from schemas.errors import TryAgainLater
 from schemas.settings import Settings
 from schemas.training import Balance, Format

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from operators.potentials.splitting import ChosenRun
+from operators.potentials.chosen_run import ChosenRun
 from schemas.training import TrainingSetRequest
 
 

@@ -57,9 +57,14 @@ class Holdings:
 
     @cached_property
     def runs_of_sets(self) -> dict[str, frozenset[str]]:
-        """Runs that each training set has frames of."""
-        frames = self.lake.rows("training_set_frames", columns=["training_set_id", "run_id"])
-        pairs = frames.group_by(["training_set_id", "run_id"]).aggregate([])
+        """Runs that each training set was made of, those with all frames thinned out included."""
+        columns = ["training_set_id", "run_id"]
+        of_runs = self.lake.rows("training_set_runs", columns=columns)
+        told = set(of_runs["training_set_id"].to_pylist())
+        # Sets of older lakes have no rows of runs.
+        others = [name for name in self.lake.keys("training_set_frames") if name not in told]
+        frames = [self.lake.rows("training_set_frames", key=name, columns=columns) for name in others]
+        pairs = pa.concat_tables([of_runs, *frames]).group_by(columns).aggregate([])
         found: dict[str, set[str]] = {}
         for row in pairs.to_pylist():
             found.setdefault(row["training_set_id"], set()).add(row["run_id"])

@@ -1,0 +1,97 @@
+"""What a random split hides is shown: side by side in a view, and on a toy melt where it is known to hide something."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lake.delta import Lake
+from lake.deepmd_npy import deepmd_systems
+from lake.warehouse import query
+from operators.ingest import ingest
+from operators.materialize import materialize
+from operators.observe import observe_potential
+from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
+from operators.potentials.neighbour_maxima import neighbour_maxima
+from operators.potentials.sampling import equal_compositions
+from operators.toy_melt import ToyMeltRequest, generate
+from operators.train import train
+from schemas.recipes import recipe_named
+from schemas.training import TrainingSetRequest
+
+AL, ALCU = {"Al": 4}, {"Al": 2, "Cu": 2}
+ROLES = (("all", "test"), ("Al100", "test"), ("all", "held_out"))
+
+
+def trained(lake: Lake, name: str, training_set_id: object, *, force: float, seed: int = 1) -> None:
+    row = {"potential_id": name, "recipe": "DP-2", "training_set_id": training_set_id, "seed": seed, "n_steps": 100}
+    lake.replace("potentials", name, [row | {"backend": "tensorflow"}])
+    errors = {"rmse_energy_mev_per_atom": 1.0, "rmse_force_mev_per_angstrom": force, "n_frames": 5}
+    lake.replace(
+        "rmse", name, [{"potential_id": name, "composition": of, "split": part, **errors} for of, part in ROLES]
+    )
+
+
+def test_potentials_on_two_splits_of_the_same_frames_stand_side_by_side(melts, settings) -> None:
+    melts.add("a1", AL, melts.frames(AL, 40))
+    melts.add("c1", ALCU, melts.frames(ALCU, 40, seed=1))
+    melts.add("c2", {"Al": 3, "Cu": 1}, melts.frames({"Al": 3, "Cu": 1}, 40, seed=2))
+    for split, force in (("blocks", 90.0), ("random", 60.0)):
+        wish = {"split": split, "hold_out": ("Al50Cu50",)}
+        trained(melts.lake, split, materialize(settings, TrainingSetRequest(**wish))["training_set_id"], force=force)
+        trained(melts.lake, f"{split}-2", melts.lake.keys("training_sets")[0], force=1.0, seed=7)
+    fewer = materialize(settings, TrainingSetRequest(split="random", compositions=("Al75Cu25",)))
+    trained(melts.lake, "other-frames", fewer["training_set_id"], force=1.0)
+    rows = [row for row in query(settings, "select * from leakage") if row["seed"] == 1]
+    assert [(row["composition"], row["split"]) for row in rows] == [ROLES[0], ROLES[1], ROLES[2]]
+    assert {(row["potential_id_blocks"], row["potential_id_random"]) for row in rows} == {("blocks", "random")}
+    assert {row["force_ratio"] for row in rows} == {1.5}
+    assert (rows[0]["min_gap_fs_blocks"], rows[0]["min_gap_fs_random"]) == (500.0, 100.0)
+
+
+def test_neighbours_are_counted_once_per_training_set_and_cutoff(melts, settings) -> None:
+    melts.add("a1", AL, melts.frames(AL, 40))
+    made = materialize(settings, TrainingSetRequest())
+    name, folder = made["training_set_id"], Path(made["path"])
+    near, far = (neighbour_maxima(melts.lake, name, folder, r_cut_angstrom=r_cut) for r_cut in (3.0, 6.0))
+    assert near.most < far.most
+    for part in ("train", "test"):
+        (folder / part).rename(folder / f"no-{part}")
+    assert neighbour_maxima(melts.lake, name, folder, r_cut_angstrom=3.0) == near
+    rows = sorted(melts.lake.rows("neighbour_maxima", key=name).to_pylist(), key=lambda row: row["r_cut_angstrom"])
+    assert [(row["r_cut_angstrom"], row["margin"]) for row in rows] == [(3.0, 1.15), (6.0, 1.15)]
+    assert [tuple(row["sel"]) for row in rows] == [near.sel, far.sel]
+
+
+def test_deepmd_is_told_to_draw_compositions_alike(melts, settings) -> None:
+    melts.add("a1", AL, melts.frames(AL, 40))
+    melts.add("c1", ALCU, melts.frames(ALCU, 10, seed=1))
+    made = materialize(settings, TrainingSetRequest(balance="compositions"))
+    systems = deepmd_systems(Path(made["path"]) / "train")
+    data = TrainingData(
+        type_map=("Al", "Cu"),
+        sel=(4, 4),
+        train=tuple(map(str, systems)),
+        test=(),
+        has_virials=True,
+        probabilities=equal_compositions(systems),
+    )
+    written = deepmd_input(recipe_named("DP-small"), data, seed=1)
+    checked_by_deepmd(written, "DP-small")
+    assert written["training"]["training_data"]["sys_probs"] == pytest.approx([0.5, 0.5])
+    assert "auto_prob" not in written["training"]["training_data"]
+
+
+def test_dp_trains_on_hdf5_and_draws_compositions_alike(melts, settings, labelled_by_emt) -> None:
+    for run_id, counts, n_frames in (("a1", {"Al": 32}, 12), ("c1", {"Al": 16, "Cu": 16}, 8)):
+        melts.add(run_id, counts, labelled_by_emt(counts, n_frames))
+    made = materialize(settings, TrainingSetRequest(format="hdf5", balance="compositions"))
+    recipe = recipe_named("DP-small").model_copy(update={"n_steps": 20})
+    potential = train(settings, str(made["training_set_id"]), recipe=recipe)
+    observe_potential(settings, str(potential["potential_id"]))
+    rows = melts.lake.rows("rmse", key=potential["potential_id"]).to_pylist()
+    n_frames = {row["split"]: row["n_frames"] for row in rows if row["composition"] == "all"}
+    assert n_frames == {"train": made["n_train"], "test": made["n_test"]}
+    told = json.loads((Path(potential["path"]).parent / "input.json").read_text())["training"]["training_data"]
+    assert [".hdf5#/" in name for name in told["systems"]] == [True, True]
+    assert told["sys_probs"] == pytest.approx([0.5, 0.5])
