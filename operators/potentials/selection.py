@@ -18,7 +18,7 @@ from operators.potentials.comparable import require_one_level_of_theory
 from schemas.composition import half_l1_at_percent
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
-from schemas.rows import Row
+from schemas.rows import Row, real_or_none
 from schemas.training import TrainingSetRequest
 
 _COLUMNS = (
@@ -164,19 +164,27 @@ def _usable_run(lake: Lake, row: Row, *, version: int, seen: set[tuple[object, .
         return None
     # What a run was worth by itself does not depend on which frames another run of the training set has too.
     series = np.where(accepted & (sources != "vasp_mlff"), np.stack([energy, traces, temperature]), np.nan)
-    start = equilibration_of_run(time_fs, series, goes_on=row["continues_run_id"] is not None).start
     content_ids, labels_ids = _ids(lake, run_id, batches, version=version)
     return UsableRun(
         row=row,
         atomic_numbers=np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8),
         usable=usable,
-        is_equilibrated=np.arange(len(usable)) >= start,
+        is_equilibrated=_is_equilibrated(row, time_fs, series, is_newest=version == lake.version("frames")),
         time_fs=time_fs,
         series=series,
         has_virial=~np.isnan(virials).any(axis=(1, 2)),
         content_ids=content_ids,
         labels_ids=labels_ids,
     )
+
+
+def _is_equilibrated(row: Row, time_fs: Floats, series: Floats, *, is_newest: bool) -> NDArray[np.bool_]:
+    """(n_frames,): as the gate told it of today's frames; of older ones, by the same rule."""
+    if is_newest and (from_fs := real_or_none(row, "equilibrated_from_fs")) is not None:
+        told: NDArray[np.bool_] = ~(time_fs < from_fs - 1e-6)
+        return told
+    start = equilibration_of_run(time_fs, series, goes_on=row["continues_run_id"] is not None).start
+    return np.arange(len(time_fs)) >= start
 
 
 def _numbers(batch: pa.RecordBatch, column: str) -> Floats:

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from lake.delta import Lake
 from lake.deepmd_npy import deepmd_systems
+from lake.delta import Lake
 from lake.warehouse import query
-from operators.ingest import ingest
 from operators.materialize import materialize
 from operators.observe import observe_potential
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.neighbour_maxima import neighbour_maxima
 from operators.potentials.sampling import equal_compositions
-from operators.toy_melt import ToyMeltRequest, generate
 from operators.train import train
 from schemas.recipes import recipe_named
 from schemas.training import TrainingSetRequest

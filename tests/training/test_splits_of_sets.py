@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
+from lake.delta import Lake
+from operators.ingest import ingest
 from operators.materialize import materialize
 from operators.potentials.sampling import equal_compositions
 from schemas.errors import MeltlakeError
 from schemas.training import TrainingSetRequest
 
 ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "../shared/vasp-reference"
 AL, CU = {"Al": 4}, {"Cu": 4}
 
 
@@ -97,6 +100,29 @@ def test_the_relaxation_is_never_tested_on(melts, settings, split) -> None:
     assert min(10.0 * row["frame"] for row in rows if row["split"] == "test") >= first
     dropped = materialize(settings, TrainingSetRequest(split=split, relaxation="drop"))
     assert kept["n_relaxation"] == 0 < dropped["n_relaxation"] == first / 10.0
+
+
+def test_the_relaxation_ends_where_the_gate_says(melts, settings) -> None:
+    melts.add("a1", AL, remembering(melts, 1000, memory_fs=50.0), equilibrated_from_fs=4000.0)
+    made = materialize(settings, TrainingSetRequest(relaxation="drop"))
+    assert made["n_relaxation"] == 400
+    assert of_runs(melts, made)["a1"]["equilibrated_from_fs"] == 4000.0
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference set is not beside the repository")
+def test_at_an_older_version_the_relaxation_is_told_from_its_own_frames(settings) -> None:
+    [run] = ingest(settings, [str(REFERENCE / "h2o-md10" / "OUTCAR")])["runs"]
+    lake = Lake(settings.lake)
+    [row] = lake.rows("runs").to_pylist()
+    pinned = lake.version("frames")
+    made = materialize(settings, TrainingSetRequest())
+    lake.replace("runs", run["run_id"], [row | {"equilibrated_from_fs": None}])
+    computed = materialize(settings, TrainingSetRequest(test_fraction=0.3))
+    told = [
+        lake.rows("training_set_runs", key=of["training_set_id"])["equilibrated_from_fs"] for of in (made, computed)
+    ]
+    assert told[0].to_pylist() == told[1].to_pylist() == [row["equilibrated_from_fs"]]
+    assert made["lake_version"] == pinned
 
 
 def test_hdf5_holds_the_numbers_of_npy(melts, settings) -> None:
