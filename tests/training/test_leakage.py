@@ -8,17 +8,19 @@ import pytest
 from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.warehouse import query
+from operators.ingest import ingest
 from operators.materialize import materialize
 from operators.observe import observe_potential
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.neighbour_maxima import neighbour_maxima
 from operators.potentials.sampling import equal_compositions
+from operators.toy_melt import ToyMeltRequest, generate
 from operators.train import train
 from schemas.recipes import recipe_named
 from schemas.training import TrainingSetRequest
 
 AL, ALCU = {"Al": 4}, {"Al": 2, "Cu": 2}
-ROLES = (("all", "test"), ("Al100", "test"), ("all", "held_out"))
+ROLES = (("all", "test"), ("Al100", "test"), ("all", "held_out"), ("all", "train"))
 
 
 def trained(lake: Lake, name: str, training_set_id: object, *, force: float, seed: int = 1) -> None:
@@ -41,9 +43,10 @@ def test_potentials_on_two_splits_of_the_same_frames_stand_side_by_side(melts, s
     fewer = materialize(settings, TrainingSetRequest(split="random", compositions=("Al75Cu25",)))
     trained(melts.lake, "other-frames", fewer["training_set_id"], force=1.0)
     rows = [row for row in query(settings, "select * from leakage") if row["seed"] == 1]
-    assert [(row["composition"], row["split"]) for row in rows] == [ROLES[0], ROLES[1], ROLES[2]]
+    assert [(row["composition"], row["split"]) for row in rows] == list(ROLES)
     assert {(row["potential_id_blocks"], row["potential_id_random"]) for row in rows} == {("blocks", "random")}
-    assert {row["force_ratio"] for row in rows} == {1.5}
+    assert [row["force_over_train_blocks"] for row in rows] == [1.8, 1.8, 1.8, 1.0]
+    assert [row["force_over_train_random"] for row in rows] == [1.2, 1.2, 1.2, 1.0]
     assert (rows[0]["min_gap_fs_blocks"], rows[0]["min_gap_fs_random"]) == (500.0, 100.0)
 
 
@@ -93,3 +96,24 @@ def test_dp_trains_on_hdf5_and_draws_compositions_alike(melts, settings, labelle
     told = json.loads((Path(potential["path"]).parent / "input.json").read_text())["training"]["training_data"]
     assert [".hdf5#/" in name for name in told["systems"]] == [True, True]
     assert told["sys_probs"] == pytest.approx([0.5, 0.5])
+
+
+@pytest.mark.physical_validation
+@pytest.mark.timeout(3600)
+def test_a_random_split_of_a_toy_melt_hides_what_blocks_show(settings, capsys) -> None:
+    for seed, composition in enumerate(("Al33Cu33Ni33", "Al50Cu25Ni25")):
+        request = ToyMeltRequest(composition=composition, n_atoms=32, n_frames=80, seed=seed, source_format="outcar")
+        generate(settings.home / "landing" / composition, request)
+    ingest(settings, [str(settings.home / "landing")], workers=1)
+    recipe = recipe_named("DP-small").model_copy(update={"n_steps": 3000})
+    for split in ("blocks", "random"):
+        made = materialize(settings, TrainingSetRequest(split=split, hold_out=("Al50Cu25Ni25",)))
+        potential = train(settings, str(made["training_set_id"]), recipe=recipe)
+        observe_potential(settings, str(potential["potential_id"]))
+    rows = {row["split"]: row for row in query(settings, "select * from leakage where composition = 'all'")}
+    with capsys.disabled():
+        for row in rows.values():
+            print("\n".join(f"{name}: {value}" for name, value in row.items()), end="\n\n")
+    assert rows["test"]["force_over_train_random"] < 1.1 < rows["test"]["force_over_train_blocks"]
+    assert rows["test"]["min_gap_fs_random"] < rows["test"]["correlation_time_fs"]
+    assert rows["held_out"]["rmse_force_mev_per_angstrom_blocks"] > rows["test"]["rmse_force_mev_per_angstrom_blocks"]

@@ -1,6 +1,7 @@
 """What a training set's split promises, and that it says so where it cannot keep it."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from operators.cli import main
 from operators.ingest import ingest
 from operators.materialize import materialize
 from operators.potentials.sampling import equal_compositions
@@ -239,3 +241,16 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(melts, settings, tm
     assert done.stdout.split()[2:] == ["0"]
     assert not melts.lake.rows("training_sets").num_rows
     assert materialize(settings, TrainingSetRequest(format=format_))["n_train"] > 0
+
+
+COMMANDS = [
+    line for line in (ROOT / "docs" / "training-sets.md").read_text().splitlines() if line.startswith("meltlake ")
+]
+
+
+def test_the_commands_of_the_documentation_run(three_melts, settings) -> None:
+    assert sum(command.startswith("meltlake materialize") for command in COMMANDS) > 5
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as ended:
+            main([*shlex.split(command)[1:], "--lake", settings.lake])
+        assert ended.value.code == 0, command
