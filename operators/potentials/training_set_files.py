@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import HDF5_SUFFIX, LABEL_COLUMNS, DeepmdSystemWriter, labelled_frames
 from lake.delta import Lake
+from lake.delta_log import RowFile
 from lake.parquet import flush_to_disk
 from operators.log import log
 from operators.physics.split import Splits
@@ -91,12 +92,13 @@ def write_training_set(lake: Lake, parts: Sequence[RunPart], *, folder: Path, ca
     _require_room(parts, folder)
     unfinished.mkdir(parents=True)
     try:
+        files = lake.files_by_key("frames", version=version)
         for part in parts:
-            _write_run(lake, part, folder=unfinished, card=card, version=version)
+            _write_run(lake, part, folder=unfinished, card=card, files=files[part.run_id])
         written = sorted(path for path in unfinished.rglob("*") if path.is_file())
-        files = {str(path.relative_to(unfinished)): path.stat().st_size for path in written}
+        sizes = {str(path.relative_to(unfinished)): path.stat().st_size for path in written}
         (unfinished / _CARD_NAME).write_text(
-            json.dumps({"training_set_id": folder.name, **card, "files": files}, indent=1)
+            json.dumps({"training_set_id": folder.name, **card, "files": sizes}, indent=1)
         )
         flush_to_disk(unfinished / _CARD_NAME, unfinished)
     except BaseException:  # a full disk is helped by the room that half a training set takes
@@ -120,7 +122,7 @@ def _require_room(parts: Sequence[RunPart], folder: Path) -> None:
         )
 
 
-def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, version: int) -> None:
+def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, files: Sequence[RowFile]) -> None:
     n_frames = {split: int((part.split == split).sum()) for split in SPLITS}
     with ExitStack() as stack:
         writers = {
@@ -137,7 +139,7 @@ def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, version: 
             if n_frames[split]
         }
         first = 0
-        for batch in lake.frame_batches(part.run_id, LABEL_COLUMNS, version=version):
+        for batch in lake.frame_batches(part.run_id, LABEL_COLUMNS, files=files):
             frames = labelled_frames(batch, part.atomic_numbers, with_virial=part.with_virial)
             its_split = part.split[first : first + batch.num_rows]
             first += batch.num_rows
