@@ -131,7 +131,7 @@ def first_minimum_angstrom(r_angstrom: Floats, g: Floats) -> float:
     return float(r_angstrom[lowest])
 
 
-def coordination(
+def neighbours_within(
     curve: Floats, r_angstrom: Floats, *, neighbours_per_angstrom3: float, within_angstrom: float
 ) -> float:
     """Neighbours up to a distance, 4 pi rho int g r^2 dr; of the bin where it ends, the part inside counts.
@@ -166,7 +166,7 @@ def _neighbours(
     if curve is None:
         return 0.0  # a single atom has no like neighbour
     partners = counts[pair[1]] - (pair[0] == pair[1])
-    return coordination(curve, r_angstrom, neighbours_per_angstrom3=float(partners), within_angstrom=r_min)
+    return neighbours_within(curve, r_angstrom, neighbours_per_angstrom3=float(partners), within_angstrom=r_min)
 
 
 def _first_region_above_one(r_angstrom: Floats, g: Floats) -> tuple[int, int]:
