@@ -1,11 +1,13 @@
 """Whether the energies of runs may be compared: one level of theory, one POTCAR title per element."""
 
 import re
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from schemas.errors import MeltlakeError
-from schemas.rows import Row
+
+Row = Mapping[str, Any]
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 _MOST_GROUPS_SHOWN = 8
 _TAG = re.compile(r"(\S+?)=(.*?)(?= \S+?=|$)")
@@ -55,12 +57,12 @@ def _differing_tags(groups: Sequence[Sequence[Row]]) -> list[str]:
     return differing or ["POTCAR titles"]
 
 
-def comparable_groups(rows: Sequence[Row]) -> list[list[Row]]:
+def comparable_groups(rows: Sequence[AnyRow]) -> list[list[AnyRow]]:
     """Runs whose energies may be compared: one label, one POTCAR title per element, all synthetic or none.
 
     A run joins the first group that it does not contradict, so that unary runs of different elements meet.
     """
-    groups: list[list[Row]] = []
+    groups: list[list[AnyRow]] = []
     for row in sorted(rows, key=lambda row: (str(row["composition"]), str(row["run_id"]))):
         for group in groups:
             if all(_agree(row, other) for other in group):
