@@ -2,23 +2,18 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lake.deepmd_npy import deepmd_systems, read_deepmd_system
+from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
 from operators.materialize import SPLITS, is_whole
-from operators.physics.neighbours import max_neighbours, sel
-from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
+from operators.potentials.deepmd_input import BACKEND, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
     freeze_and_compress,
@@ -28,13 +23,15 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.training_data import require_room, survey, training_data
+from operators.potentials.watching import KeepPoints
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
 _CARD = "potential.json"
-_FRAMES_AT_ONCE = 256
+_SURVEY = "survey.json"
 
 
 def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
@@ -61,11 +58,15 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
             log.info("train", potential_id=potential_id, found=True)
             return _answer(rows[0], folder, changed=False)
         training_set = _training_set(lake, settings, training_set_id)
-        row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
+
+        def keep_points(points: Sequence[Mapping[str, object]]) -> None:
+            lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in points])
+
+        row = _trained(folder, training_set, recipe=recipe, seed=seed, keep_points=keep_points)
+        row |= {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
-        curve = learning_curve(learning_curve_text(folder))
-        lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
+        keep_points(learning_curve(learning_curve_text(folder)))
         (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
@@ -105,18 +106,27 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
     return {**rows[0], "path": folder}
 
 
-def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int) -> dict[str, object]:
+def _trained(
+    folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int, keep_points: KeepPoints
+) -> dict[str, object]:
     """The row of the potential, but for its name."""
     path = Path(str(training_set["path"]))
-    data, most = _training_data(path, folder, recipe)
+    found = survey(path, r_cut_angstrom=recipe.r_cut_angstrom, kept=folder / _SURVEY)
+    data = training_data(path, folder, found.max_neighbours)
+    require_room(data.sel, found.max_neighbours, data.type_map)
     written = deepmd_input(recipe, data, seed=seed)
     checked_by_deepmd(written)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
-    progress = train_to_the_end(folder, n_steps=recipe.n_steps)
+    progress = train_to_the_end(
+        folder,
+        n_steps=recipe.n_steps,
+        reference_force_ev_per_angstrom=found.rms_force_ev_per_angstrom,
+        keep_points=keep_points,
+    )
     systems = [folder for split in SPLITS for folder in deepmd_systems(path / split)]
-    model = freeze_and_compress(folder, systems, step=recipe.n_steps)
+    model, differences = freeze_and_compress(folder, systems, step=recipe.n_steps)
     return {
         "recipe": recipe.name,
         "training_set_id": training_set["training_set_id"],
@@ -129,50 +139,13 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
         "wall_seconds": progress.wall_seconds,
         "n_restarts": progress.n_restarts,
         "sel": list(data.sel),
-        "max_neighbours": most,
+        "max_neighbours": list(found.max_neighbours),
+        **{f"conversion_{name}": value for name, value in differences.items()},
         "type_map": list(data.type_map),
         "path": str(model),
         "sha256": _sha256(model),
         "created_at": datetime.now(UTC).replace(tzinfo=None),
     }
-
-
-def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
-    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`.
-
-    Every frame counts, those of the test and held-out parts too: slots are room, not labels, and a potential whose
-    slots overflow on a held-out composition would be judged for the wrong reason.
-    """
-    systems = {split: deepmd_systems(path / split) for split in SPLITS}
-    type_map = read_deepmd_system(systems["train"][0]).type_map
-    most = np.zeros(len(type_map), dtype=np.int64)
-    for system in (system for split in SPLITS for system in systems[split]):
-        most = np.maximum(most, _max_neighbours_of(system, recipe.r_cut_angstrom))
-    names = {split: tuple(os.path.relpath(system, folder) for system in systems[split]) for split in SPLITS}
-    data = TrainingData(
-        type_map=type_map,
-        sel=tuple(sel(most.tolist())),
-        train=names["train"],
-        test=names["test"],
-        has_virials=any(read_deepmd_system(system).frames.virial_ev is not None for system in systems["train"]),
-    )
-    return data, most.tolist()
-
-
-def _max_neighbours_of(system: Path, r_cut_angstrom: float) -> NDArray[np.int64]:
-    read = read_deepmd_system(system)
-    most = np.zeros(len(read.type_map), dtype=np.int64)
-    for first in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
-        part = slice(first, first + _FRAMES_AT_ONCE)
-        counted = max_neighbours(
-            read.frames.positions_angstrom[part],
-            read.frames.cell_angstrom[part],
-            read.types,
-            r_cut_angstrom=r_cut_angstrom,
-            n_types=len(read.type_map),
-        )
-        most = np.maximum(most, counted)
-    return most
 
 
 def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:
