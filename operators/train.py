@@ -2,18 +2,23 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from lake.deepmd_npy import deepmd_systems
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
 from operators.materialize import SPLITS, is_whole
-from operators.potentials.deepmd_input import BACKEND, checked_by_deepmd, deepmd_input
+from operators.physics.neighbours import max_neighbours, require_room, sel
+from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
     freeze_and_compress,
@@ -23,7 +28,7 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.learning_curve import learning_curve
-from operators.potentials.training_data import require_room, survey, training_data
+from operators.potentials.sound_files import inspected
 from operators.potentials.watching import KeepPoints
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
@@ -31,7 +36,8 @@ from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
 _CARD = "potential.json"
-_SURVEY = "survey.json"
+_FRAMES_AT_ONCE = 256
+_INSPECTION = "training_set.json"
 
 
 def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
@@ -111,9 +117,9 @@ def _trained(
 ) -> dict[str, object]:
     """The row of the potential, but for its name."""
     path = Path(str(training_set["path"]))
-    found = survey(path, r_cut_angstrom=recipe.r_cut_angstrom, kept=folder / _SURVEY)
-    data = training_data(path, folder, found.max_neighbours)
-    require_room(data.sel, found.max_neighbours, data.type_map)
+    files = inspected(path, folder / _INSPECTION)
+    data, most = _training_data(path, folder, recipe)
+    require_room(data.sel, most, data.type_map)
     written = deepmd_input(recipe, data, seed=seed)
     checked_by_deepmd(written)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
@@ -122,7 +128,7 @@ def _trained(
     progress = train_to_the_end(
         folder,
         n_steps=recipe.n_steps,
-        reference_force_ev_per_angstrom=found.rms_force_ev_per_angstrom,
+        reference_force_ev_per_angstrom=files.rms_force_ev_per_angstrom,
         keep_points=keep_points,
     )
     systems = [folder for split in SPLITS for folder in deepmd_systems(path / split)]
@@ -139,13 +145,51 @@ def _trained(
         "wall_seconds": progress.wall_seconds,
         "n_restarts": progress.n_restarts,
         "sel": list(data.sel),
-        "max_neighbours": list(found.max_neighbours),
+        "max_neighbours": most,
         **{f"conversion_{name}": value for name, value in differences.items()},
         "type_map": list(data.type_map),
         "path": str(model),
         "sha256": _sha256(model),
         "created_at": datetime.now(UTC).replace(tzinfo=None),
     }
+
+
+def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
+    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`.
+
+    Every frame counts, those of the test and held-out parts too: slots are room, not labels, and a potential whose
+    slots overflow on a held-out composition would be judged for the wrong reason.
+    """
+    systems = {split: deepmd_systems(path / split) for split in SPLITS}
+    type_map = read_deepmd_system(systems["train"][0]).type_map
+    most = np.zeros(len(type_map), dtype=np.int64)
+    for system in (system for split in SPLITS for system in systems[split]):
+        most = np.maximum(most, _max_neighbours_of(system, recipe.r_cut_angstrom))
+    names = {split: tuple(os.path.relpath(system, folder) for system in systems[split]) for split in SPLITS}
+    data = TrainingData(
+        type_map=type_map,
+        sel=tuple(sel(most.tolist())),
+        train=names["train"],
+        test=names["test"],
+        has_virials=any(read_deepmd_system(system).frames.virial_ev is not None for system in systems["train"]),
+    )
+    return data, most.tolist()
+
+
+def _max_neighbours_of(system: Path, r_cut_angstrom: float) -> NDArray[np.int64]:
+    read = read_deepmd_system(system)
+    most = np.zeros(len(read.type_map), dtype=np.int64)
+    for first in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
+        part = slice(first, first + _FRAMES_AT_ONCE)
+        counted = max_neighbours(
+            read.frames.positions_angstrom[part],
+            read.frames.cell_angstrom[part],
+            read.types,
+            r_cut_angstrom=r_cut_angstrom,
+            n_types=len(read.type_map),
+        )
+        most = np.maximum(most, counted)
+    return most
 
 
 def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:

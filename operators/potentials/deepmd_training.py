@@ -97,7 +97,12 @@ def last_checkpoint(folder: Path) -> int | None:
 
 
 def train_to_the_end(
-    folder: Path, *, n_steps: int, reference_force_ev_per_angstrom: float, keep_points: KeepPoints
+    folder: Path,
+    *,
+    n_steps: int,
+    reference_force_ev_per_angstrom: float,
+    keep_points: KeepPoints,
+    beginning: Sequence[str] = (),
 ) -> Progress:
     """Train, from the last sound checkpoint when there is one; nothing is left to do when it is the last step's.
 
@@ -111,6 +116,8 @@ def train_to_the_end(
         Root mean square of the forces to learn.
     keep_points
         Takes the learning curve, again and again while it grows.
+    beginning
+        More arguments of `dp train` where there is no checkpoint yet, such as `--init-model`.
 
     Raises
     ------
@@ -140,7 +147,7 @@ def train_to_the_end(
     with _told_when_full(folder):
         try:
             run(
-                _command(folder),
+                _command(folder, beginning),
                 cwd=folder,
                 log_path=folder / LOG,
                 on_line=watcher.see,
@@ -161,7 +168,7 @@ def train_to_the_end(
     return progress
 
 
-def _command(folder: Path) -> list[str]:
+def _command(folder: Path, beginning: Sequence[str]) -> list[str]:
     """DeePMD itself for a beginning; where there are checkpoints, `resuming` finds the sound one and goes on."""
     for pattern in _UNFINISHED:
         for path in folder.glob(pattern):
@@ -169,8 +176,9 @@ def _command(folder: Path) -> list[str]:
     steps = checkpoints(folder)
     _forget_checkpoints(folder, steps[_CHECKPOINTS_KEPT:])
     if not steps:
-        return [program("dp"), "--tf", "train", INPUT]
-    return [sys.executable, "-m", resuming.__name__, CHECKPOINT, *map(str, steps[:_CHECKPOINTS_KEPT])]
+        return [program("dp"), "--tf", "train", INPUT, *beginning]
+    newest = ",".join(map(str, steps[:_CHECKPOINTS_KEPT]))
+    return [sys.executable, "-m", resuming.__name__, CHECKPOINT, newest, *beginning]
 
 
 def freeze_and_compress(folder: Path, deepmd_systems: Sequence[Path], *, step: int) -> tuple[Path, dict[str, float]]:

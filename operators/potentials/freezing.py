@@ -26,7 +26,7 @@ FROZEN, COMPRESSED, DIFFERENCES = "frozen.pb", "compressed.pb", "compression.jso
 LARGEST_DIFFERENCES = {"energy_ev_per_atom": 1e-4, "force_ev_per_angstrom": 1e-3, "virial_ev_per_atom": 1e-4}
 """Between a checkpoint and its compressed model, which tabulates the embedding: a tenth of a meV per atom and one meV/A
 are far below the error of any recipe."""
-LARGEST_BY_FREEZING = 1e-6
+LARGEST_BY_FREEZING = 1e-5
 """Between a checkpoint and its frozen model, in the same units: only the order of sums may differ, on a GPU."""
 FREEZING = "freezing_"
 """Before the names of differences between checkpoint and frozen model."""

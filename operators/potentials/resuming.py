@@ -20,25 +20,36 @@ CHECKPOINT_PARTS = ("data-00000-of-00001", "index", "meta")
 Batch = dict[str, Any]
 
 
-def main(prefix: str, *steps: str) -> None:
-    """Train `input.json` from the first of these steps whose checkpoint is whole, or from the beginning."""
+def main(prefix: str, steps: str, *beginning: str) -> None:
+    """Train `input.json` from the first of these steps whose checkpoint is whole, or from the beginning.
+
+    Parameters
+    ----------
+    prefix
+        What the names of checkpoints begin with.
+    steps
+        Their steps, newest first, with commas between.
+    beginning
+        Arguments that the training was begun with, such as `--init-model` and another potential's checkpoint.
+    """
     from deepmd.main import main as dp
 
     command = ["--tf", "train", "input.json"]
-    for step in map(int, steps):
+    for step in map(int, steps.split(",")):
         if (reason := what_is_broken(f"{prefix}-{step}", step)) is None:
             if step >= json.loads(Path("input.json").read_text())["training"]["numb_steps"]:
                 _say(f"checkpoint {step} is the last and sound")
                 return
             _say(f"{GOES_ON}{step}")
-            _draw_as_if_unbroken(step)
+            # Only weights that begin at random come with statistics of the data, for which frames are drawn.
+            _draw_as_if_unbroken(step, with_statistics=not beginning)
             dp([*command, "--restart", f"{prefix}-{step}"])
             return
         _say(f"checkpoint {step} is damaged and not used: {reason}")
         for part in CHECKPOINT_PARTS:
             Path(f"{prefix}-{step}.{part}").unlink(missing_ok=True)
     _say("no checkpoint is sound: starts over")
-    dp(command)
+    dp([*command, *beginning])
 
 
 def what_is_broken(checkpoint: str, step: int) -> str | None:
@@ -57,15 +68,15 @@ def what_is_broken(checkpoint: str, step: int) -> str | None:
     return None if found == step else f"it is of step {found}"
 
 
-def _draw_as_if_unbroken(step: int) -> None:
+def _draw_as_if_unbroken(step: int, *, with_statistics: bool) -> None:
     """Let DeePMD's trainer draw what it drew from its beginning to this step, before it trains."""
     from deepmd.tf.train.trainer import DPTrainer
 
     build, train = DPTrainer.build, DPTrainer.train
 
     def build_after_statistics(trainer: Any, data: Any, *args: Any, **named: Any) -> None:
-        # Only a fresh start looks at the data's statistics, and draws frames for that. The checkpoint's replace them.
-        trainer.model.data_stat(data, stat_file_path=named.get("stat_file_path"))
+        if with_statistics:  # the checkpoint's replace them
+            trainer.model.data_stat(data, stat_file_path=named.get("stat_file_path"))
         build(trainer, data, *args, **named)
 
     def train_after_draws(trainer: Any, training: Any, validation: Any) -> None:
