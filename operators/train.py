@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +17,7 @@ from lake.experiments import recipe_row
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
-from operators.physics.neighbours import max_neighbours, sel
+from operators.physics.neighbours import max_neighbours, require_room, sel
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -29,14 +29,17 @@ from operators.potentials.deepmd_training import (
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.sound_files import inspected
 from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
+from operators.potentials.watching import KeepPoints
 from schemas.errors import MeltlakeError
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
 
 _CARD = "potential.json"
 _FRAMES_AT_ONCE = 256
+_INSPECTION = "training_set.json"
 
 
 def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
@@ -63,11 +66,15 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
             log.info("train", potential_id=potential_id, found=True)
             return _answer(rows[0], folder, changed=False)
         training_set = _training_set(lake, settings, training_set_id)
-        row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
+
+        def keep_points(points: Sequence[Mapping[str, object]]) -> None:
+            lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in points])
+
+        row = _trained(folder, training_set, recipe=recipe, seed=seed, keep_points=keep_points)
+        row |= {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [recipe_row(RECIPES.get(recipe.name, recipe))])
-        curve = learning_curve(learning_curve_text(folder))
-        lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
+        keep_points(learning_curve(learning_curve_text(folder)))
         (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
@@ -102,18 +109,27 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
     return {**rows[0], "path": folder}
 
 
-def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int) -> dict[str, object]:
+def _trained(
+    folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int, keep_points: KeepPoints
+) -> dict[str, object]:
     """The row of the potential, but for its name."""
     path = Path(str(training_set["path"]))
+    files = inspected(path, folder / _INSPECTION)
     data, most = _training_data(path, folder, recipe)
+    require_room(data.sel, most, data.type_map)
     written = deepmd_input(recipe, data, seed=seed)
     checked_by_deepmd(written, recipe.name)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
-    progress = train_to_the_end(folder, n_steps=recipe.n_steps)
+    progress = train_to_the_end(
+        folder,
+        n_steps=recipe.n_steps,
+        reference_force_ev_per_angstrom=files.rms_force_ev_per_angstrom,
+        keep_points=keep_points,
+    )
     systems = [folder for split in SPLITS for folder in deepmd_systems(path / split)]
-    model = freeze_and_compress(folder, systems, step=recipe.n_steps)
+    model, differences = freeze_and_compress(folder, systems, step=recipe.n_steps)
     return {
         "recipe": recipe.name,
         "training_set_id": training_set["training_set_id"],
@@ -127,6 +143,7 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
         "n_restarts": progress.n_restarts,
         "sel": list(data.sel),
         "max_neighbours": most,
+        **{f"conversion_{name}": value for name, value in differences.items()},
         "type_map": list(data.type_map),
         "path": str(model),
         "sha256": _sha256(model),

@@ -105,8 +105,8 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
             "numb_steps": recipe.n_steps,
             "seed": seed + 2,
             "disp_file": LEARNING_CURVE,
-            "disp_freq": _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP),
-            "save_freq": _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP),
+            "disp_freq": displayed_every(recipe),
+            "save_freq": saved_every(recipe),
             "save_ckpt": CHECKPOINT,
         },
     }
@@ -145,6 +145,17 @@ def _key_of_recipe(said: str) -> str:
 def decay_steps(recipe: Recipe) -> int:
     """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
     return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
+
+
+def displayed_every(recipe: Recipe) -> int:
+    """Steps between two points of the learning curve."""
+    return _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP)
+
+
+def saved_every(recipe: Recipe) -> int:
+    """Steps between two checkpoints: DeePMD saves only at steps that it displays, too."""
+    displayed = displayed_every(recipe)
+    return max(1, _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP) // displayed) * displayed
 
 
 def _loss(recipe: Recipe, *, has_virials: bool) -> dict[str, Any]:
