@@ -2,13 +2,13 @@
 
 import copy
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
 
-BACKEND = "tensorflow"
 CHECKPOINT = "model.ckpt"
 LEARNING_CURVE = "lcurve.out"
 
@@ -140,6 +140,23 @@ def _key_of_recipe(said: str) -> str:
         if folder in said and re.search(rf"\b{name}\b", said):
             return key
     return "the input made of it"
+
+
+def nets(written: Mapping[str, Any]) -> dict[str, object]:
+    """What an input says of the nets, as a recipe calls it: where it differs, weights mean something else."""
+    descriptor, fitting = written["model"]["descriptor"], written["model"]["fitting_net"]
+    return {
+        "embedding_net": descriptor["neuron"],
+        "axis_neuron": descriptor["axis_neuron"],
+        "fitting_net": fitting["neuron"],
+        "r_smooth_angstrom": descriptor["rcut_smth"],
+        "r_cut_angstrom": descriptor["rcut"],
+        "type_one_side": descriptor["type_one_side"],
+        "activation": descriptor["activation_function"],
+        "resnet_embedding": descriptor["resnet_dt"],
+        "resnet_fitting": fitting["resnet_dt"],
+        "precision": descriptor["precision"],
+    }
 
 
 def decay_steps(recipe: Recipe) -> int:
