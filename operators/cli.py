@@ -174,7 +174,14 @@ def _train(settings: Settings, arguments: Arguments) -> dict[str, object]:
     recipe = recipe_named(arguments.recipe, campaign.all_recipes)
     if arguments.steps is not None:
         recipe = recipe.model_copy(update={"n_steps": arguments.steps})
-    return train(settings, arguments.training_set, recipe=recipe, seed=arguments.seed)
+    return train(
+        settings,
+        arguments.training_set,
+        recipe=recipe,
+        seed=arguments.seed,
+        backend=arguments.backend or campaign.backend,
+        init_from=arguments.init_from,
+    )
 
 
 def _simulate(settings: Settings, arguments: Arguments) -> dict[str, object]:
