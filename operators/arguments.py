@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from schemas.recipes import RECIPES
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
@@ -118,7 +120,9 @@ def _add_materialize(verbs: Verbs) -> None:
 def _add_train_and_simulate(verbs: Verbs) -> None:
     train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
     train.add_argument("training_set", metavar="TRAINING_SET")
-    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
+    train.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help=f"{', '.join(RECIPES)}, or one of campaign.toml"
+    )
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
 

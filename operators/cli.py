@@ -167,10 +167,12 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _train(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.campaign import campaign_of
     from operators.train import train
     from schemas.recipes import recipe_named
 
-    recipe = recipe_named(arguments.recipe)
+    campaign = campaign_of(settings)
+    recipe = recipe_named(arguments.recipe, campaign.all_recipes)
     if arguments.steps is not None:
         recipe = recipe.model_copy(update={"n_steps": arguments.steps})
     return train(settings, arguments.training_set, recipe=recipe, seed=arguments.seed)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from lake.experiments import recipe_row
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
@@ -63,7 +64,7 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
         training_set = _training_set(lake, settings, training_set_id)
         row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
-        lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
+        lake.replace("recipes", recipe.name, [recipe_row(RECIPES.get(recipe.name, recipe))])
         curve = learning_curve(learning_curve_text(folder))
         lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
         hyperparameters = recipe.model_dump(mode="json", exclude={"paper"})
@@ -106,7 +107,7 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
     path = Path(str(training_set["path"]))
     data, most = _training_data(path, folder, recipe)
     written = deepmd_input(recipe, data, seed=seed)
-    checked_by_deepmd(written)
+    checked_by_deepmd(written, recipe.name)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
@@ -189,25 +190,3 @@ def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[s
     names = ("potential_id", "recipe", "training_set_id", "seed", "n_steps", "compressed", "wall_seconds", "n_restarts")
     model = folder / Path(str(row["path"])).name
     return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
-
-
-def _recipe_row(recipe: Recipe) -> dict[str, object]:
-    weights, paper = recipe.loss_prefactors, recipe.paper
-    printed = {} if paper is None else {f"paper_{name}": value for name, value in paper.model_dump().items()}
-    return {
-        "recipe": recipe.name,
-        "embedding_net": list(recipe.embedding_net),
-        "axis_neuron": recipe.axis_neuron,
-        "fitting_net": list(recipe.fitting_net),
-        "r_smooth_angstrom": recipe.r_smooth_angstrom,
-        "r_cut_angstrom": recipe.r_cut_angstrom,
-        "start_pref_energy": weights.start_energy,
-        "limit_pref_energy": weights.limit_energy,
-        "start_pref_force": weights.start_force,
-        "limit_pref_force": weights.limit_force,
-        "start_pref_virial": weights.start_virial,
-        "limit_pref_virial": weights.limit_virial,
-        "n_steps": recipe.n_steps,
-        "batch_size": recipe.batch_size,
-        **printed,
-    }
