@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from schemas.recipes import RECIPES
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
@@ -93,14 +95,33 @@ def _add_materialize(verbs: Verbs) -> None:
     )
     materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
     materialize.add_argument("--seed", type=int, default=1)
-    materialize.add_argument("--test-fraction", type=float, default=0.25)
+    materialize.add_argument("--test-fraction", type=float, default=0.25, help="of each run's frames")
+    materialize.add_argument(
+        "--gap-fs", type=float, metavar="FS", help="between training and test frames; default: the run's memory, >= 500"
+    )
+    materialize.add_argument("--every-fs", type=float, metavar="FS", help="thin each run to frames so far apart")
+    materialize.add_argument(
+        "--relaxation",
+        choices=("train", "drop"),
+        default="train",
+        help="frames before a run is equilibrated: trained on but never tested on (default), or left out",
+    )
+    materialize.add_argument(
+        "--balance",
+        choices=("frames", "compositions"),
+        default="frames",
+        help="what training draws alike: every frame (default) or every composition, however many frames it has",
+    )
+    materialize.add_argument("--format", choices=("npy", "hdf5"), default="npy", help="folders, or one file per split")
     materialize.add_argument("--lake-version", type=int, metavar="V")
 
 
 def _add_train_and_simulate(verbs: Verbs) -> None:
     train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
     train.add_argument("training_set", metavar="TRAINING_SET")
-    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
+    train.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help=f"{', '.join(RECIPES)}, or one of campaign.toml"
+    )
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
 

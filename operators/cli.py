@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from operators.arguments import parser
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StepFailed, StoppedBySignal
 from schemas.settings import Settings
 
 Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
 
-_REMEMBERED = {"validate", "materialize", "train", "simulate", "observe", "publish", "report"}
+_REMEMBERED = {"materialize", "train", "simulate", "observe", "publish", "report"}
 _PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.ESTALE}
 """Errors of the system that may pass by themselves."""
 
@@ -76,7 +76,7 @@ def _run(arguments: Arguments, words: Sequence[str]) -> int:
 
 @contextmanager
 def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) -> Iterator[None]:
-    """A command that makes something and fails is told by `status` until the same command succeeds."""
+    """A command that fails at its work is told by `status` until the same command succeeds."""
     if arguments.name not in _REMEMBERED:
         yield
         return
@@ -86,7 +86,7 @@ def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) 
     lake, subject = Lake(settings.lake), _without_places(words)
     try:
         yield
-    except MeltlakeError as error:
+    except StepFailed as error:
         if error.exit_code == EXIT_BAD_INPUT:
             record_failure(lake, arguments.name, subject, error)
         raise
@@ -107,9 +107,10 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.ingest import ingest
 
     answer = ingest(settings, arguments.sources, workers=arguments.workers)
-    refused = [run for run in answer["runs"] if run["reason"] is not None]  # type: ignore[attr-defined]
+    refused = [run for run in answer["runs"] if "exit_code" in run]  # type: ignore[attr-defined]
     for run in refused:
-        sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
+        where = "" if run["source"] in run["reason"] else f"{run['source']}: "
+        sys.stderr.write(f"{where}{run['reason']}\n{run['remedy']}\n")
     # Trying again helps only if nothing else is wrong.
     codes = {int(str(run.pop("exit_code"))) for run in refused}
     if "put_off" in answer:
@@ -154,6 +155,11 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
         split=arguments.split,
         seed=arguments.seed,
         test_fraction=arguments.test_fraction,
+        gap_fs=arguments.gap_fs,
+        every_fs=arguments.every_fs,
+        relaxation=arguments.relaxation,
+        balance=arguments.balance,
+        format=arguments.format,
         mix_theories=arguments.mix_theories,
         lake_version=arguments.lake_version,
     )
@@ -161,10 +167,12 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _train(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.campaign import campaign_of
     from operators.train import train
     from schemas.recipes import recipe_named
 
-    recipe = recipe_named(arguments.recipe)
+    campaign = campaign_of(settings)
+    recipe = recipe_named(arguments.recipe, campaign.all_recipes)
     if arguments.steps is not None:
         recipe = recipe.model_copy(update={"n_steps": arguments.steps})
     return train(settings, arguments.training_set, recipe=recipe, seed=arguments.seed)

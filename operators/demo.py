@@ -99,7 +99,7 @@ def _land_real_runs(settings: Settings, source: Path) -> None:
     for run in run_sources(source):
         if run.problem:
             raise MeltlakeError(run.problem, "Check its permissions.")
-        files = [Path(file) for file in run.files]
+        files = [Path(file) for file in run.every_file]
         parts = files[0].parent.relative_to(source.absolute()).parts
         folder = Path(settings.landing) / "-".join(parts or (source.absolute().name,))
         for file in files:

@@ -1,4 +1,8 @@
-"""What failed last time and why, until it succeeds: rows of `task_failures`."""
+"""What failed last time and why, until it succeeds: rows of `task_failures`.
+
+Files that cannot be read are remembered, and steps that failed at their work (`StepFailed`). A request that names
+nothing that is there, or that cannot be met, is answered to whoever typed it and forgotten.
+"""
 
 from datetime import UTC, datetime
 

@@ -25,15 +25,11 @@ from operators.observables.comparison import (
     vacf_rows,
 )
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import short_range_order
 from operators.physics.thermodynamics import n_independent_blocks, thermodynamics
-from operators.physics.vacf import (
-    VelocityAutocorrelation,
-    sampling_fs,
-    vacf_from_positions,
-    vacf_from_velocities,
-)
+from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions, vacf_from_velocities
 from operators.potentials.evaluation import evaluations, parity_rows, rmse_rows
 from operators.potentials.model_file import model_file
 from schemas.composition import element_counts
@@ -202,7 +198,7 @@ def _vacf(frames: Trajectory, n_blocks: int) -> VelocityAutocorrelation:
     Every frame counts, accepted or not: an atom passes through all of them.
     """
     require_one_dynamics(frames)
-    step = sampling_fs(frames.time_fs)
+    step = sampling_fs(frames.time_fs, what="A velocity autocorrelation")
     if step <= LARGEST_STEP_FS:
         return vacf_from_positions(
             frames.atomic_numbers,

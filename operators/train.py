@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from lake.experiments import recipe_row
 from lake.locks import exclusive
 from operators.hardware import hardware
 from operators.log import log
-from operators.materialize import SPLITS, is_whole
 from operators.physics.neighbours import max_neighbours, sel
 from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
@@ -29,6 +29,8 @@ from operators.potentials.deepmd_training import (
 from operators.potentials.freezing import COMPRESSED
 from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.splitting import SPLITS
+from operators.potentials.training_set_files import is_whole
 from schemas.errors import MeltlakeError
 from schemas.recipes import RECIPES, Recipe
 from schemas.settings import Settings
@@ -63,7 +65,7 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
         training_set = _training_set(lake, settings, training_set_id)
         row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
         # A shortened training does not change what the recipe of that name is.
-        lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
+        lake.replace("recipes", recipe.name, [recipe_row(RECIPES.get(recipe.name, recipe))])
         curve = learning_curve(learning_curve_text(folder))
         lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
         (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
@@ -105,7 +107,7 @@ def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe
     path = Path(str(training_set["path"]))
     data, most = _training_data(path, folder, recipe)
     written = deepmd_input(recipe, data, seed=seed)
-    checked_by_deepmd(written)
+    checked_by_deepmd(written, recipe.name)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
@@ -188,25 +190,3 @@ def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[s
     names = ("potential_id", "recipe", "training_set_id", "seed", "n_steps", "compressed", "wall_seconds", "n_restarts")
     model = folder / Path(str(row["path"])).name
     return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
-
-
-def _recipe_row(recipe: Recipe) -> dict[str, object]:
-    weights, paper = recipe.loss_prefactors, recipe.paper
-    printed = {} if paper is None else {f"paper_{name}": value for name, value in paper.model_dump().items()}
-    return {
-        "recipe": recipe.name,
-        "embedding_net": list(recipe.embedding_net),
-        "axis_neuron": recipe.axis_neuron,
-        "fitting_net": list(recipe.fitting_net),
-        "r_smooth_angstrom": recipe.r_smooth_angstrom,
-        "r_cut_angstrom": recipe.r_cut_angstrom,
-        "start_pref_energy": weights.start_energy,
-        "limit_pref_energy": weights.limit_energy,
-        "start_pref_force": weights.start_force,
-        "limit_pref_force": weights.limit_force,
-        "start_pref_virial": weights.start_virial,
-        "limit_pref_virial": weights.limit_virial,
-        "n_steps": recipe.n_steps,
-        "batch_size": recipe.batch_size,
-        **printed,
-    }

@@ -84,4 +84,4 @@ def test_every_environment_variable_but_three_is_airflows_or_a_programs():
 def test_recipes_are_documented():
     told = (ROOT / "docs" / "recipes.md").read_text()
     assert "DP-small" in told
-    assert len(RECIPES) == 15
+    assert len(RECIPES) == 16

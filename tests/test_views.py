@@ -148,6 +148,20 @@ def test_table_1_takes_the_median_over_seeds(settings):
     assert (row["chemical_system"], row["synthetic"]) == ("Al-Cu-Ni", True)
 
 
+def test_table_1_never_mixes_what_was_trained_differently(tmp_path):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    write_recipes(lake)
+    otherwise = ({}, {"recipe_id": "changed since"}, {"init_from": "one"}, {"backend": "pytorch"}, {"n_steps": 200})
+    for seed, changes in enumerate(otherwise):
+        potential(lake, f"p{seed}", seed, 70.0 + seed)
+        [row] = lake.rows("potentials", key=f"p{seed}").to_pylist()
+        lake.replace("potentials", f"p{seed}", [row | changes])
+    rows = query(settings, "select * from table_1 where recipe = 'DP-2' order by rmse_force_mev_per_angstrom")
+    assert [row["rmse_force_mev_per_angstrom"] for row in rows] == [70, 71, 72, 73, 74]
+    assert [row["paper_ns_per_day"] for row in rows] == [0.37, None, 0.37, 0.37, 0.37]
+
+
 def test_table_1_leaves_untrained_recipes_empty(settings):
     [row] = query(settings, "select * from table_1 where recipe = 'DP-14'")
     assert {row[name] for name in ("rmse_force_mev_per_angstrom", "n_seeds", "ns_per_day", "hardware")} == {None}

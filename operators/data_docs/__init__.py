@@ -21,7 +21,7 @@ from operators.data_docs.picture import picture
 from operators.data_docs.scalars import Row, read_scalars
 from schemas.settings import Settings
 
-_PAGES_VERSION = 1
+_PAGES_VERSION = 2
 """Rises when pages of runs are drawn in another way: then all of them are written again."""
 
 _DIGEST_WITHIN_BYTES = 300
@@ -69,7 +69,7 @@ def _unmet(runs: Sequence[Judged]) -> list[dict[str, Any]]:
     rules: dict[tuple[str, str], dict[str, Any]] = {}
     for one in runs:
         for line in one.rules:
-            if line.verdict.kind == "fine":
+            if line.verdict.kind in ("fine", "moot"):
                 continue
             word = {"reject": "rejects", "flag": "flags", "broken": "not checked"}.get(line.verdict.kind, "overruled")
             about = {"name": line.name, "kind": line.verdict.kind, "word": word, "expected": line.expected}

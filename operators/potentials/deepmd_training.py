@@ -17,7 +17,7 @@ from operators.log import log
 from operators.potentials import freezing
 from operators.potentials.deepmd_input import CHECKPOINT, LEARNING_CURVE
 from operators.processes import program, run
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 
 LOG = "train.log"
 _PROGRESS = "progress.json"
@@ -101,7 +101,7 @@ def train_to_the_end(folder: Path, *, n_steps: int) -> Progress:
     finally:
         watcher.note_time()
     if (reached := last_checkpoint(folder)) is None or reached < n_steps:
-        raise MeltlakeError(
+        raise StepFailed(
             f"{folder}: needed a checkpoint of step {n_steps}, found {reached}.", f"Read the end of {folder / LOG}."
         )
     return progress

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from operators.campaign import Campaign
-from operators.potentials.selection import comparable_groups
+from operators.potentials.comparable import comparable_groups
 
 Row = Mapping[str, Any]
 

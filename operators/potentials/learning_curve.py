@@ -2,7 +2,7 @@
 
 import math
 
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 from schemas.units import MEV_PER_EV
 
 _COLUMNS = {
@@ -29,7 +29,7 @@ def learning_curve(text: str) -> list[dict[str, object]]:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If the training diverged: forces always have labels, so their error is a number.
     """
     names: list[str] = []
@@ -44,7 +44,7 @@ def learning_curve(text: str) -> list[dict[str, object]]:
     rows = [by_step[step] for step in sorted(by_step)]
     for row in rows:
         if row["rmse_force_train_mev_per_angstrom"] is None:
-            raise MeltlakeError(
+            raise StepFailed(
                 f"The training diverged: the error of the forces is not a number at step {row['step']}.",
                 "Lower start_learning_rate in the recipe, and look for bad frames in the training set.",
             )

@@ -10,7 +10,7 @@ from operators.potentials.identity import name_of_potential
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.wanted_sets import WantedSet
-from schemas.recipes import RECIPES, Recipe, recipe_named
+from schemas.recipes import Recipe
 
 _CARD = "potential.json"
 
@@ -26,10 +26,16 @@ class WantedPotential:
     """Training sets that this one has taken the place of, the newest last."""
     seeds: tuple[int, ...]
     """All seeds of its committee."""
+    backend: str
+    init_from: str | None
+    options: tuple[str, ...]
+    """What to type besides recipe and seed, where it is not the usual."""
 
     @property
     def potential_id(self) -> str:
-        return name_of_potential(self.recipe, self.training_set_id, self.seed)
+        return name_of_potential(
+            self.recipe, self.training_set_id, self.seed, backend=self.backend, init_from=self.init_from
+        )
 
     @property
     def name(self) -> str:
@@ -39,9 +45,7 @@ class WantedPotential:
     def arguments(self) -> list[str]:
         """What to type after `meltlake`."""
         words = ["train", self.training_set_id, "--recipe", self.recipe.name, "--seed", str(self.seed)]
-        known = RECIPES.get(self.recipe.name)
-        is_usual = known is not None and known.n_steps == self.recipe.n_steps
-        return words if is_usual else [*words, "--steps", str(self.recipe.n_steps)]
+        return [*words, *self.options]
 
 
 def wanted_potentials(holdings: Holdings, sets: Iterable[WantedSet]) -> list[WantedPotential]:
@@ -53,10 +57,13 @@ def wanted_potentials(holdings: Holdings, sets: Iterable[WantedSet]) -> list[Wan
             training_set_id=one.newest["training_set_id"],
             superseded=tuple(row["training_set_id"] for row in one.frozen[:-1]),
             seeds=holdings.campaign.seeds if one.by_campaign else (seed,),
+            backend=backend,
+            init_from=init_from,
+            options=_options(holdings, recipe, backend=backend, init_from=init_from),
         )
         for one in sets
         if one.newest is not None
-        for recipe, seed in (_by_campaign(holdings) if one.by_campaign else _by_hand(holdings, one))
+        for recipe, seed, backend, init_from in (_by_campaign(holdings) if one.by_campaign else _by_hand(holdings, one))
     ]
 
 
@@ -72,7 +79,8 @@ def why_to_train(holdings: Holdings, wanted: WantedPotential) -> str | None:
     by_id = {row["potential_id"]: row for row in holdings.potentials}
     if (row := by_id.get(wanted.potential_id)) is not None:
         return _why_incomplete(holdings, row)
-    alike = [row for row in holdings.potentials if (row["recipe"], row["seed"]) == (wanted.recipe.name, wanted.seed)]
+    name = (wanted.recipe.name, wanted.seed, wanted.backend, wanted.init_from)
+    alike = [row for row in holdings.potentials if (row["recipe"], row["seed"], *_origin(row)) == name]
     for row in reversed(alike):
         if row["training_set_id"] == wanted.training_set_id:
             changed = _differences(holdings, row, wanted)
@@ -94,24 +102,38 @@ def missing_model(holdings: Holdings, potential: Row) -> Path | None:
     return path if here.is_dir() and recorded.name and not (path.is_file() or recorded.is_file()) else None
 
 
-def _by_campaign(holdings: Holdings) -> list[tuple[Recipe, int]]:
-    campaign = holdings.campaign
+def _by_campaign(holdings: Holdings) -> list[tuple[Recipe, int, str, str | None]]:
+    """Recipe, seed, backend and the potential whose weights it begins with, of each that the campaign wants."""
+    campaign, recipes = holdings.campaign, holdings.campaign.all_recipes
+    steps = {} if campaign.steps is None else {"n_steps": campaign.steps}
     return [
-        (recipe if campaign.steps is None else recipe.model_copy(update={"n_steps": campaign.steps}), seed)
-        for recipe in map(recipe_named, campaign.recipes)
+        (recipes[name].model_copy(update=steps), seed, campaign.backend, None)
+        for name in campaign.recipes
         for seed in campaign.seeds
     ]
 
 
-def _by_hand(holdings: Holdings, one: WantedSet) -> list[tuple[Recipe, int]]:
+def _by_hand(holdings: Holdings, one: WantedSet) -> list[tuple[Recipe, int, str, str | None]]:
     """What was trained on this set or on one that it supersedes, as the recipe of that name is today."""
-    sets = {row["training_set_id"] for row in one.frozen}
+    sets, recipes = {row["training_set_id"] for row in one.frozen}, holdings.campaign.all_recipes
     found = {
-        (row["recipe"], row["n_steps"], row["seed"]): None
+        (row["recipe"], row["n_steps"], row["seed"], *_origin(row)): None
         for row in holdings.potentials
-        if row["training_set_id"] in sets and row["recipe"] in RECIPES
+        if row["training_set_id"] in sets and row["recipe"] in recipes
     }
-    return [(recipe_named(name).model_copy(update={"n_steps": steps}), seed) for name, steps, seed in found]
+    return [(recipes[name].model_copy(update={"n_steps": steps}), *rest) for name, steps, *rest in found]
+
+
+def _origin(row: Row) -> tuple[str, str | None]:
+    return row["backend"] or "tensorflow", row["init_from"]
+
+
+def _options(holdings: Holdings, recipe: Recipe, *, backend: str, init_from: str | None) -> tuple[str, ...]:
+    campaign = holdings.campaign
+    usual = campaign.all_recipes.get(recipe.name)
+    steps = () if usual and usual.n_steps == recipe.n_steps else ("--steps", str(recipe.n_steps))
+    other = () if backend == campaign.backend else ("--backend", backend)
+    return (*steps, *other, *(() if init_from is None else ("--init-from", init_from)))
 
 
 def _why_incomplete(holdings: Holdings, row: Row) -> str | None:

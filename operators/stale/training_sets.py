@@ -5,7 +5,7 @@ A newer version of the lake alone makes nothing stale; other frames, other label
 
 from collections.abc import Iterable, Iterator
 
-from operators.materialize import is_whole
+from operators.potentials.training_set_files import is_whole
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale, counted
 from operators.stale.wanted_sets import WantedSet

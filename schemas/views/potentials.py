@@ -16,28 +16,33 @@ left join training_sets on training_sets.training_set_id = potentials.training_s
 TABLE_1 = View(
     "table_1",
     "Table 1: what the paper prints for each recipe beside ours, the median over seeds of the RMSE pooled over the "
-    "test split, per training set and number of steps. The speed is that of the largest timed simulation.",
+    "test split, per training set, steps, backend and potential that the weights came from. The speed is that "
+    "of the largest timed simulation. A recipe that was changed under its name has one row for each content.",
     """
-with trained as (
-    select potentials.recipe, potentials.training_set_id, potentials.n_steps,
-           count(distinct potentials.seed) as n_seeds,
+with alike as (
+    select potentials.* exclude (recipe_id), coalesce(potentials.recipe_id, recipes.recipe_id) as recipe_id,
+           dense_rank() over (order by recipe, coalesce(potentials.recipe_id, recipes.recipe_id), training_set_id,
+                              potentials.n_steps, backend, init_from) as kind
+    from potentials left join recipes using (recipe)
+),
+trained as (
+    select kind, recipe, recipe_id, training_set_id, n_steps, backend, init_from, count(distinct seed) as n_seeds,
            median(rmse_energy_mev_per_atom) as rmse_energy_mev_per_atom,
            median(rmse_force_mev_per_angstrom) as rmse_force_mev_per_angstrom,
            median(rmse_virial_mev_per_atom) as rmse_virial_mev_per_atom,
            max(rmse_force_mev_per_angstrom) - min(rmse_force_mev_per_angstrom) as seed_range_force_mev_per_angstrom
-    from potentials left join rmse
-      on rmse.potential_id = potentials.potential_id and rmse.composition = 'all' and rmse.split = 'test'
-    group by potentials.recipe, potentials.training_set_id, potentials.n_steps
+    from alike left join rmse
+      on rmse.potential_id = alike.potential_id and rmse.composition = 'all' and rmse.split = 'test'
+    group by kind, recipe, recipe_id, training_set_id, n_steps, backend, init_from
 ),
 timed as (
-    select potentials.recipe, potentials.training_set_id, potentials.n_steps, performance.ns_per_day,
-           performance.n_atoms, performance.hardware,
+    select kind, performance.ns_per_day, performance.n_atoms, performance.hardware,
            row_number() over (
-               partition by potentials.recipe, potentials.training_set_id, potentials.n_steps
+               partition by kind
                order by performance.protocol = 'performance' desc, performance.n_atoms desc,
                         performance.ns_per_day desc, performance.run_id
            ) as place
-    from performance join potentials on potentials.potential_id = performance.potential_id
+    from performance join alike on alike.potential_id = performance.potential_id
     where performance.outcome = 'finished'
 )
 select
@@ -47,16 +52,14 @@ select
     trained.seed_range_force_mev_per_angstrom,
     paper_rmse_virial_mev_per_atom, trained.rmse_virial_mev_per_atom,
     paper_ns_per_day, timed.ns_per_day, timed.n_atoms, timed.hardware,
-    trained.n_seeds, trained.n_steps, trained.training_set_id,
+    trained.n_seeds, trained.n_steps, trained.backend, trained.init_from, trained.training_set_id,
     array_to_string(list_sort(training_sets.type_map), '-') as chemical_system, training_sets.synthetic
 from recipes
-full join trained using (recipe)
+full join trained using (recipe, recipe_id)
 left join training_sets on training_sets.training_set_id = trained.training_set_id
-left join timed
-  on timed.recipe = trained.recipe and timed.training_set_id = trained.training_set_id
- and timed.n_steps = trained.n_steps and timed.place = 1
+left join timed on timed.kind = trained.kind and timed.place = 1
 order by try_cast(nullif(regexp_extract(recipe, '^DP-([0-9]+)$', 1), '') as integer) nulls last,
-         recipe, trained.training_set_id, trained.n_steps
+         recipe, trained.training_set_id, trained.n_steps, trained.kind
 """,
 )
 
