@@ -113,6 +113,35 @@ def sel(most: Sequence[int]) -> list[int]:
     return [SEL_MULTIPLE * max(1, int(np.ceil(SEL_MARGIN * count / SEL_MULTIPLE))) for count in most]
 
 
+def require_room(slots: Sequence[int], most: Sequence[int], type_map: Sequence[str]) -> None:
+    """Refuse slots that leave neighbours out: DeePMD would drop the farthest without an error, and train on.
+
+    Parameters
+    ----------
+    slots
+        (n_types,), dimensionless: DeePMD's `sel`.
+    most
+        (n_types,), dimensionless: what `max_neighbours` found.
+    type_map
+        Elements, in the same order.
+
+    Raises
+    ------
+    MeltlakeError
+        If an atom has more neighbours of an element than there are slots.
+    """
+    short = [
+        f"{n_slots} for up to {found} {element}"
+        for element, n_slots, found in zip(type_map, slots, most, strict=True)
+        if n_slots < found
+    ]
+    if short:
+        raise MeltlakeError(
+            f"sel: needed a slot for every neighbour within the cutoff, found {', '.join(short)}.",
+            f"Use at least {', '.join(map(str, sel(most)))} for {', '.join(type_map)}, or a smaller cutoff.",
+        )
+
+
 @njit(cache=True, fastmath={"nnan", "nsz", "contract"}, error_model="numpy")  # type: ignore[untyped-decorator]
 def _count_neighbours(
     scaled: Floats, starts: NDArray[np.int64], copies: Floats, cell: Floats, r_cut: float
