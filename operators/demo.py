@@ -15,7 +15,7 @@ from operators.demo_progress import Progress
 from operators.demo_serial import run_serially
 from operators.log import log
 from operators.present import as_table
-from operators.status import stale
+from operators.stale import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings

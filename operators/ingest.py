@@ -26,7 +26,6 @@ from lake.known_runs import (
 from lake.raw_store import full_address, is_file, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, first_of, found_below
-from operators.campaign import gate_of
 from operators.failures import forget_failure, record_failure
 from operators.log import log
 from operators.runs.chains import link_runs
@@ -52,7 +51,7 @@ from schemas.ids import content_id
 from schemas.rows import Row, text
 
 if TYPE_CHECKING:
-    from schemas.settings import Settings  # with pydantic, which workers need not load
+    from schemas.settings import Settings
 
 VERB = "ingest"
 
@@ -92,6 +91,8 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         tells it. `ignored` is there when files of other names were left alone, `put_off` when everything was stored and
         another process kept us from linking restarts.
     """
+    from operators.campaign import gate_of  # with pydantic, which workers need not load
+
     lake, gate = Lake(settings.lake), gate_of(settings)
     entries: list[Entry] = []
     found: list[RunSource] = []
