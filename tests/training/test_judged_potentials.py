@@ -253,6 +253,19 @@ def test_a_committee_grows_with_its_seeds_and_rests_otherwise(judged: Judged) ->
     assert not [item for item in stale(judged.settings) if "observe --potential" in item.command]
 
 
+def test_a_committee_that_another_process_judges_is_left_to_it(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    settings = Settings.from_mapping({}, lake=lake.root)
+    [committee_id] = lake.keys("committees")
+    lake.remove("committees", committee_id)
+    with lake.writing(committee_id, doing="testing"):
+        observe_potential(settings, "seed1")
+    assert lake.keys("committees") == []
+    assert any(f"committee {committee_id}" in item.what for item in stale(settings))
+    observe_potential(settings, "seed2")
+    assert lake.rows("committees").to_pylist() == judged.rows("committees")
+
+
 def test_no_error_is_smaller_than_its_deviation(judged: Judged) -> None:
     rows = judged.rows("committee_frames")
     assert len(rows) == len(judged.rows("training_set_frames"))
