@@ -295,6 +295,16 @@ def test_transferability_has_the_committee_beside_the_error(judged: Judged) -> N
         assert rows[0][name] == summary[name]
 
 
+def test_every_frame_is_a_point_of_error_against_deviation(judged: Judged) -> None:
+    rows = query(judged.settings, "select * from error_against_deviation order by run_id, frame")
+    of_frames = sorted(judged.rows("committee_frames"), key=lambda row: (row["run_id"], row["frame"]))
+    assert len(rows) == len(of_frames) > 30
+    for row, frame in zip(rows, of_frames, strict=True):
+        ratio = frame["error_force_mev_per_angstrom"] / frame["deviation_force_mev_per_angstrom"]
+        assert row["force_error_over_deviation"] == pytest.approx(ratio)
+        assert (row["n_seeds"], row["chemical_system"], row["synthetic"]) == (3, "Al-Cu", True)
+
+
 def test_closest_pairs_are_those_of_the_frames_trained_on(judged: Judged) -> None:
     shortest: dict[str, float] = {}
     for folder in deepmd_systems(judged.training_set / "train"):
