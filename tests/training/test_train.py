@@ -22,6 +22,7 @@ from operators.potentials.freezing import is_equal
 from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.model_card import FILE_NAME, ModelCard
 from schemas.recipes import RECIPES, Recipe, recipe_named
 from schemas.training import TrainingSetRequest
 
@@ -125,6 +126,11 @@ def check_potential(lake: Lake, made: dict[str, object], *, folder: Path) -> Non
     assert is_equal(json.loads((folder / "compression.json").read_text()))
     (row,) = lake.rows("potentials", key=str(made["potential_id"])).to_pylist()
     assert (row["compressed"], row["n_steps"], row["n_restarts"], row["type_map"]) == (True, 200, 2, ["Al", "Cu"])
+    card = ModelCard.model_validate_json((folder / FILE_NAME).read_text())
+    assert (card.observed, card.model.sha256, card.neighbours.sel) == (False, row["sha256"], row["sel"])
+    assert card.training.software["deepmd-kit"] == row["deepmd_version"]
+    assert card.model.compression_differences is not None
+    assert [one.pair for one in card.safe_distances] == ["Al-Al", "Al-Cu", "Cu-Cu"]
     assert all(slots >= 1.15 * count for slots, count in zip(row["sel"], row["max_neighbours"], strict=True))
 
 
