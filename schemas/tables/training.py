@@ -148,6 +148,9 @@ POTENTIALS = table(
     column("n_restarts", WHOLE, "times it was resumed from a checkpoint"),
     column("sel", WHOLES, "neighbour slots per element, in type_map order"),
     column("max_neighbours", WHOLES, "largest neighbour counts in the training set, same order"),
+    column("conversion_energy_ev_per_atom", REAL, "largest change by freezing and compressing, on frames of its set"),
+    column("conversion_force_ev_per_angstrom", REAL, "the same of any force component"),
+    column("conversion_virial_ev_per_atom", REAL, "the same of any virial component"),
     column("type_map", TEXTS, "elements in DeePMD's type order"),
     column("path", TEXT, "the model file"),
     column("sha256", TEXT, "of the model file"),
@@ -183,6 +186,16 @@ RMSE = table(
     column("bias_energy_mev_per_atom", REAL, "mean of potential minus DFT"),
     column("bias_force_mev_per_angstrom", REAL, "mean of potential minus DFT"),
     column("bias_virial_mev_per_atom", REAL, "mean of potential minus DFT, of a third of the trace"),
+    column("max_energy_mev_per_atom", REAL, "largest difference of potential and DFT of any frame"),
+    column("max_energy_run_id", TEXT, "run of the frame that has it"),
+    column("max_energy_frame", WHOLE, "that frame in its run"),
+    column("max_force_mev_per_angstrom", REAL, "largest difference of potential and DFT of any force component"),
+    column("max_force_run_id", TEXT, "run of the frame that has it"),
+    column("max_force_frame", WHOLE, "that frame in its run"),
+    column("max_virial_mev_per_atom", REAL, "largest difference of any of nine components; null without virials"),
+    column("max_virial_run_id", TEXT, "run of the frame that has it"),
+    column("max_virial_frame", WHOLE, "that frame in its run"),
+    column("model_sha256", TEXT, "of the model file that was judged"),
 )
 
 PARITY = table(

@@ -19,7 +19,7 @@ from operators.materialize import materialize
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
 from operators.potentials.deepmd_training import last_checkpoint
 from operators.potentials.freezing import is_equal
-from operators.potentials.learning_curve import learning_curve
+from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.recipes import RECIPES, Recipe, recipe_named
@@ -101,7 +101,7 @@ def test_training_survives_kill_and_sigterm_and_is_done_once(melts, settings, la
     wait_until(lambda: not processes_in(folder), 15)
 
     with start_training(settings, training_set_id) as caller:
-        wait_until(lambda: any("--restart" in command for command in processes_in(folder)))
+        wait_until(lambda: "goes on from step" in (folder / "train.log").read_text())
         caller.terminate()
         _, said = caller.communicate(timeout=30)
     assert "was stopped by SIGTERM" in said
@@ -206,23 +206,29 @@ def test_what_the_paper_leaves_open_reaches_deepmd() -> None:
     assert written["training"]["training_data"]["auto_prob"] == "prob_uniform"
 
 
-def test_the_last_row_of_a_repeated_step_counts() -> None:
-    rows = learning_curve(CURVE)
+def test_the_last_row_of_a_repeated_step_counts_but_for_the_checkpoints() -> None:
+    repeated = "      6      2.11e+01    1.87e+01      3.80e-01    4.03e-01      9.07e-01    8.04e-01   2.7e-03\n"
+    rows = learning_curve(CURVE + repeated)
     assert [row["step"] for row in rows] == [0, 3, 6]
-    assert [row["rmse_energy_mev_per_atom"] for row in rows] == [600.0, 500.0, 395.0]
+    assert [row["rmse_energy_mev_per_atom"] for row in rows] == [600.0, 529.0, 380.0]
     assert rows[0]["rmse_force_mev_per_angstrom"] is None
     assert rows[0]["rmse_virial_mev_per_atom"] is None
 
 
 def test_a_diverged_training_is_told() -> None:
-    with pytest.raises(MeltlakeError, match="not a number at step 3"):
-        learning_curve(CURVE.replace("1.33e+00", "nan"))
+    diverged = CURVE.replace("1.33e+00", "nan")
+    with pytest.raises(Diverged, match="not a number at step 3"):
+        learning_curve(diverged)
+    assert [row["step"] for row in sound_part(diverged)] == [0]
 
 
-@pytest.mark.parametrize(("energy", "force"), [(2e-4, 0.0), (0.0, 2e-3), (float("nan"), 0.0)])
-def test_a_compressed_model_that_differs_is_not_equal(energy: float, force: float) -> None:
-    assert not is_equal({"energy_ev_per_atom": energy, "force_ev_per_angstrom": force})
-    assert is_equal({"energy_ev_per_atom": 1e-9, "force_ev_per_angstrom": 1e-9})
+@pytest.mark.parametrize(
+    ("energy", "force", "virial"), [(2e-4, 0, 0), (0, 2e-3, 0), (0, 0, 2e-4), (float("nan"), 0, 0)]
+)
+def test_a_compressed_model_that_differs_is_not_equal(energy: float, force: float, virial: float) -> None:
+    same = {"energy_ev_per_atom": 1e-9, "force_ev_per_angstrom": 1e-9, "virial_ev_per_atom": 1e-9}
+    other = {"energy_ev_per_atom": energy, "force_ev_per_angstrom": force, "virial_ev_per_atom": virial}
+    assert (is_equal(same), is_equal(other)) == (True, False)
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
