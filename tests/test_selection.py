@@ -1,12 +1,17 @@
 """Which potential to choose: dominance, noise over seeds, agreement and speed, and how status tells it."""
 
+import re
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from lake.delta import Lake
-from lake.warehouse import query
+from lake.warehouse import query, session
+from operators.campaign import campaign_of
 from operators.choice import choice
+from operators.report.choice import choice_section
+from operators.report.page import Group
 from operators.status_text import choice_text, due_text
 from schemas.recipes import TABLE_1
 from schemas.settings import Settings
@@ -145,3 +150,27 @@ def test_of_many_things_of_a_kind_status_shows_the_first_few_with_whole_commands
     told = due_text(items)
     assert told.count(long) == 5
     assert "and 2 more to materialize" in told
+
+
+def test_what_docs_tell_of_sweeps_can_be_typed(settings):
+    told = (Path(__file__).parents[1] / "docs" / "sweeps.md").read_text()
+    add(settings, "DP-2", (1.0, 70.0, 6.0))
+    queries = re.findall(r"```sql\n(.*?)```", told, re.DOTALL)
+    answers = [query(settings, sql) for sql in queries]
+    assert (len(queries), len(answers[0])) == (6, 1)
+    [campaign] = re.findall(r"```toml\n(.*?)```", told, re.DOTALL)
+    settings.home.joinpath("campaign.toml").write_text(campaign)
+    wanted = campaign_of(settings)
+    assert len(wanted.recipes) * len(wanted.seeds) == 42
+
+
+def test_report_ranks_the_potentials(settings):
+    add(settings, "DP-2", (1.0, 70.0, 6.0), ns_per_day=0.3)
+    add(settings, "DP-14", (1.1, 79.0, 6.5), ns_per_day=0.1)
+    with session(settings) as run:
+        section = choice_section(Group("Al-Cu-Ni", synthetic=False), lambda sql: run(sql).to_pylist())
+    [grid] = section.grids
+    assert [row[:3] for row in grid.rows] == [
+        ["DP-2", "Pareto-optimal, agreement unknown; one seed: noise unknown", "70.0"],
+        ["DP-14", "dominated by DP-2; one seed: noise unknown", "79.0"],
+    ]
