@@ -199,10 +199,16 @@ def batches_of(rows: Iterable[pa.RecordBatch], n_rows: int) -> Iterator[pa.Recor
     for batch in rows:
         waiting.append(batch)
         if sum(part.num_rows for part in waiting) >= n_rows:
-            merged = pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+            merged = _merged(waiting)
             n_whole = merged.num_rows - merged.num_rows % n_rows
             waiting = [merged.slice(n_whole)] if n_whole < merged.num_rows else []
+            del batch  # what was merged need not be kept while the caller writes
             for start in range(0, n_whole, n_rows):
                 yield merged.slice(start, n_rows)
+            del merged
     if waiting:
-        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+        yield _merged(waiting)
+
+
+def _merged(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]

@@ -3,6 +3,7 @@
 It works on one value per frame or per run; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,17 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lake.small_process import loaded_late
 from schemas.columns import Columns, n_rows
 from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id
 
 _SUBJECT = "subject"
+_WHETHER = {"result_format": "BOOLEAN_ONLY"}
+_WHERE = {
+    "result_format": "COMPLETE",
+    "unexpected_index_column_names": [_SUBJECT],
+    "return_unexpected_index_query": False,
+}
 _MOST_VALUES = 100
 """Failing values that are stored; a person looks at no more."""
 
@@ -49,12 +57,15 @@ class Verdict:
 
     @property
     def failed(self) -> list[str]:
-        """Names of rules that rejected a frame, or that could not be run."""
-        return [
-            str(result["expectation"])
-            for result in self.results
-            if result["success"] is None or (not result["success"] and result["severity"] == "reject")
-        ]
+        """Names of rules that rejected a frame, or that could not be run; what a person overruled rejects none."""
+        rejecting = {name for names in self.rejection_reasons for name in names}
+        results = (result for result in self.results if result["success"] is None or result["expectation"] in rejecting)
+        return [str(result["expectation"]) for result in results]
+
+    @property
+    def overruled(self) -> list[str]:
+        """Names of rules that would have rejected a frame, had nobody let it pass."""
+        return [str(result["expectation"]) for result in self.results if result["n_overruled"]]
 
     @property
     def reason(self) -> str | None:
@@ -90,8 +101,7 @@ class RuleGate:
 
     def load(self) -> None:
         """Do what takes seconds before the first run is judged, so that it need not wait."""
-        for scope in ("frame", "run"):
-            _definition(_applicable(self.rules, "aimd", scope))
+        _table()
 
     def judge(self, case: Case) -> Verdict:
         """Run every rule that applies to runs of this origin."""
@@ -138,12 +148,18 @@ def _results(columns: Columns, rules: Rules) -> list[dict[str, Any]]:
     return [_result(rule, outcomes[rule.name], columns) for rule in rules]
 
 
-def _validate(columns: Columns, rules: Rules) -> Mapping[str, Any]:
-    definition, suite = _definition(rules)
+def _validate(columns: Columns, rules: Rules) -> dict[str, Any]:
     # To run a validation definition would also keep the result, as JSON, in a store in memory that nobody reads.
-    batch = definition.get_batch(batch_parameters={"dataframe": _data_frame(columns, rules)})
-    complete = {"result_format": "COMPLETE", "unexpected_index_column_names": [_SUBJECT]}
-    outcome = batch.validate(suite, result_format=complete)
+    batch = _table().get_batch(batch_parameters={"dataframe": _data_frame(columns, rules)})
+    outcomes = _outcomes(batch, rules, _WHETHER)
+    # Where a rule is broken costs twice as much to be told as whether it is, and most rules are kept.
+    broken = tuple(rule for rule in rules if not outcomes[rule.name].success)
+    return outcomes | (_outcomes(batch, broken, _WHERE) if broken else {})
+
+
+def _outcomes(batch: Any, rules: Rules, result_format: Mapping[str, object]) -> dict[str, Any]:
+    suite = _great_expectations().ExpectationSuite(name="rules", expectations=[_expectation(rule) for rule in rules])
+    outcome = batch.validate(suite, result_format=result_format)
     return {result.expectation_config.meta["rule"]: result for result in outcome.results}
 
 
@@ -158,20 +174,25 @@ def _data_frame(columns: Columns, rules: Rules) -> Any:
 
 
 @cache
-def _definition(rules: Rules) -> tuple[Any, Any]:
-    """Of the batches of a table, and the suite."""
-    import great_expectations as gx
-
-    context = gx.get_context(mode="ephemeral")
+def _table() -> Any:
+    """What makes batches of a table."""
+    context = _great_expectations().get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     subjects = context.data_sources.add_pandas("staging").add_dataframe_asset("subjects")
-    suite = gx.ExpectationSuite(name="rules", expectations=[_expectation(rule) for rule in rules])
-    return subjects.add_batch_definition_whole_dataframe("run"), context.suites.add(suite)
+    return subjects.add_batch_definition_whole_dataframe("run")
 
 
+def _great_expectations() -> Any:
+    # To plot and to fit distributions, no rule of ours, takes half the time that it is imported in, and 80 MB.
+    with loaded_late("altair", "scipy.stats"):
+        import great_expectations
+
+    return great_expectations
+
+
+@cache
 def _expectation(rule: Rule) -> Any:
-    import great_expectations.expectations as gxe
-
+    gxe = _great_expectations().expectations
     about = {"column": rule.column, "meta": {"rule": rule.name}}
     if rule.not_null:
         return gxe.ExpectColumnValuesToNotBeNull(**about)
@@ -184,7 +205,8 @@ def _expectation(rule: Rule) -> Any:
 
 def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
     error = _error(outcome)
-    failed = [] if error else sorted(int(entry[_SUBJECT]) for entry in outcome.result["unexpected_index_list"] or ())
+    broken = not (error or outcome.success)
+    failed = sorted(int(entry[_SUBJECT]) for entry in outcome.result["unexpected_index_list"]) if broken else []
     if rule.unique and failed:
         failed = _repetitions(columns[rule.column], failed)
     of_frames = rule.scope == "frame"
@@ -192,6 +214,7 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "expectation": rule.name,
         "scope": rule.scope,
         "success": None if error else not failed,
+        "n_judged": 0 if error else _n_judged(rule, columns),
         "n_unexpected": len(failed),
         "unexpected_frames": failed if of_frames else [],
         "unexpected_values": [_text(columns[rule.column][one]) for one in failed[:_MOST_VALUES]],
@@ -202,6 +225,16 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "reason": rule.reason,
         "error": error,
     }
+
+
+def _n_judged(rule: Rule, columns: Columns) -> int:
+    """Values that there were; where one is missing, only a rule that asks for it has something to judge."""
+    values = columns[rule.column]
+    if values.dtype.kind == "f" and not rule.not_null:
+        return int(np.count_nonzero(~np.isnan(values)))
+    if values.dtype.kind == "O" and not rule.not_null:
+        return sum(value is not None for value in values)
+    return len(values)
 
 
 def _error(outcome: Any) -> str | None:
@@ -228,7 +261,8 @@ def _observed(rule: Rule, columns: Columns, failed: list[int]) -> str | None:
     if rule.allowed:
         return ", ".join(sorted({str(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()
-    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {rule.unit}".strip()
+    unit = re.split("[:,(]", rule.unit)[0]  # what follows explains
+    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {unit}".strip()
 
 
 def _text(value: Any) -> str:

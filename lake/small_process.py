@@ -1,7 +1,10 @@
 """Keeps small what a process of ours needs of memory, for workers and commands that only move frames about."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from types import ModuleType
 
 
@@ -12,6 +15,32 @@ class _Absent:
     def find_spec(name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> None:
         if name == "pandas":
             raise ModuleNotFoundError(name=name)
+
+
+class _Late:
+    """An importer of modules that load themselves when something of them is used."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in self._names else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+@contextmanager
+def loaded_late(*names: str) -> Iterator[None]:
+    """Where the block imports one of these modules, it is loaded when something of it is used: perhaps never."""
+    importer = _Late(names)
+    sys.meta_path.insert(0, importer)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(importer)
 
 
 def keep_small() -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from operators import lifeline
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, StepFailed, StoppedBySignal
 
 N_LAST_LINES = 20
 
@@ -55,7 +55,7 @@ _CAUSES = (
 _NOISE = re.compile(r"implib-gen|libcudart|absl::InitializeLog|port\.cc")
 
 
-class ProgramFailed(MeltlakeError):
+class ProgramFailed(StepFailed):
     """A program ended by itself with an error.
 
     Attributes
@@ -78,12 +78,12 @@ def program(name: str) -> str:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If it is not there.
     """
     path = Path(sys.executable).with_name(name)
     if not path.exists():
-        raise MeltlakeError(
+        raise StepFailed(
             f"The program {name} is not installed beside {sys.executable}.",
             "Install meltlake with the extra `runner`.",
         )

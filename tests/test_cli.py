@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.delta import Lake
 from operators.toy_melt import Faults, ToyMeltRequest, generate
 
 ROOT = Path(__file__).parents[1]
@@ -102,3 +103,10 @@ def test_what_a_person_can_mend_is_told_in_lines_without_a_traceback(home, words
     assert answer.returncode == exit_code
     assert "Traceback" not in answer.stderr
     assert answer.stderr.strip()
+    assert Lake(str(home / "lake")).rows("task_failures").num_rows == 1  # the broken file's: typos are not remembered
+
+
+def test_a_refusal_names_its_file_once(home):
+    broken = home / "raw" / "broken" / "OUTCAR"
+    told = meltlake(home, "ingest", broken).stderr.splitlines()
+    assert [line.count(str(broken)) for line in told if str(broken) in line] == [1, 1]

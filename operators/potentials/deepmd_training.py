@@ -17,17 +17,17 @@ from typing import Any
 import operators
 from operators.log import log
 from operators.potentials import freezing, resuming
+from operators.potentials.backends import BACKENDS, TENSORFLOW, Backend, checkpoints, forget_checkpoint
 from operators.potentials.deepmd_input import CHECKPOINT, LEARNING_CURVE
 from operators.potentials.kept_files import read_json, write_whole
 from operators.potentials.learning_curve import Diverged
 from operators.potentials.watching import KeepPoints, Watcher
 from operators.processes import program, run
-from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.errors import MeltlakeError, StepFailed, TryAgainLater
 
 LOG = "train.log"
 INPUT = "input.json"
 _PROGRESS = "progress.json"
-_MADE_BY_FREEZING = (freezing.DIFFERENCES, freezing.FROZEN, freezing.COMPRESSED)
 _CHECKPOINTS_KEPT = 5
 _UNFINISHED = (f"{CHECKPOINT}-*.tmp*", f"{CHECKPOINT}-*.tempstate*")
 """What TensorFlow leaves when it is killed while it saves, or when the disk is full."""
@@ -82,15 +82,8 @@ def _what_is_learnt(written: dict[str, Any]) -> object:
     return json.loads(json.dumps({**written, "training": training}))
 
 
-def checkpoints(folder: Path) -> list[int]:
-    """Steps of the checkpoints of which every part is there, newest first; whether they are sound is not looked at."""
-    indices = folder.glob(f"{CHECKPOINT}-*.index")
-    steps = sorted((int(path.stem.rpartition("-")[2]) for path in indices), reverse=True)
-    return [step for step in steps if all(path.exists() for path in _parts(folder, step))]
-
-
 def last_checkpoint(folder: Path) -> int | None:
-    """Step of the newest of them; None without one."""
+    """Step of the newest checkpoint of which every part is there; None without one."""
     return max(checkpoints(folder), default=None)
 
 
@@ -100,6 +93,7 @@ def train_to_the_end(
     n_steps: int,
     reference_force_ev_per_angstrom: float,
     keep_points: KeepPoints,
+    backend: Backend = TENSORFLOW,
     beginning: Sequence[str] = (),
 ) -> Progress:
     """Train, from the last sound checkpoint when there is one; nothing is left to do when it is the last step's.
@@ -114,6 +108,8 @@ def train_to_the_end(
         Root mean square of the forces to learn.
     keep_points
         Takes the learning curve, again and again while it grows.
+    backend
+        What DeePMD computes with.
     beginning
         More arguments of `dp train` where there is no checkpoint yet, such as `--init-model`.
 
@@ -145,7 +141,7 @@ def train_to_the_end(
     with _told_when_full(folder):
         try:
             run(
-                _command(folder, beginning),
+                _command(folder, backend, beginning),
                 cwd=folder,
                 log_path=folder / LOG,
                 on_line=watcher.see,
@@ -160,13 +156,13 @@ def train_to_the_end(
             note_time()
             watcher.keep()
     if (reached := last_checkpoint(folder)) is None or reached < n_steps:
-        raise MeltlakeError(
+        raise StepFailed(
             f"{folder}: needed a checkpoint of step {n_steps}, found {reached}.", f"Read the end of {folder / LOG}."
         )
     return progress
 
 
-def _command(folder: Path, beginning: Sequence[str]) -> list[str]:
+def _command(folder: Path, backend: Backend, beginning: Sequence[str]) -> list[str]:
     """DeePMD itself for a beginning; where there are checkpoints, `resuming` finds the sound one and goes on."""
     for pattern in _UNFINISHED:
         for path in folder.glob(pattern):
@@ -174,12 +170,14 @@ def _command(folder: Path, beginning: Sequence[str]) -> list[str]:
     steps = checkpoints(folder)
     _forget_checkpoints(folder, steps[_CHECKPOINTS_KEPT:])
     if not steps:
-        return [program("dp"), "--tf", "train", INPUT, *beginning]
+        return [program("dp"), backend.option, "train", INPUT, *beginning]
     newest = ",".join(map(str, steps[:_CHECKPOINTS_KEPT]))
-    return [sys.executable, "-m", resuming.__name__, CHECKPOINT, newest, *beginning]
+    return [sys.executable, "-m", resuming.__name__, backend.name, newest, *beginning]
 
 
-def freeze_and_compress(folder: Path, deepmd_systems: Sequence[Path], *, step: int) -> tuple[Path, dict[str, float]]:
+def freeze_and_compress(
+    folder: Path, deepmd_systems: Sequence[Path], *, step: int, backend: Backend = TENSORFLOW
+) -> tuple[Path, dict[str, float]]:
     """The model file to use, and its largest differences from the checkpoint, on frames of these deepmd_systems.
 
     It is the compressed model, or the frozen one where compression changed what it says.
@@ -195,11 +193,11 @@ def freeze_and_compress(folder: Path, deepmd_systems: Sequence[Path], *, step: i
     TryAgainLater
         If the disk is full.
     """
-    differences = _differences(folder)
+    differences = _differences(folder, backend)
     if differences is None:
         with _told_when_full(folder):
             run(
-                [sys.executable, "-m", freezing.__name__, f"{CHECKPOINT}-{step}", *map(str, deepmd_systems)],
+                [sys.executable, "-m", freezing.__name__, backend.name, str(step), *map(str, deepmd_systems)],
                 cwd=folder,
                 log_path=folder / LOG,
                 environment=_OUR_PROGRAMS,
@@ -208,15 +206,15 @@ def freeze_and_compress(folder: Path, deepmd_systems: Sequence[Path], *, step: i
         differences = read_json(folder / freezing.DIFFERENCES)
     if not freezing.is_frozen_rightly(differences):
         forget_model(folder)
-        raise MeltlakeError(
-            f"{folder / freezing.FROZEN}: needed the numbers of checkpoint {step} on frames of the training set, found "
+        raise StepFailed(
+            f"{folder / backend.frozen}: needed the numbers of checkpoint {step} on frames of the training set, found "
             f"others ({_told(differences)}).",
             "Report it with these numbers; another version of deepmd-kit may freeze it rightly.",
         )
     equal = freezing.is_equal(differences)
     if not equal:
         log.warning("train", potential_id=folder.name, note="compression changes what the model says: not used")
-    model, prefix = (freezing.COMPRESSED, "") if equal else (freezing.FROZEN, freezing.FREEZING)
+    model, prefix = (backend.compressed, "") if equal else (backend.frozen, freezing.FREEZING)
     of_model = {name: differences[prefix + name] for name in freezing.LARGEST_DIFFERENCES}
     log.info("train", potential_id=folder.name, model=model, **{name: f"{of_model[name]:.1e}" for name in of_model})
     return folder / model, of_model
@@ -224,8 +222,9 @@ def freeze_and_compress(folder: Path, deepmd_systems: Sequence[Path], *, step: i
 
 def forget_model(folder: Path) -> None:
     """Remove what freezing made, so that it is made again from the checkpoint."""
-    for name in _MADE_BY_FREEZING:
-        (folder / name).unlink(missing_ok=True)
+    for backend in BACKENDS.values():
+        for name in _made_by_freezing(backend):
+            (folder / name).unlink(missing_ok=True)
 
 
 def learning_curve_text(folder: Path) -> str:
@@ -233,14 +232,13 @@ def learning_curve_text(folder: Path) -> str:
     return (folder / LEARNING_CURVE).read_text(errors="replace")
 
 
-def _parts(folder: Path, step: int) -> list[Path]:
-    return [folder / f"{CHECKPOINT}-{step}.{part}" for part in resuming.CHECKPOINT_PARTS]
+def _made_by_freezing(backend: Backend) -> tuple[str, ...]:
+    return freezing.DIFFERENCES, backend.frozen, backend.compressed
 
 
 def _forget_checkpoints(folder: Path, steps: Sequence[int]) -> None:
     for step in steps:
-        for path in _parts(folder, step):
-            path.unlink(missing_ok=True)
+        forget_checkpoint(folder, step)
 
 
 @contextmanager
@@ -256,9 +254,9 @@ def _told_when_full(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _differences(folder: Path) -> dict[str, float] | None:
+def _differences(folder: Path, backend: Backend) -> dict[str, float] | None:
     """What the last freezing found; None when it is to be done (again)."""
-    if not all((folder / name).exists() for name in _MADE_BY_FREEZING):
+    if not all((folder / name).exists() for name in _made_by_freezing(backend)):
         return None
     with suppress(MeltlakeError):
         found = read_json(folder / freezing.DIFFERENCES)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import LabelledFrames, read_deepmd_system
 from lake.parquet import flush_to_disk
+from operators.potentials.backends import BACKENDS, TENSORFLOW
+from operators.potentials.deepmd_input import CHECKPOINT
 from schemas.composition import atomic_numbers_of
 
-FROZEN, COMPRESSED, DIFFERENCES = "frozen.pb", "compressed.pb", "compression.json"
-"""Files that `main` leaves; the last is written last."""
+DIFFERENCES = "compression.json"
+"""What `main` leaves besides the two models; it is written last."""
 
 LARGEST_DIFFERENCES = {"energy_ev_per_atom": 1e-4, "force_ev_per_angstrom": 1e-3, "virial_ev_per_atom": 1e-4}
 """Between a checkpoint and its compressed model, which tabulates the embedding: a tenth of a meV per atom and one meV/A
@@ -81,7 +83,7 @@ def _sample(folder: Path, n_frames: int) -> tuple[NDArray[np.int8], LabelledFram
 
 
 def unfrozen(checkpoint: str, frozen: Path) -> DeepPotential:
-    """The potential of a checkpoint, computed by the graph that was trained, without any conversion."""
+    """The potential of TensorFlow's checkpoint, computed by the graph that was trained, without any conversion."""
     from deepmd.tf.env import default_tf_session_config, tf
     from deepmd.tf.infer.deep_eval import DeepEval
 
@@ -106,22 +108,25 @@ def unfrozen(checkpoint: str, frozen: Path) -> DeepPotential:
     return potential
 
 
-def main(checkpoint: str, *folders: str) -> None:
+def main(name: str, step: str, *folders: str) -> None:
     """Freeze and compress a checkpoint of the working folder; compare on these deepmd_systems."""
     from deepmd.main import main as dp
 
+    backend, checkpoint = BACKENDS[name], f"{CHECKPOINT}-{step}"
     # `dp freeze` takes the checkpoint that this file names; after a kill it may name an older one.
-    Path("checkpoint").write_text(f'model_checkpoint_path: "{checkpoint}"\n')
-    frozen, compressed = (Path(f"unfinished-{name}") for name in (FROZEN, COMPRESSED))
-    dp(["--tf", "freeze", "-o", str(frozen)])
-    dp(["--tf", "compress", "-i", str(frozen), "-o", str(compressed)])
-    models = [unfrozen(checkpoint, frozen), DeepPotential(frozen), DeepPotential(compressed)]
+    named = f'model_checkpoint_path: "{checkpoint}"\n' if backend is TENSORFLOW else f"{checkpoint}.pt"
+    Path("checkpoint").write_text(named)
+    frozen, compressed = (Path(f"unfinished-{name}") for name in (backend.frozen, backend.compressed))
+    dp([backend.option, "freeze", "-o", str(frozen)])
+    dp([backend.option, "compress", "-i", str(frozen), "-o", str(compressed)])
+    trained = unfrozen(checkpoint, frozen) if backend is TENSORFLOW else DeepPotential(f"{checkpoint}.pt")
+    models = [trained, DeepPotential(frozen), DeepPotential(compressed)]
     by_freezing, by_compression = largest_differences(models, [Path(folder) for folder in folders])
     differences = by_compression | {FREEZING + name: value for name, value in by_freezing.items()}
     answer = Path(f"unfinished-{DIFFERENCES}")
     answer.write_text(json.dumps(differences))
     flush_to_disk(frozen, compressed, answer)
-    for path, final in ((frozen, FROZEN), (compressed, COMPRESSED), (answer, DIFFERENCES)):
+    for path, final in ((frozen, backend.frozen), (compressed, backend.compressed), (answer, DIFFERENCES)):
         path.replace(final)
     shutil.rmtree(_COMPRESSION_FOLDER, ignore_errors=True)
 

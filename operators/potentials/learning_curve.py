@@ -3,7 +3,7 @@
 import math
 from itertools import takewhile
 
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 from schemas.units import MEV_PER_EV
 
 _COLUMNS = {
@@ -19,7 +19,7 @@ _ALWAYS_NUMBERS = ("rmse_trn", "rmse_f_trn")
 """Every training frame has forces."""
 
 
-class Diverged(MeltlakeError):
+class Diverged(StepFailed):
     """A training whose errors grew beyond all bounds: more steps would not mend it."""
 
     def __init__(self, problem: str) -> None:

@@ -2,57 +2,63 @@
 
 `dp train --restart` alone restores the weights and the optimiser, but draws its batches from the beginning again: the
 more often a training is killed, the more often it sees the same few frames. Here the random numbers that an unbroken
-training has drawn so far are drawn again first, so that the training goes on with its next batch.
+training has drawn so far are drawn again first, so that the training goes on with its next batch. (PyTorch's backend
+draws from its beginning again.)
 """
 
 import json
+import pickle
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from operators.potentials.backends import BACKENDS, TENSORFLOW, forget_checkpoint
+from operators.potentials.deepmd_input import CHECKPOINT
 
 SAYS = "meltlake: "
 """Begins the lines that this program prints for who started it."""
 GOES_ON = "goes on from step "
 
-CHECKPOINT_PARTS = ("data-00000-of-00001", "index", "meta")
-
 Batch = dict[str, Any]
 
 
-def main(prefix: str, steps: str, *beginning: str) -> None:
+def main(name: str, steps: str, *beginning: str) -> None:
     """Train `input.json` from the first of these steps whose checkpoint is whole, or from the beginning.
 
     Parameters
     ----------
-    prefix
-        What the names of checkpoints begin with.
+    name
+        Of the backend.
     steps
-        Their steps, newest first, with commas between.
+        Of the checkpoints, newest first, with commas between.
     beginning
         Arguments that the training was begun with, such as `--init-model` and another potential's checkpoint.
     """
     from deepmd.main import main as dp
 
-    command = ["--tf", "train", "input.json"]
+    backend = BACKENDS[name]
+    what_is_broken = what_is_broken_of_tensorflow if backend is TENSORFLOW else what_is_broken_of_pytorch
+    command = [backend.option, "train", "input.json"]
     for step in map(int, steps.split(",")):
-        if (reason := what_is_broken(f"{prefix}-{step}", step)) is None:
+        if (reason := what_is_broken(f"{CHECKPOINT}-{step}", step)) is None:
             if step >= json.loads(Path("input.json").read_text())["training"]["numb_steps"]:
                 _say(f"checkpoint {step} is the last and sound")
                 return
             _say(f"{GOES_ON}{step}")
-            # Only weights that begin at random come with statistics of the data, for which frames are drawn.
-            _draw_as_if_unbroken(step, with_statistics=not beginning)
-            dp([*command, "--restart", f"{prefix}-{step}"])
+            if backend is TENSORFLOW:
+                # Only weights that begin at random come with statistics of the data, for which frames are drawn.
+                _draw_as_if_unbroken(step, with_statistics=not beginning)
+            dp([*command, "--restart", f"{CHECKPOINT}-{step}"])
             return
         _say(f"checkpoint {step} is damaged and not used: {reason}")
-        for part in CHECKPOINT_PARTS:
-            Path(f"{prefix}-{step}.{part}").unlink(missing_ok=True)
+        forget_checkpoint(Path(), step)
     _say("no checkpoint is sound: starts over")
     dp([*command, *beginning])
 
 
-def what_is_broken(checkpoint: str, step: int) -> str | None:
+def what_is_broken_of_tensorflow(checkpoint: str, step: int) -> str | None:
     """Why a checkpoint cannot be used; None when every number in it has its checksum and its step is right."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
@@ -67,6 +73,21 @@ def what_is_broken(checkpoint: str, step: int) -> str | None:
         return str(error).partition("\n")[0]
     if not graph.node:
         return "its graph is empty"
+    return None if found == step else f"it is of step {found}"
+
+
+def what_is_broken_of_pytorch(checkpoint: str, step: int) -> str | None:
+    """The same for PyTorch, whose checkpoint is one zip file with checksums."""
+    import torch
+
+    try:
+        with zipfile.ZipFile(f"{checkpoint}.pt") as archive:
+            if (damaged := archive.testzip()) is not None:
+                return f"{damaged} is damaged"
+        content = torch.load(f"{checkpoint}.pt", map_location="cpu", weights_only=True)
+        found = int(content["model"]["_extra_state"]["train_infos"]["step"])
+    except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        return str(error).partition("\n")[0]
     return None if found == step else f"it is of step {found}"
 
 

@@ -15,7 +15,7 @@ from schemas.errors import MeltlakeError
 KeepPoints = Callable[[Sequence[dict[str, object]]], None]
 """Takes all points of the learning curve so far."""
 
-_SAVED = "saved checkpoint"
+_SAVED = ("saved checkpoint", "Saved model to")  # TensorFlow's words and PyTorch's
 _DISPLAYED = re.compile(r"batch\s+(\d+): trn: (.*)", re.IGNORECASE)
 _LOSS = re.compile(r"rmse(?:_([efv]))? = (nan|-?inf|[-+.\de]*\d)")
 _NOT_A_NUMBER = re.compile(r"NaN detected at batch\s+(\d+)", re.IGNORECASE)  # DeePMD's own last words
@@ -88,7 +88,7 @@ class Watcher:
             self._waiting += 1
             self._tell(time_left=match[1])
             self._keep_now_and_then()
-        elif _SAVED in line:
+        elif any(words in line for words in _SAVED):
             self._note_time()
         elif line.startswith(SAYS):
             self._hear(line.removeprefix(SAYS))

@@ -29,16 +29,16 @@ def meltlake(path: Path) -> Work:
     return read
 
 
-def without_sha256(contender: Callable[[Path], Work]) -> Callable[[Path], Work]:
-    """The same contender, but what it reads is not hashed, as no peer hashes what it reads."""
+def our_reader_unhashed(path: Path) -> Work:
+    """The same, but what it reads is not hashed, as no peer hashes what it reads."""
+    _hash_nothing()
+    return meltlake(path)
 
-    def unhashed(path: Path) -> Work:
-        from lake.readers import containers
 
-        containers.hashlib = SimpleNamespace(sha256=_NoDigest)  # type: ignore[attr-defined]
-        return contender(path)
+def _hash_nothing() -> None:
+    from lake.readers import containers
 
-    return unhashed
+    containers.hashlib = SimpleNamespace(sha256=_NoDigest)  # type: ignore[attr-defined]
 
 
 class _NoDigest:
@@ -124,6 +124,12 @@ def our_gunzip(path: Path) -> Work:
         return {"n_bytes": n_bytes}
 
     return read
+
+
+def our_gunzip_unhashed(path: Path) -> Work:
+    """The content alone."""
+    _hash_nothing()
+    return our_gunzip(path)
 
 
 def gzip_reader(path: Path) -> Work:

@@ -9,9 +9,11 @@ import pytest
 from lake.delta import Lake
 from lake.known_runs import remember_file
 from operators.campaign import Campaign, campaign_of
+from operators.potentials.groups import groups_of, largest_systems
+from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
-from operators.scheduling.groups import groups_of, largest_systems
 from schemas.errors import MeltlakeError
+from schemas.recipes import Recipe, recipe_named
 
 EARLY, LATE = datetime(2026, 1, 1), datetime(2026, 6, 1)  # noqa: DTZ001 - as the lake stores times
 
@@ -32,6 +34,7 @@ def _run(composition: str, chemical_system: str, **changes: Any) -> dict[str, An
         "origin": "aimd",
     }
     row |= {"n_frames": 9, "n_accepted": 9, "level_of_theory": "PBE", "synthetic": False, "ingested_at": EARLY}
+    row |= {"formula": composition, "potcar_titles": None}
     return row | {"source_uri": f"/nowhere/{name}/OUTCAR"} | changes
 
 
@@ -44,6 +47,14 @@ def _freeze(lake: Lake, name: str, **columns: Any) -> None:
     row = {"training_set_id": name, "lake_version": 1, "split_rule": "blocks", "test_fraction": 0.25}
     row |= {"level_of_theory": "PBE", "synthetic": False, "created_at": EARLY, "held_out": []}
     lake.replace("training_sets", name, [row | columns])
+
+
+def _train(lake: Lake, training_set_id: str, recipe: Recipe, seed: int = 1) -> str:
+    """The row that a training would leave behind, without its files."""
+    name = name_of_potential(recipe, training_set_id, seed)
+    row = {"potential_id": name, "recipe": recipe.name, "training_set_id": training_set_id, "seed": seed}
+    lake.replace("potentials", name, [row | {"n_steps": recipe.n_steps, "path": f"/nowhere/{name}/frozen.pb"}])
+    return name
 
 
 def test_largest_systems_are_those_within_no_other() -> None:
@@ -66,7 +77,9 @@ def test_every_group_is_frozen_once_and_held_out_compositions_are_told(lake: Lak
     _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"), _run("Zr100", "Zr", n_accepted=0))
     (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]')
     expected = ["materialize", "--compositions", "Al50Ni50", "--hold-out", "Al100"]
-    assert plans.materialize_commands() == [[*expected, "--split", "blocks", "--test-fraction", "0.25"]]
+    assert plans.materialize_commands() == [expected]
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nsplit = "random"\ntest_fraction = 0.2')
+    assert plans.materialize_commands() == [[*expected, "--split", "random", "--test-fraction", "0.2"]]
 
 
 def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) -> None:
@@ -98,13 +111,13 @@ def test_missing_training_sets_are_an_error_and_no_silence(lake: Lake) -> None:
 def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_path: Path) -> None:
     _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"))
     _freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"])
-    lake.replace("potentials", "p", [{"potential_id": "p", "recipe": "DP-small", "training_set_id": "set"}])
+    name = _train(lake, "set", recipe_named("DP-small"))
     (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nprotocols = ["twin", "npt"]\ntemperature_k = 1500')
     told = [command[3:] for command in plans.simulate_commands()]
     assert ["twin", "--composition", "Al100"] in told
     assert ["npt", "--composition", "Al50Ni50", "--temperature-k", "1500.0"] in told
     assert len(told) == 4
-    assert plans.score_commands() == [["observe", "--potential", "p"]]
+    assert plans.score_commands() == [["observe", "--potential", name]]
 
 
 def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -135,7 +137,7 @@ def check_no_step_was_trained_twice_before(checkpoint: int | None, text: str) ->
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_deepmd_accepts_every_recipe(recipe: Recipe) -> None:
-    completed = checked_by_deepmd(deepmd_input(recipe, DATA, seed=1))
+    completed = checked_by_deepmd(deepmd_input(recipe, DATA, seed=1), recipe.name)
     assert completed["training"]["numb_steps"] == recipe.n_steps
     assert completed["loss"]["intensive_ener_virial"] is False
 
@@ -173,8 +175,35 @@ def test_without_virials_the_virial_has_no_weight() -> None:
 def test_a_recipe_that_deepmd_refuses_is_told() -> None:
     written = deepmd_input(TINY, DATA, seed=1)
     written["training"]["numb_stepz"] = 3
-    with pytest.raises(MeltlakeError, match="DeePMD refuses"):
-        checked_by_deepmd(written)
+    with pytest.raises(MeltlakeError, match=r"Recipe tiny: DeePMD refuses .*numb_stepz"):
+        checked_by_deepmd(written, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "key"),
+    [
+        (("model", "fitting_net"), "neuron", "fitting_net"),
+        (("model", "descriptor"), "neuron", "embedding_net"),
+        (("learning_rate",), "decay_rate", "decay_rate"),
+        (("training", "training_data"), "auto_prob", "sampling"),
+    ],
+)
+def test_what_deepmd_refuses_is_told_as_the_recipe_calls_it(part, name, key) -> None:
+    written = deepmd_input(TINY, DATA, seed=1)
+    reduce(getitem, part, written)[name] = 3
+    with pytest.raises(MeltlakeError, match=f"Recipe tiny: DeePMD refuses {key}: "):
+        checked_by_deepmd(written, "tiny")
+
+
+def test_what_the_paper_leaves_open_reaches_deepmd() -> None:
+    chosen = {"activation": "gelu", "type_one_side": True, "resnet_embedding": True, "precision": "float32"}
+    changed = TINY.model_copy(update={**chosen, "sampling": "evenly", "decay_rate": 0.95})
+    written = checked_by_deepmd(deepmd_input(changed, DATA, seed=1), "tiny")
+    descriptor = written["model"]["descriptor"]
+    keys = ("activation_function", "type_one_side", "resnet_dt", "precision")
+    assert [descriptor[key] for key in keys] == list(chosen.values())
+    assert written["learning_rate"]["decay_rate"] == 0.95
+    assert written["training"]["training_data"]["auto_prob"] == "prob_uniform"
 
 
 def test_the_last_row_of_a_repeated_step_counts_but_for_the_checkpoints() -> None:

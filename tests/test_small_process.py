@@ -1,0 +1,48 @@
+"""Libraries that a process of ours does without are not in its memory, and are there for whoever uses them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+READS = """
+import sys
+from lake.small_process import keep_small
+keep_small()
+from operators.ingest import ingest_in_worker
+print(*{"great_expectations", "pandas", "pydantic", "scipy", "numba", "h5py"} & sys.modules.keys())
+"""
+
+JUDGES = """
+import sys
+import numpy as np
+from lake.gate import Case, RuleGate
+from schemas.gate import Rule
+rule = Rule(name="small", column="energy_ev", severity="reject", reason="none", maximum=1)
+verdict = RuleGate((rule,)).judge(Case(origin="aimd", frames={"energy_ev": np.array([0.0, 2.0])}))
+print(verdict.rejection_reasons, *{"altair.vegalite", "scipy.stats.distributions"} & sys.modules.keys())
+"""
+
+USES_LATE = """
+import sys
+from lake.small_process import loaded_late
+with loaded_late("wave"):
+    import wave
+print("Error" in object.__getattribute__(wave, "__dict__"), wave.Error.__name__)
+"""
+
+
+def said_by(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]).stdout
+
+
+def test_a_worker_reads_without_what_others_need():
+    assert said_by(READS).split() == []
+
+
+def test_the_gate_judges_without_plots_and_statistics():
+    assert said_by(JUDGES) == "[[], ['small']]\n"
+
+
+def test_a_module_loaded_late_is_loaded_when_used():
+    assert said_by(USES_LATE) == "False Error\n"
