@@ -79,8 +79,8 @@ class Training:
 
     def displayed(self):
         """Last step of the learning curve so far."""
-        curve = self.folder and self.folder / "lcurve.out"
-        rows = [line.split() for line in curve.read_text().splitlines() if "#" not in line] if curve else []
+        curves = list(self.folder.glob("lcurve.out")) if self.folder else []
+        rows = [line.split() for curve in curves for line in curve.read_text().splitlines() if "#" not in line]
         return int(rows[-1][0]) if rows else -1
 
     def kill(self, kind):
@@ -97,14 +97,17 @@ class Training:
 
     def survive(self, kills):
         """Train to the end, killed at these steps in these ways."""
-        for step, kind in kills:
+        try:
+            for step, kind in kills:
+                self.start()
+                wait_until(lambda step=step: self.displayed() >= step or self.process.poll() is not None, 600)
+                assert self.process.poll() is None, self.process.communicate()
+                self.kill(kind)
             self.start()
-            wait_until(lambda step=step: self.displayed() >= step or self.process.poll() is not None, 600)
-            assert self.process.poll() is None, self.process.communicate()
-            self.kill(kind)
-        self.start()
-        _, said = self.process.communicate(timeout=900)
-        assert self.process.returncode == 0, said
+            _, said = self.process.communicate(timeout=900)
+            assert self.process.returncode == 0, said
+        finally:
+            self.process.kill()
 
 
 def children(pid):
