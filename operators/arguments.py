@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_export(verbs)
     _add_raw_and_lake(verbs)
+    _add_potential(verbs)
 
     _verb(verbs, "status", "what is in the lake, what is stale and why, what failed and why")
 
@@ -173,6 +174,14 @@ def _add_raw_and_lake(verbs: Verbs) -> None:
         metavar="H",
         help="by default 168: an older version stays readable for a week; at least 1, for an ingest that is running",
     )
+
+
+def _add_potential(verbs: Verbs) -> None:
+    potential = _group(verbs, "potential", "`potential export`: a potential for people who do not have meltlake")
+    export = _verb(potential, "potential export", "a folder with the model, its card, examples and a verifying program")
+    export.add_argument("potential", metavar="POTENTIAL")
+    export.add_argument("out", metavar="OUT", help="the folder to be made")
+    export.add_argument("--overwrite", action="store_true", help="replace an earlier export at OUT")
 
 
 def _group(verbs: Verbs, name: str, help_: str) -> Verbs:

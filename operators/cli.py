@@ -248,6 +248,12 @@ def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
     )
 
 
+def _potential_export(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.potential_export import potential_export
+
+    return potential_export(settings, arguments.potential, arguments.out, overwrite=arguments.overwrite)
+
+
 def _raw_verify(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.raw_verify import raw_verify
 
@@ -304,6 +310,7 @@ _VERBS: dict[str, Verb] = {
     "report": _report,
     "sql": _sql,
     "export": _export,
+    "potential export": _potential_export,
     "raw verify": _raw_verify,
     "lake describe": _lake_describe,
     "lake compact": _lake_compact,

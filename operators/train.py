@@ -1,7 +1,6 @@
 """The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from operators.hardware import hardware
 from operators.log import log
 from operators.physics.neighbours import max_neighbours, require_room, sel
 from operators.potentials.backends import BACKENDS, Backend
+from operators.potentials.card import software, store_card, trained_card
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -40,7 +40,6 @@ from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
 from schemas.settings import Settings
 
-_CARD = "potential.json"
 _FRAMES_AT_ONCE = 256
 _INSPECTION = "training_set.json"
 
@@ -116,7 +115,8 @@ def train(
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [recipe_row(usual)])
         keep_points(learning_curve(learning_curve_text(folder)))
-        (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
+        hyperparameters = recipe.model_dump(mode="json", exclude={"paper"})
+        store_card(settings, trained_card(settings, row, recipe=hyperparameters, trained_with=software()))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
     return _answer(row, folder, changed=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.dictionary import dictionary
+from schemas.model_card import card_fields
 from schemas.recipes import RECIPES
 from schemas.tables import TABLES
 
@@ -15,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 VERBS = ["ingest", "validate", "materialize", "train", "simulate", "observe"]
 VERBS += ["publish", "report", "sql", "status", "up", "demo"]
-VERBS += ["export", "raw verify", "lake describe", "lake compact", "lake vacuum"]
+VERBS += ["export", "raw verify", "potential export", "lake describe", "lake compact", "lake vacuum"]
 PYTHON = [path for folder in ("schemas", "lake", "operators", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -79,6 +80,12 @@ def test_every_environment_variable_but_three_is_airflows_or_a_programs():
     names = {name for path in PYTHON for name in re.findall(r"\bMELTLAKE_[A-Z]+\b", path.read_text())}
     marks = {"MELTLAKE_POD"}  # set on a pod's process to recognise it, never read as a setting
     assert names - marks == {"MELTLAKE_LAKE", "MELTLAKE_LANDING", "MELTLAKE_WAREHOUSE"}
+
+
+def test_the_fields_of_the_model_card_are_the_schemas_own_words():
+    told = (ROOT / "docs" / "potentials.md").read_text()
+    _, _, fields = told.partition("<!-- fields: python -m schemas.model_card -->\n")
+    assert fields.partition("<!-- end of fields -->")[0] == card_fields(), "put in: python -m schemas.model_card"
 
 
 def test_recipes_are_documented():

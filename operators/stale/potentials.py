@@ -10,9 +10,8 @@ from operators.potentials.identity import name_of_potential
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.wanted_sets import WantedSet
+from schemas.model_card import FILE_NAME
 from schemas.recipes import Recipe
-
-_CARD = "potential.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +168,9 @@ def _differences(holdings: Holdings, row: Row, wanted: WantedPotential) -> str:
 
 
 def _recipe_of(holdings: Holdings, row: Row) -> dict[str, Any] | None:
-    card = holdings.settings.artifacts / "potentials" / row["potential_id"] / _CARD
+    card = holdings.settings.artifacts / "potentials" / row["potential_id"] / FILE_NAME
     try:
-        recipe = json.loads(card.read_text())["recipe"]
+        recipe = json.loads(card.read_text())["training"]["recipe"]
     except (OSError, ValueError, KeyError):
         return None  # on another machine; the table knows less
     return recipe if isinstance(recipe, dict) else None

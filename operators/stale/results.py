@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from lake.sources import SIMULATION_CARD
 from lake.warehouse import published_versions
 from operators.campaign import Campaign
+from operators.potentials.committee import stale_committees
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.potentials import missing_model, wanted_potentials
@@ -32,10 +33,19 @@ def potentials_of(holdings: Holdings, wanted: WantedSet) -> list[Row]:
 
 def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]:
     """Potentials whose errors are not known."""
-    scored = set(holdings.lake.keys("rmse"))
-    for row in potentials:
-        if (name := row["potential_id"]) not in scored and missing_model(holdings, row) is None:
-            yield Stale(f"potential {name}", "its errors are not known", ["observe", "--potential", name])
+    rows = holdings.lake.rows("rmse", columns=["potential_id", "model_sha256"]).to_pylist()
+    scored = {row["potential_id"]: row["model_sha256"] for row in rows}
+    there = [row for row in potentials if missing_model(holdings, row) is None]
+    for row in there:
+        if (name := row["potential_id"]) not in scored or scored[name] != row["sha256"]:
+            why = "its model file is another one since" if name in scored else "its errors are not known"
+            yield Stale(f"potential {name}", why, ["observe", "--potential", name])
+    for committee in stale_committees(holdings.lake, there):
+        if scored.keys() >= set(committee.potential_ids):  # otherwise a line above is enough
+            why = f"its {len(committee.potentials)} seeds were not compared"
+            yield Stale(
+                f"committee {committee.committee_id}", why, ["observe", "--potential", committee.potential_ids[0]]
+            )
 
 
 def not_simulated(holdings: Holdings, sets: Iterable[WantedSet]) -> Iterator[Stale]:

@@ -186,6 +186,16 @@ RMSE = table(
     column("bias_energy_mev_per_atom", REAL, "mean of potential minus DFT"),
     column("bias_force_mev_per_angstrom", REAL, "mean of potential minus DFT"),
     column("bias_virial_mev_per_atom", REAL, "mean of potential minus DFT, of a third of the trace"),
+    column("max_energy_mev_per_atom", REAL, "largest difference of potential and DFT of any frame"),
+    column("max_energy_run_id", TEXT, "run of the frame that has it"),
+    column("max_energy_frame", WHOLE, "that frame in its run"),
+    column("max_force_mev_per_angstrom", REAL, "largest difference of potential and DFT of any force component"),
+    column("max_force_run_id", TEXT, "run of the frame that has it"),
+    column("max_force_frame", WHOLE, "that frame in its run"),
+    column("max_virial_mev_per_atom", REAL, "largest difference of any of nine components; null without virials"),
+    column("max_virial_run_id", TEXT, "run of the frame that has it"),
+    column("max_virial_frame", WHOLE, "that frame in its run"),
+    column("model_sha256", TEXT, "of the model file that was judged"),
 )
 
 PARITY = table(

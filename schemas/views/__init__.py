@@ -7,7 +7,14 @@ from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN
 from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
 from schemas.views.description import View
 from schemas.views.lineage import LINEAGE
-from schemas.views.potentials import PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY, VIRIALS_WORTH
+from schemas.views.potentials import (
+    ERROR_AGAINST_DEVIATION,
+    PARITY_PLOT,
+    TABLE_1,
+    TRAINED_POTENTIALS,
+    TRANSFERABILITY,
+    VIRIALS_WORTH,
+)
 from schemas.views.quarantine import QUARANTINE
 from schemas.views.selection import POTENTIAL_CHOICE, RECIPE_COMPARISON, RECIPE_ERRORS
 
@@ -27,6 +34,7 @@ VIEWS: tuple[View, ...] = (
     VACF_COMPARISON,
     DENSITY_VS_EXPERIMENT,
     TRANSFERABILITY,
+    ERROR_AGAINST_DEVIATION,
     RECIPE_ERRORS,
     RECIPE_COMPARISON,
     POTENTIAL_CHOICE,

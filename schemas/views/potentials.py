@@ -117,7 +117,8 @@ join trained_potentials using (potential_id)
 TRANSFERABILITY = View(
     "transferability",
     "Error of a potential on each composition against the distance (half-L1, at.%) to the nearest composition that it "
-    "trained on, and the largest z of its simulations' curves there that have a verdict.",
+    "trained on, the deviation of its committee there with the true error over it, and the largest z of its "
+    "simulations' curves there that have a verdict.",
     """
 with asked as (
     select rmse.*, recipe, seed, training_set_id, chemical_system, synthetic
@@ -133,15 +134,43 @@ nearest as (
 ),
 curves as (
     select potential_id, composition, max(z) filter (verdict <> 'undecided') as largest_z from agreement group by all
+),
+seeds as (
+    select unnest(potential_ids) as potential_id, composition, split, len(potential_ids) as n_seeds,
+           deviation_force_mev_per_angstrom, force_error_over_deviation
+    from committees
 )
 select
     asked.potential_id, asked.recipe, asked.seed, asked.training_set_id, asked.chemical_system, asked.synthetic,
     asked.composition, asked.split, asked.n_frames, nearest.distance_at_percent, nearest.nearest_composition,
     asked.rmse_energy_mev_per_atom, asked.rmse_force_mev_per_angstrom, asked.rmse_virial_mev_per_atom,
-    curves.largest_z
+    seeds.n_seeds, seeds.deviation_force_mev_per_angstrom, seeds.force_error_over_deviation, curves.largest_z
 from asked
 left join nearest on nearest.training_set_id = asked.training_set_id and nearest.composition = asked.composition
+left join seeds on seeds.potential_id = asked.potential_id and seeds.composition = asked.composition
+ and seeds.split = asked.split
 left join curves on curves.potential_id = asked.potential_id and curves.composition = asked.composition
 order by asked.potential_id, nearest.distance_at_percent, asked.composition, asked.split
+""",
+)
+
+ERROR_AGAINST_DEVIATION = View(
+    "error_against_deviation",
+    "Every frame that a committee was judged on: how much its potentials disagree, and how wrong one of them is; "
+    "forces in meV/angstrom. Points on a line through zero would be a committee that knows its errors.",
+    """
+select
+    committee_id, about.recipe, about.training_set_id, about.n_seeds, about.chemical_system, about.synthetic,
+    composition, split, run_id, frame,
+    deviation_force_mev_per_angstrom, error_force_mev_per_angstrom,
+    error_force_mev_per_angstrom / nullif(deviation_force_mev_per_angstrom, 0) as force_error_over_deviation,
+    max_deviation_force_mev_per_angstrom, max_error_force_mev_per_angstrom,
+    deviation_energy_mev_per_atom, error_energy_mev_per_atom, deviation_virial_mev_per_atom, error_virial_mev_per_atom
+from committee_frames
+join (
+    select distinct committee_id, committees.recipe, committees.training_set_id, len(potential_ids) as n_seeds,
+           array_to_string(list_sort(type_map), '-') as chemical_system, synthetic
+    from committees left join training_sets on training_sets.training_set_id = committees.training_set_id
+) about using (committee_id)
 """,
 )

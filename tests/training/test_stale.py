@@ -12,6 +12,7 @@ from operators.potentials.identity import name_of_potential
 from operators.stale import stale
 from operators.status import status
 from schemas.errors import MeltlakeError
+from schemas.model_card import FILE_NAME
 from schemas.recipes import RECIPES, recipe_named
 from schemas.training import TrainingSetRequest
 
@@ -41,7 +42,7 @@ def trained(settings, made, recipe, seed=1):
     folder = settings.artifacts / "potentials" / name
     folder.mkdir(parents=True)
     (folder / "frozen.pb").write_bytes(b"a model")
-    (folder / "potential.json").write_text(json.dumps({"recipe": recipe.model_dump(mode="json")}))
+    (folder / FILE_NAME).write_text(json.dumps({"training": {"recipe": recipe.model_dump(mode="json")}}))
     row = {"potential_id": name, "recipe": recipe.name, "training_set_id": made["training_set_id"], "seed": seed}
     return name, row | {"n_steps": recipe.n_steps, "path": str(folder / "frozen.pb")}
 
