@@ -31,7 +31,7 @@ TINY = Recipe(
 @pytest.mark.skipif(HAS_TORCH, reason="PyTorch is installed")
 def test_a_backend_that_is_not_installed_is_told(three_melts, settings) -> None:
     made = materialize(settings, TrainingSetRequest())
-    with pytest.raises(MeltlakeError, match="backend pytorch needs the package torch.*extra `torch`"):
+    with pytest.raises(MeltlakeError, match=r"backend pytorch needs the package torch.*extra `torch`"):
         train(settings, str(made["training_set_id"]), recipe=TINY, backend="pytorch")
 
 

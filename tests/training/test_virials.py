@@ -1,4 +1,4 @@
-"""The paper's first claim and the smallest recipe's promise, on the demo's toy melts: two trainings of a minute each."""
+"""The paper's first claim and the smallest recipe's promise, on the demo's toy melts: two trainings, a minute each."""
 
 from pathlib import Path
 
