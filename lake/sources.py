@@ -77,13 +77,13 @@ def found_below(source: str | Path) -> Found:
     if is_file(uri):
         return Found([RunSource((uri,))], [])
     if not is_folder(uri):
-        raise MeltlakeError(f"{source}: needed a VASP output file or a folder, found nothing.", "Check the path.")
+        raise MeltlakeError(f"{uri}: needed a VASP output file or a folder, found nothing.", "Check the path.")
     ignored: list[str] = []
     runs = list(_below(uri, ignored))
     if not runs:
         others = f"; there are {first_of([name_of(one) for one in ignored])}" if ignored else ""
         raise MeltlakeError(
-            f"{source}: needed OUTCAR*, vasprun.xml*, vaspout.h5*, XDATCAR*, ML_AB*, *.extxyz or *.lammpstrj files, "
+            f"{uri}: needed OUTCAR*, vasprun.xml*, vaspout.h5*, XDATCAR*, ML_AB*, *.extxyz or *.lammpstrj files, "
             f"found none below this folder{others}.",
             "Name the file itself if it is called otherwise.",
         )

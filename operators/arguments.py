@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
     demo = _verb(verbs, "demo", "the whole pipeline on synthetic melts and on your own runs")
     demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
-    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
+    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (hard links, or copies)")
     demo.add_argument("--port", type=_port, metavar="PORT")
     return whole
 

@@ -38,6 +38,13 @@ class Campaign(BaseModel):
     """Compositions that are never trained on."""
     split: Literal["blocks", "random"] = "blocks"
     test_fraction: float = 0.25
+    gap_fs: float | None = None
+    """Time between training and test frames instead of what each run's memory asks for."""
+    every_fs: float | None = None
+    """Time that runs are thinned to."""
+    relaxation: Literal["train", "drop"] = "train"
+    balance: Literal["frames", "compositions"] = "frames"
+    format: Literal["npy", "hdf5"] = "npy"
     seeds: tuple[int, ...] = (1,)
     steps: int | None = None
     """Training steps instead of the recipe's own."""

@@ -103,7 +103,8 @@ def test_a_link_to_nothing_is_one_entry(settings, tree):
     (tree / "moved").mkdir()
     (tree / "moved" / "OUTCAR").symlink_to(tree / "nowhere")
     [refused], [stored] = told(settings, tree)
-    assert refused["reason"] == f"{tree}/moved/OUTCAR: it cannot be read (No such file or directory)."
+    assert refused["source"] == f"{tree}/moved/OUTCAR"
+    assert refused["reason"] == "it cannot be read (No such file or directory)."
     assert stored["n_frames"] == N_FRAMES
 
 

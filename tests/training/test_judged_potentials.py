@@ -37,7 +37,7 @@ from schemas.settings import Settings
 from schemas.training import TrainingSetRequest
 from tests.training.conftest import LakeMaker, emt_frames
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a busy machine takes minutes to import what trains
 
 RECIPE = Recipe(
     name="tiny", embedding_net=(4, 8), axis_neuron=2, fitting_net=(8,), r_smooth_angstrom=3.0, r_cut_angstrom=3.8,
@@ -125,7 +125,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     settings = Settings.from_mapping({}, lake=str(home / "lake"))
     melts = LakeMaker(settings)
     for run_id, counts in MELTS.items():
-        frames = [row | {"temperature_k": 1000.0 + row["frame"]} for row in emt_frames(counts, 16)]
+        frames = [row | {"temperature_k": 1000.0 + row["frame"] % 3} for row in emt_frames(counts, 16)]
         if run_id == "b1":
             frames = [row | {"virial_ev": None} for row in frames]
         melts.add(run_id, counts, frames, source_sha256=f"sha of {run_id}")
@@ -148,9 +148,8 @@ def test_held_out_frames_are_judged_apart_and_never_trained_on(judged: Judged) -
     found = {(row["composition"], row["split"]): row["n_frames"] for row in judged.rows("rmse", "seed1")}
     assert {name for name, split in found if split == "held_out"} == {"Cu100", "all"}
     assert {name for name, split in found if split != "held_out"} == {"Al50Cu50", "Al100", "all"}
-    assert found["Cu100", "held_out"] == 16
-    listed = {row["run_id"] for row in judged.rows("training_set_frames") if row["split"] == "held_out"}
-    assert listed == {"c1"}
+    listed = [row["run_id"] for row in judged.rows("training_set_frames") if row["split"] == "held_out"]
+    assert (set(listed), found["Cu100", "held_out"], found["all", "held_out"]) == ({"c1"}, len(listed), len(listed))
 
 
 def test_errors_of_a_potential_are_those_of_dp_test(judged: Judged) -> None:
@@ -311,7 +310,7 @@ def test_the_card_says_where_a_potential_comes_from_and_how_good_it_is(judged: J
         ("a1", "sha of a1", True), ("b1", "sha of b1", True), ("c1", "sha of c1", False),
     ]  # fmt: skip
     lowest, highest = card.data.temperature_range_k
-    assert 1000 < lowest <= highest < 1016
+    assert 1000 < lowest <= highest < 1002
     assert [one.model_dump() for one in card.accuracy] == [
         {name: row[name] for name in type(card.accuracy[0]).model_fields} for row in judged.rows("rmse", "seed3")
     ]
@@ -418,7 +417,7 @@ def test_the_exported_page_warns_of_synthetic_frames_and_has_the_errors(exported
     page = (exported / "README.md").read_text()
     assert "Not for science" in page
     [pool] = [r for r in judged.rows("rmse", "seed1") if (r["composition"], r["split"]) == ("all", "held_out")]
-    assert f"| all | held_out | 16 | {pool['rmse_energy_mev_per_atom']:.4g} (" in page
+    assert f"| all | held_out | {pool['n_frames']} | {pool['rmse_energy_mev_per_atom']:.4g} (" in page
     assert all(
         f"| {row['pair']} | {row['min_distance_angstrom']:.3f} |" in page for row in judged.rows("closest_pairs")
     )
