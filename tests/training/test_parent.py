@@ -9,6 +9,7 @@ from lake.delta import Lake
 from operators.materialize import materialize
 from operators.potentials.backends import checkpoints
 from operators.potentials.deepmd_input import TrainingData, deepmd_input
+from operators.potentials.parent import n_test_frames_known
 from operators.train import train
 from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
@@ -96,6 +97,19 @@ def test_a_checkpoint_of_either_backend_is_found_when_it_is_whole(tmp_path: Path
     assert checkpoints(tmp_path) == [90, 30]
 
 
+def test_frames_that_any_ancestor_was_trained_on_are_no_test(settings) -> None:
+    lake = Lake(settings.lake)
+    for name, init_from, frames in (("first", None, range(4)), ("second", "first", range(10, 12))):
+        row = {"potential_id": name, "training_set_id": f"of-{name}", "init_from": init_from}
+        lake.replace("potentials", name, [row])
+        split = [{"run_id": "a", "frame": frame, "split": "train"} for frame in frames]
+        lake.replace("training_set_frames", f"of-{name}", [{"training_set_id": f"of-{name}", **one} for one in split])
+    mine = [("a", 0, "train"), ("a", 3, "test"), ("a", 11, "held_out"), ("a", 12, "test"), ("b", 2, "test")]
+    rows = [{"training_set_id": "mine", "run_id": run, "frame": frame, "split": split} for run, frame, split in mine]
+    lake.replace("training_set_frames", "mine", rows)
+    assert n_test_frames_known(lake, "mine", "second") == 2
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_potential_begins_where_its_parent_ended(melts, settings, labelled_by_emt) -> None:
@@ -114,5 +128,5 @@ def test_a_potential_begins_where_its_parent_ended(melts, settings, labelled_by_
     assert begins[error].iloc[0] == pytest.approx(ends[error].iloc[-1], rel=0.25)
     assert other[error].iloc[0] > 1.5 * begins[error].iloc[0]
     [row] = lake.rows("potentials", key=str(child["potential_id"])).to_pylist()
-    assert (row["init_from"], row["recipe"]) == (parent["potential_id"], "slower")
+    assert (row["init_from"], row["recipe"], row["n_test_frames_known"]) == (parent["potential_id"], "slower", 0)
     assert len({parent["potential_id"], child["potential_id"], afresh["potential_id"]}) == 3
