@@ -10,6 +10,7 @@ from lake.delta import Lake
 from lake.known_runs import remember_file
 from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import groups_of, largest_systems
+from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
 from schemas.errors import MeltlakeError
 from schemas.recipes import recipe_named
@@ -61,8 +62,8 @@ def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path
 
 
 def test_a_labs_own_recipe_and_backend_are_planned_as_any_other(lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _run("Al100", "Al"))
-    _freeze(lake, "new", type_map=["Al"], compositions=["Al100"])
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"])
     own = '[recipe.mine]\nbased_on = "DP-small"\nsampling = "evenly"'
     (tmp_path / "campaign.toml").write_text(f'recipes = ["mine"]\nbackend = "pytorch"\n{own}')
     assert plans.train_commands() == [["train", "new", "--recipe", "mine", "--seed", "1"]]
