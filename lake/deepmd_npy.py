@@ -55,14 +55,16 @@ class LabelledFrames:
 
     def chosen(self, mask: NDArray[np.bool_]) -> "LabelledFrames":
         """The frames where the mask (n_frames,) is true."""
-        if mask.all():
-            return self
+        return self if mask.all() else self.part(mask)
+
+    def part(self, where: slice | NDArray[np.bool_]) -> "LabelledFrames":
+        """The frames of a slice, as views of these, or where a mask (n_frames,) is true."""
         return LabelledFrames(
-            cell_angstrom=self.cell_angstrom[mask],
-            positions_angstrom=self.positions_angstrom[mask],
-            forces_ev_per_angstrom=self.forces_ev_per_angstrom[mask],
-            energy_ev=self.energy_ev[mask],
-            virial_ev=None if self.virial_ev is None else self.virial_ev[mask],
+            cell_angstrom=self.cell_angstrom[where],
+            positions_angstrom=self.positions_angstrom[where],
+            forces_ev_per_angstrom=self.forces_ev_per_angstrom[where],
+            energy_ev=self.energy_ev[where],
+            virial_ev=None if self.virial_ev is None else self.virial_ev[where],
         )
 
 

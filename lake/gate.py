@@ -3,6 +3,7 @@
 It works on one value per frame or per run; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -260,7 +261,8 @@ def _observed(rule: Rule, columns: Columns, failed: list[int]) -> str | None:
     if rule.allowed:
         return ", ".join(sorted({str(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()
-    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {rule.unit}".strip()
+    unit = re.split("[:,(]", rule.unit)[0]  # what follows explains
+    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {unit}".strip()
 
 
 def _text(value: Any) -> str:

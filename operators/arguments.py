@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
     demo = _verb(verbs, "demo", "the whole pipeline on synthetic melts and on your own runs")
     demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
-    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
+    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (hard links, or copies)")
     demo.add_argument("--port", type=_port, metavar="PORT")
     return whole
 
@@ -125,6 +125,8 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
     )
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
+    train.add_argument("--init-from", metavar="POTENTIAL", help="begin with its weights; by default they are random")
+    train.add_argument("--backend", choices=("tensorflow", "pytorch"), help="by default that of campaign.toml")
 
     simulate = _verb(verbs, "simulate", "a LAMMPS run; its trajectory comes back as a run")
     simulate.add_argument("potential", metavar="POTENTIAL")

@@ -9,6 +9,8 @@ from schemas.settings import Settings
 
 Row = Mapping[str, Any]
 
+_TABLES = ("potentials", "training_sets", "rmse", "agreement", "performance")
+
 _NEWEST = """
 select potential_choice.* from potential_choice
 join training_sets using (training_set_id)
@@ -24,7 +26,7 @@ def choice(settings: Settings) -> list[Row]:
     """Rows of `potential_choice` for the newest training set of each kind that has potentials."""
     if Lake(settings.lake).version("rmse") < 0:
         return []
-    rows: list[Row] = [*query(settings, _NEWEST)]
+    rows: list[Row] = [*query(settings, _NEWEST, tables=_TABLES)]
     return rows
 
 

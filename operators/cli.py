@@ -109,8 +109,7 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     answer = ingest(settings, arguments.sources, workers=arguments.workers)
     refused = [run for run in answer["runs"] if "exit_code" in run]  # type: ignore[attr-defined]
     for run in refused:
-        where = "" if run["source"] in run["reason"] else f"{run['source']}: "
-        sys.stderr.write(f"{where}{run['reason']}\n{run['remedy']}\n")
+        sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
     # Trying again helps only if nothing else is wrong.
     codes = {int(str(run.pop("exit_code"))) for run in refused}
     if "put_off" in answer:
@@ -175,7 +174,14 @@ def _train(settings: Settings, arguments: Arguments) -> dict[str, object]:
     recipe = recipe_named(arguments.recipe, campaign.all_recipes)
     if arguments.steps is not None:
         recipe = recipe.model_copy(update={"n_steps": arguments.steps})
-    return train(settings, arguments.training_set, recipe=recipe, seed=arguments.seed)
+    return train(
+        settings,
+        arguments.training_set,
+        recipe=recipe,
+        seed=arguments.seed,
+        backend=arguments.backend or campaign.backend,
+        init_from=arguments.init_from,
+    )
 
 
 def _simulate(settings: Settings, arguments: Arguments) -> dict[str, object]:

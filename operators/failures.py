@@ -7,6 +7,7 @@ nothing that is there, or that cannot be met, is answered to whoever typed it an
 from datetime import UTC, datetime
 
 from lake.delta import Lake
+from lake.raw_store import folder_of
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 
@@ -22,6 +23,11 @@ def record_failure(lake: Lake, verb: str, subject: str, error: MeltlakeError) ->
         "failed_at": datetime.now(UTC).replace(tzinfo=None),
     }
     lake.replace("task_failures", content_id([verb, subject]), [row])
+
+
+def cause_beside(subject: str, cause: str) -> str:
+    """The cause for beside its subject: files of the same folder by their names alone."""
+    return cause.replace(f"{folder_of(subject)}/", "") if folder_of(subject) else cause
 
 
 def forget_failure(lake: Lake, verb: str, subject: str) -> None:

@@ -123,7 +123,7 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
             entries += [entry for run in found for entry in _ingest_or_refuse(desk, run)]
     answer: dict[str, object] = {"runs": entries}
     if ignored:
-        log.warning("ingest ignored files of other names", n_files=len(ignored), files=first_of(ignored))
+        log.warning("ingest ignored files of other names or links to folders", n=len(ignored), first=first_of(ignored))
         answer["ignored"] = {"n_files": len(ignored), "first": ignored[:_MOST_IGNORED_NAMED]}
     try:
         link_runs(lake, gate, [str(entry["run_id"]) for entry in entries if entry["changed"]])
@@ -140,7 +140,7 @@ def _holds_no_run(settings: "Settings", address: str, error: MeltlakeError) -> E
     if is_landed:
         return _refused(lake, address, error)
     forget_failure(lake, VERB, address)
-    log.warning("ingest found nothing", reason=error.problem)
+    log.warning("ingest found nothing", source=address, reason=_without(address, error.problem))
     return _not_stored(address, error)
 
 
@@ -190,22 +190,27 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
         told = ("run_id", "source", "composition", "n_frames", "n_new", "n_rejected")
         log.info("ingest", **{name: entry[name] for name in told})
         if entry["reason"] is not None:
-            log.warning("ingest keeps what it had", reason=entry["reason"])
+            log.warning("ingest keeps what it had", source=entry["source"], reason=entry["reason"])
     return entries
 
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
     error = found if isinstance(found, MeltlakeError) else refused_by_system(source, found)
     record_failure(lake, VERB, source, error)
-    log.warning("ingest refused", source=source, reason=error.problem.removeprefix(f"{source}: "))
+    log.warning("ingest refused", source=source, reason=_without(source, error.problem))
     return _not_stored(source, error)
+
+
+def _without(source: str, sentence: str) -> str:
+    """A sentence for beside the file that it is about."""
+    return sentence.removeprefix(f"{source}: ")
 
 
 def _not_stored(source: str, error: MeltlakeError) -> Entry:
     """An entry for a run that is not in the lake; its exit code tells whether trying again may help."""
     nothing: Entry = dict.fromkeys(("run_id", "composition"))
     counts = dict.fromkeys(("n_frames", "n_new", "n_accepted", "n_rejected"), 0)
-    why = {"reason": error.problem, "remedy": error.remedy, "exit_code": error.exit_code}
+    why = {"reason": _without(source, error.problem), "remedy": error.remedy, "exit_code": error.exit_code}
     return {**nothing, **counts, "source": source, "changed": False, **why}
 
 
@@ -241,7 +246,7 @@ def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
             stored.append((_store(desk, read, told_by=[uri] if part == "" else []), read))
     if not is_folder(uri):
         _remember(desk.lake, stored, uri)
-    why = overwritten(uri, before, [(one, n_rows(read.checks)) for one, read in stored])
+    why = overwritten(before, [(one, n_rows(read.checks)) for one, read in stored])
     return [_entry(one, uri, reason=why) for one, _ in stored]
 
 
@@ -276,7 +281,7 @@ def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
     for other in told:
         if other.uri in beside:
             remember_file(lake, other.uri, runs=[run_id], about=other.facts)
-    why = overwritten(read.uri, before, [(stored, n_rows(read.checks))])
+    why = overwritten(before, [(stored, n_rows(read.checks))])
     entries = [_entry(stored, read.uri, reason=why)]
     for uri in apart:
         entries += _ingest_or_refuse(desk, RunSource((uri,)))

@@ -134,7 +134,9 @@ def _bring_back(settings: Settings, folder: Path) -> None:
         return  # timed only, or collapsed before its first frame: the row in `performance` tells
     (entry,) = cast("list[Row]", ingest(settings, [str(folder)])["runs"])
     if entry["run_id"] is None:
-        raise StepFailed(str(entry["reason"]), str(entry.get("remedy") or "Remove the folder and simulate again."))
+        raise StepFailed(
+            f"{folder}: {entry['reason']}", str(entry.get("remedy") or "Remove the folder and simulate again.")
+        )
 
 
 def _performance(card: SimulationCard, potential: Row) -> dict[str, object]:

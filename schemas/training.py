@@ -13,9 +13,6 @@ Relaxation = Literal["train", "drop"]
 Balance = Literal["frames", "compositions"]
 Format = Literal["npy", "hdf5"]
 
-FURTHER_CHOICES = ("gap_fs", "every_fs", "relaxation", "balance", "format")
-"""Fields of a request that most leave as they are; campaigns have them as keys, training sets as columns."""
-
 
 class TrainingSetRequest(BaseModel):
     """Which frames to train on, and how to set frames aside for testing.

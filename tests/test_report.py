@@ -162,6 +162,13 @@ def test_links_inside_the_page_lead_somewhere(text):
     assert inner - set(page.ids) == set()
 
 
+def test_what_is_missing_is_told_once_for_all_chemical_systems(text):
+    [missing] = re.findall(r'<h2 id="missing">.*?</ul>', text, flags=re.DOTALL)
+    titles = re.findall(r"<li>(.*?) of ", missing)
+    assert len(titles) == len(set(titles)) > 0
+    assert len(re.findall("Not here yet", text)) == 1
+
+
 def test_every_section_with_synthetic_data_wears_the_badge(text):
     sections = Page(text).sections
     shown = [anchor for anchor in sections if anchor.startswith("Al-Cu-Ni-synthetic")]

@@ -14,11 +14,13 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from lake.delta import Lake
 from operators.data_docs.page import MOST_LINES, Judged, RunPage, judged
 from operators.data_docs.picture import picture
 from operators.data_docs.scalars import Row, read_scalars
+from operators.failures import cause_beside
 from schemas.settings import Settings
 
 _PAGES_VERSION = 2
@@ -118,6 +120,11 @@ def _write(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def _breaking(path: str) -> Markup:
+    """A path that breaks between its folders where it is too long for a line."""
+    return Markup("/<wbr>").join(path.split("/"))
+
+
 @cache
 def _template(name: str) -> Template:
     pages = Environment(
@@ -128,4 +135,6 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
     )
     pages.filters["commas"] = "{:,}".format
+    pages.filters["breaking"] = _breaking
+    pages.filters["cause"] = lambda failure: cause_beside(failure["subject"], failure["cause"])
     return pages.get_template(name)

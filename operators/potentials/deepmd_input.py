@@ -2,13 +2,13 @@
 
 import copy
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
 
-BACKEND = "tensorflow"
 CHECKPOINT = "model.ckpt"
 LEARNING_CURVE = "lcurve.out"
 
@@ -107,8 +107,8 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
             "numb_steps": recipe.n_steps,
             "seed": seed + 2,
             "disp_file": LEARNING_CURVE,
-            "disp_freq": _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP),
-            "save_freq": _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP),
+            "disp_freq": displayed_every(recipe),
+            "save_freq": saved_every(recipe),
             "save_ckpt": CHECKPOINT,
         },
     }
@@ -144,6 +144,23 @@ def _key_of_recipe(said: str) -> str:
     return "the input made of it"
 
 
+def nets(written: Mapping[str, Any]) -> dict[str, object]:
+    """What an input says of the nets, as a recipe calls it: where it differs, weights mean something else."""
+    descriptor, fitting = written["model"]["descriptor"], written["model"]["fitting_net"]
+    return {
+        "embedding_net": descriptor["neuron"],
+        "axis_neuron": descriptor["axis_neuron"],
+        "fitting_net": fitting["neuron"],
+        "r_smooth_angstrom": descriptor["rcut_smth"],
+        "r_cut_angstrom": descriptor["rcut"],
+        "type_one_side": descriptor["type_one_side"],
+        "activation": descriptor["activation_function"],
+        "resnet_embedding": descriptor["resnet_dt"],
+        "resnet_fitting": fitting["resnet_dt"],
+        "precision": descriptor["precision"],
+    }
+
+
 def decay_steps(recipe: Recipe) -> int:
     """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
     return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
@@ -154,6 +171,17 @@ def _drawn_by(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
     if data.probabilities is not None:
         return {"sys_probs": list(data.probabilities)}
     return {"auto_prob": _AUTO_PROB[recipe.sampling]}
+
+
+def displayed_every(recipe: Recipe) -> int:
+    """Steps between two points of the learning curve."""
+    return _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP)
+
+
+def saved_every(recipe: Recipe) -> int:
+    """Steps between two checkpoints: DeePMD saves only at steps that it displays, too."""
+    displayed = displayed_every(recipe)
+    return max(1, _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP) // displayed) * displayed
 
 
 def _loss(recipe: Recipe, *, has_virials: bool) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def _candidates(lake: Lake, request: TrainingSetRequest) -> list[Row]:
             f"The lake has no AIMD run of elements in {request.chemical_system}.",
             f"Its chemical systems are: {', '.join(sorted(systems))}.",
         )
-    return sorted((row for row in rows if _is_wanted(row, request)), key=lambda row: str(row["run_id"]))
+    return sorted((row for row in rows if is_wanted(row, request)), key=lambda row: str(row["run_id"]))
 
 
 def _which_there_are(unknown: Sequence[str], known: set[str]) -> str:
@@ -134,7 +134,8 @@ def _like(wanted: str, known: set[str]) -> list[str]:
     return near or get_close_matches(wanted, known, n=3, cutoff=0.75)
 
 
-def _is_wanted(row: Mapping[str, object], request: TrainingSetRequest) -> bool:
+def is_wanted(row: Mapping[str, object], request: TrainingSetRequest) -> bool:
+    """Whether a row of `runs` is among those that a request asks for, whatever other runs there are."""
     return (
         # At a pinned version the frames themselves say whether they were accepted then.
         (bool(row["n_accepted"]) or request.lake_version is not None)

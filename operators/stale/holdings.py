@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +14,7 @@ from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import Group, groups_of
 from schemas.settings import Settings
 from schemas.tables import TABLES
+from schemas.training import TrainingSetRequest
 
 Row = Mapping[str, Any]
 
@@ -51,22 +52,26 @@ class Holdings:
         rows: list[Row] = self.lake.rows("training_sets").to_pylist()
         return sorted(rows, key=lambda row: (row["lake_version"], str(row["created_at"])))
 
+    @cached_property
+    def requests(self) -> list["Answered"]:
+        """What was asked for, at which version of the lake, and the training set that came of it, the newest last."""
+        rows = self.lake.rows("training_set_requests").to_pylist()
+        return [
+            Answered(
+                TrainingSetRequest.model_validate_json(row["request"]), row["training_set_id"], row["lake_version"]
+            )
+            for row in sorted(rows, key=lambda row: (row["lake_version"], row["created_at"]))
+        ]
+
     def runs_of(self, training_set: Row) -> frozenset[str]:
         """Runs that a training set has frames of."""
         return self.runs_of_sets.get(training_set["training_set_id"], frozenset())
 
     @cached_property
     def runs_of_sets(self) -> dict[str, frozenset[str]]:
-        """Runs that each training set was made of, those with all frames thinned out included."""
-        columns = ["training_set_id", "run_id"]
-        of_runs = self.lake.rows("training_set_runs", columns=columns)
-        told = set(of_runs["training_set_id"].to_pylist())
-        # Sets of older lakes have no rows of runs.
-        others = [name for name in self.lake.keys("training_set_frames") if name not in told]
-        frames = [self.lake.rows("training_set_frames", key=name, columns=columns) for name in others]
-        pairs = pa.concat_tables([of_runs, *frames]).group_by(columns).aggregate([])
+        """Runs that each training set has frames of."""
         found: dict[str, set[str]] = {}
-        for row in pairs.to_pylist():
+        for row in self.lake.rows("training_set_runs", columns=["training_set_id", "run_id"]).to_pylist():
             found.setdefault(row["training_set_id"], set()).add(row["run_id"])
         return {name: frozenset(runs) for name, runs in found.items()}
 
@@ -78,6 +83,14 @@ class Holdings:
     @cached_property
     def frame_files(self) -> "FrameFiles":
         return FrameFiles(self.lake)
+
+
+class Answered(NamedTuple):
+    """A request for a training set."""
+
+    asked: TrainingSetRequest
+    training_set_id: str
+    lake_version: int
 
 
 class FrameFiles:
@@ -100,6 +113,10 @@ class FrameFiles:
                 files.setdefault(file.partition["run_id"], []).append(file)
             self._at[version] = files
         return self._at[version]
+
+    def are_unchanged(self, run_id: str, *, since: int) -> bool:
+        """Whether a run's rows are the very files of that version."""
+        return self.at(since).get(run_id) == self.now().get(run_id)
 
     def labels(self, run_id: str, version: int | None = None) -> "Labels":
         """Which frames of a run may be trained on, by their labels."""

@@ -19,7 +19,9 @@ def stale_training_sets(holdings: Holdings, wanted: Iterable[WantedSet]) -> Iter
         if one.newest is None:
             n_frames = sum(run["n_accepted"] for run in one.runs)
             runs = f"{counted(len(one.runs), 'run')} with {counted(n_frames, 'accepted frame')}"
-            why = f"there is none as campaign.toml wants it, of {runs}" if one.by_campaign else f"{runs} in none"
+            why = (
+                f"there is none as the campaign wants it, of {runs}" if one.by_campaign else f"no set has {runs} of it"
+            )
             yield Stale(f"training set of {one.name}", why, one.arguments)
         elif reasons := why_outdated(holdings, one):
             more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
@@ -33,7 +35,16 @@ def why_outdated(holdings: Holdings, wanted: WantedSet) -> list[str]:
     if made is None:
         return []
     used = holdings.runs_of(made)
-    reasons = [reason for run in wanted.runs for reason in _why_run(holdings, run, made)]
+    name = made["training_set_id"]
+    # The same request may have been answered with the same set at a later version, too.
+    seen = [version for asked, answer, version in holdings.requests if (asked, answer) == (wanted.asked, name)]
+    version = max(seen, default=made["lake_version"])
+    reasons = [
+        reason
+        for run in wanted.runs
+        if run["run_id"] in used or not (seen and holdings.frame_files.are_unchanged(run["run_id"], since=version))
+        for reason in _why_run(holdings, run, made, since=version)
+    ]
     lost = sorted(used - {run["run_id"] for run in wanted.runs})
     reasons += [f"run {run_id} of it has no accepted, comparable frame any more" for run_id in lost]
     reasons += _other_roles(wanted, made)
@@ -51,16 +62,16 @@ def _other_roles(wanted: WantedSet, made: Row) -> Iterator[str]:
             yield f"{composition} is to be {role}"
 
 
-def _why_run(holdings: Holdings, run: Row, made: Row) -> list[str]:
+def _why_run(holdings: Holdings, run: Row, made: Row, *, since: int) -> list[str]:
     run_id, name = run["run_id"], f"run {run['run_id']} ({run['composition']})"
-    files, version = holdings.frame_files, made["lake_version"]
+    files = holdings.frame_files
     if run_id not in holdings.runs_of(made):
         if _is_copy(holdings, run, made):
             return []
         return [f"{name} with {counted(run['n_accepted'], 'accepted frame')} is not in it"]
-    if files.at(version).get(run_id) == files.now().get(run_id):
+    if files.are_unchanged(run_id, since=since):
         return []
-    then, now = files.labels(run_id, version), files.labels(run_id)
+    then, now = files.labels(run_id, since), files.labels(run_id)
     told = (
         (now.usable - then.everything, "has {}", "new accepted frame"),
         ((now.usable & then.everything) - then.usable, "has {} that the gate rejected then and accepts now", "frame"),
@@ -77,4 +88,5 @@ def _is_copy(holdings: Holdings, run: Row, made: Row) -> bool:
     if not twins:
         return False
     known = frozenset().union(*(files.labels(other["run_id"]).energies_ev for other in twins))
-    return files.labels(run["run_id"]).energies_ev <= known
+    energies = files.labels(run["run_id"]).energies_ev
+    return bool(energies) and energies <= known

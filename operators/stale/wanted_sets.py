@@ -6,8 +6,9 @@ from typing import Any
 
 from operators.campaign import Campaign
 from operators.potentials.groups import Group
+from operators.potentials.selection import is_wanted
 from operators.stale.holdings import Holdings, Row
-from schemas.training import FURTHER_CHOICES, TrainingSetRequest
+from schemas.training import TrainingSetRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,9 @@ class WantedSet:
     name: str
     """For a person: chemical system and level of theory."""
     request: TrainingSetRequest
+    """What to ask for today."""
+    asked: TrainingSetRequest
+    """What was asked for the last time: the same, but for runs that must be named since others came."""
     runs: tuple[Row, ...]
     """Rows of the runs that it is to be made of today."""
     frozen: tuple[Row, ...]
@@ -52,7 +56,8 @@ def wanted_by_campaign(holdings: Holdings) -> list[WantedSet]:
     return [
         WantedSet(
             name=f"{group.chemical_system}, {group.level_of_theory}",
-            request=_request(holdings, group, hold_out=campaign.hold_out),
+            request=(request := _request(holdings, group, hold_out=campaign.hold_out)),
+            asked=request,
             runs=group.runs,
             frozen=tuple(made for made in holdings.training_sets if _is_of_group(holdings, made, group)),
             by_campaign=True,
@@ -63,20 +68,21 @@ def wanted_by_campaign(holdings: Holdings) -> list[WantedSet]:
 
 
 def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
-    """What was frozen with other choices than a campaign's: one per set of choices.
+    """What was asked for with other choices than a campaign's.
 
-    Of two that differ only in that one has further compositions, the later one is what is wanted now.
+    Of two requests that differ only in that one has further compositions or runs, the later one is what is wanted now.
     """
-    by_choices: dict[tuple[object, ...], list[Row]] = {}
-    for made in holdings.training_sets:
-        if not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
-            key = (tuple(made["compositions"] or ()), _comparable_groups(holdings, made), *_choices(made))
-            by_choices.setdefault(key, []).append(made)
-    newest = [sets[-1] for sets in by_choices.values()]
+    sets = {made["training_set_id"]: made for made in holdings.training_sets}
+    answers: dict[TrainingSetRequest, list[Row]] = {}
+    for asked, name, _ in holdings.requests:
+        made = sets.get(name)
+        if made and not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
+            answers.setdefault(asked, []).append(made)
+    wanted = [_of_hand(holdings, asked, made) for asked, made in answers.items()]
     return [
-        _of_hand(holdings, sets)
-        for sets in by_choices.values()
-        if not any(_replaces(other, sets[-1], holdings) for other in newest)
+        one
+        for place, one in enumerate(wanted)
+        if not any(_takes_over(later.asked, one) for later in wanted[place + 1 :])
     ]
 
 
@@ -91,7 +97,8 @@ def never_frozen(holdings: Holdings, wanted: Collection[WantedSet]) -> list[Want
     return [
         WantedSet(
             name=f"{group.chemical_system}, {group.level_of_theory}",
-            request=_request(holdings, group, hold_out=held_out),
+            request=(request := _request(holdings, group, hold_out=held_out)),
+            asked=request,
             runs=tuple(run for run in group.runs if run["run_id"] not in told),
             frozen=(),
             by_campaign=False,
@@ -102,15 +109,18 @@ def never_frozen(holdings: Holdings, wanted: Collection[WantedSet]) -> list[Want
 
 
 def _request(holdings: Holdings, group: Group, *, hold_out: Collection[str]) -> TrainingSetRequest:
-    campaign = holdings.campaign
     return TrainingSetRequest(
         compositions=tuple(group.compositions - set(hold_out)),
         hold_out=tuple(group.compositions & set(hold_out)),
         runs=_named_runs(holdings, group.runs, group.compositions),
-        split=campaign.split,
-        test_fraction=campaign.test_fraction,
-        **{name: getattr(campaign, name) for name in FURTHER_CHOICES},
+        **_choices_of(holdings.campaign),
     )
+
+
+def _choices_of(campaign: Campaign) -> dict[str, Any]:
+    """Settings of the campaign that `materialize` has options for, but for what is told of each group."""
+    names = TrainingSetRequest.model_fields.keys() & Campaign.model_fields.keys() - {"hold_out"}
+    return {name: getattr(campaign, name) for name in names}
 
 
 def _named_runs(holdings: Holdings, runs: Collection[Row], compositions: Collection[str]) -> tuple[str, ...]:
@@ -133,68 +143,45 @@ def _is_of_group(holdings: Holdings, made: Row, group: Group) -> bool:
 
 def _could_be_the_campaigns(made: Row, campaign: Campaign) -> bool:
     """Whether it was made with the campaign's choices, at whatever state of the lake."""
+    wanted = _choices_of(campaign)
     return (
-        made["split_rule"] == campaign.split
-        and made["test_fraction"] == campaign.test_fraction
-        and _further_choices(made) == {name: getattr(campaign, name) for name in FURTHER_CHOICES}
+        made["split_rule"] == wanted.pop("split")
         and made["seed"] in (None, TrainingSetRequest.model_fields["seed"].default)
+        and all(_value(made, name) == value for name, value in wanted.items())
         and set(made["held_out"] or ()) <= set(campaign.hold_out)
         and not set(made["compositions"] or ()) & set(campaign.hold_out)
     )
 
 
-def _choices(made: Row) -> tuple[object, ...]:
-    columns = ("level_of_theory", "synthetic", "split_rule", "seed", "test_fraction")
-    return (*(made[name] for name in columns), *_further_choices(made).values(), tuple(made["held_out"] or ()))
+def _value(made: Row, name: str) -> object:
+    """A column of a training set; older lakes had no choice in most of them."""
+    value = made[name]
+    return TrainingSetRequest.model_fields[name].default if value is None else value
 
 
-def _further_choices(made: Row) -> dict[str, Any]:
-    """Training sets of older lakes, which have no such columns, were all made by the defaults."""
-    usual = TrainingSetRequest.model_fields
-    return {name: usual[name].default if made[name] is None else made[name] for name in FURTHER_CHOICES}
+def _takes_over(later: TrainingSetRequest, one: WantedSet) -> bool:
+    earlier = one.asked
+    larger = {name: set(getattr(later, name)) >= set(getattr(earlier, name)) for name in ("compositions", "runs")}
+    alike = later.model_copy(update={"compositions": earlier.compositions, "runs": earlier.runs}) == earlier
+    has_named = all(bool(getattr(earlier, name)) == bool(getattr(later, name)) for name in larger)
+    return later == one.request or (alike and has_named and all(larger.values()))
 
 
-def _comparable_groups(holdings: Holdings, made: Row) -> tuple[int, ...]:
-    """Places of the groups that it has runs of: their labels need not tell POTCARs apart."""
-    used = holdings.runs_of(made)
-    return tuple(place for place, group in enumerate(holdings.groups) if group.run_ids & used)
-
-
-def _replaces(later: Row, earlier: Row, holdings: Holdings) -> bool:
-    order = holdings.training_sets.index
-    return (
-        _choices(later) == _choices(earlier)
-        and set(later["compositions"]) > set(earlier["compositions"])
-        and order(later) > order(earlier)
+def _of_hand(holdings: Holdings, asked: TrainingSetRequest, answers: list[Row]) -> WantedSet:
+    """What the same request means today: of runs at several levels of theory, those that go with its own."""
+    made = answers[-1]
+    meant = [run for run in holdings.trainable if is_wanted(run, asked)]
+    comparable = frozenset[str]().union(
+        *(group.run_ids for group in holdings.groups if group.run_ids & holdings.runs_of(made))
     )
-
-
-def _of_hand(holdings: Holdings, sets: list[Row]) -> WantedSet:
-    made = sets[-1]
-    used, compositions = holdings.runs_of(made), {*(made["compositions"] or ()), *(made["held_out"] or ())}
-    comparable = [holdings.groups[place].run_ids for place in _comparable_groups(holdings, made)]
-    known = holdings.frame_files.at(made["lake_version"])
-    runs = tuple(
-        run
-        for run in holdings.trainable
-        if run["composition"] in compositions
-        # What was in the lake then and is not in the set was left out on purpose.
-        and (run["run_id"] in used or run["run_id"] not in known)
-        and any(run["run_id"] in run_ids for run_ids in comparable)
-    )
+    runs = tuple(meant if asked.mix_theories else (run for run in meant if run["run_id"] in comparable))
+    is_ambiguous = len(runs) < len(meant)
+    named = {"runs": tuple(sorted(run["run_id"] for run in runs))} if is_ambiguous else {}
     return WantedSet(
-        name=f"{'-'.join(sorted(made['type_map']))}, {made['level_of_theory']}",
-        request=TrainingSetRequest(
-            compositions=tuple(made["compositions"] or ()),
-            hold_out=tuple(made["held_out"] or ()),
-            runs=_named_runs(holdings, runs, compositions),
-            mix_theories=not any(used <= run_ids for run_ids in comparable),
-            split=made["split_rule"],
-            seed=made["seed"] or 1,
-            test_fraction=made["test_fraction"],
-            **_further_choices(made),
-        ),
+        name=f"{'-'.join(sorted(made['type_map'] or ()))}, {made['level_of_theory']}",
+        request=asked.model_copy(update=named),
+        asked=asked,
         runs=runs,
-        frozen=tuple(sets),
+        frozen=tuple(answers),
         by_campaign=False,
     )

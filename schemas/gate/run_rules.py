@@ -78,7 +78,7 @@ RUN_RULES: Rules = (
         column="msd_over_limit",
         severity="flag",
         minimum=1.0,
-        unit="times (2.5 angstrom)^2 in 10 ps",
+        unit="times the mean square way of a slow melt: (2.5 angstrom)^2 in 10 ps",
         reason="atoms stay where they are: a solid or a glass, not a melt",
     ),
     Rule(

@@ -8,7 +8,14 @@ from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMEN
 from schemas.views.description import View
 from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
-from schemas.views.potentials import ERROR_AGAINST_DEVIATION, PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
+from schemas.views.potentials import (
+    ERROR_AGAINST_DEVIATION,
+    PARITY_PLOT,
+    TABLE_1,
+    TRAINED_POTENTIALS,
+    TRANSFERABILITY,
+    VIRIALS_WORTH,
+)
 from schemas.views.quarantine import QUARANTINE
 from schemas.views.selection import POTENTIAL_CHOICE, RECIPE_COMPARISON, RECIPE_ERRORS
 
@@ -21,6 +28,7 @@ VIEWS: tuple[View, ...] = (
     COMPOSITION_DISTANCES,
     COMPOSITION_MAP,
     TABLE_1,
+    VIRIALS_WORTH,
     PARITY_PLOT,
     RUN_PAIRS,
     RDF_COMPARISON,

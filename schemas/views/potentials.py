@@ -63,6 +63,45 @@ order by try_cast(nullif(regexp_extract(recipe, '^DP-([0-9]+)$', 1), '') as inte
 """,
 )
 
+_RECIPE_BUT_VIRIALS = ", ".join(
+    f"recipes.{name}"
+    for name in (
+        "embedding_net", "axis_neuron", "fitting_net", "r_smooth_angstrom", "r_cut_angstrom", "start_pref_energy",
+        "limit_pref_energy", "start_pref_force", "limit_pref_force", "batch_size", "start_learning_rate",
+        "stop_learning_rate", "decay_steps", "decay_rate", "activation", "resnet_embedding", "resnet_fitting",
+        "type_one_side", "precision", "sampling",
+    )
+)  # fmt: skip
+
+VIRIALS_WORTH = View(
+    "virials_worth",
+    "What virials in the loss are worth: errors on the test split of two potentials that were trained alike but for "
+    "the prefactors of the virial, which are 0 for one of them (DP-1 and DP-2 of the paper).",
+    f"""
+with judged as (
+    select potential_id, recipes.recipe, chemical_system, synthetic, training_set_id, seed,
+           trained_potentials.n_steps as steps, start_pref_virial = 0 and limit_pref_virial = 0 as is_without,
+           rmse_energy_mev_per_atom, rmse_force_mev_per_angstrom, rmse_virial_mev_per_atom,
+           row({_RECIPE_BUT_VIRIALS},
+               training_set_id, seed, trained_potentials.n_steps, backend, init_from) as alike
+    from trained_potentials
+    join recipes on recipes.recipe = trained_potentials.recipe and recipes.recipe_id = trained_potentials.recipe_id
+    join rmse using (potential_id)
+    where composition = 'all' and split = 'test' and rmse_virial_mev_per_atom is not null
+)
+select
+    used.recipe, used.potential_id, unused.recipe as recipe_without, unused.potential_id as potential_id_without,
+    used.chemical_system, used.synthetic, used.training_set_id, used.seed, used.steps as n_steps,
+    used.rmse_energy_mev_per_atom, unused.rmse_energy_mev_per_atom as rmse_energy_without_mev_per_atom,
+    used.rmse_force_mev_per_angstrom, unused.rmse_force_mev_per_angstrom as rmse_force_without_mev_per_angstrom,
+    used.rmse_virial_mev_per_atom, unused.rmse_virial_mev_per_atom as rmse_virial_without_mev_per_atom,
+    unused.rmse_virial_mev_per_atom / used.rmse_virial_mev_per_atom as times_the_virial_error
+from judged used
+join judged unused on unused.alike is not distinct from used.alike and unused.is_without and not used.is_without
+order by used.recipe, unused.recipe, used.training_set_id, used.steps, used.seed
+""",
+)
+
 PARITY_PLOT = View(
     "parity_plot",
     "Sampled predictions beside their reference: energy (eV/atom), force (eV/angstrom), virial (eV/atom), by split.",

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from operators.physics.msd import MeanSquaredDisplacement, mean_squared_displacement
 from schemas.errors import MeltlakeError
@@ -60,7 +61,7 @@ def test_all_time_origins_count() -> None:
         assert msd.block_msd_angstrom2[0, 0, lag] == pytest.approx(apart[:102].mean())
 
 
-def test_msd_does_not_depend_on_wrapping_drift_or_order() -> None:
+def test_msd_does_not_depend_on_wrapping_drift_order_or_direction() -> None:
     rng = np.random.default_rng(4)
     numbers = np.repeat([13, 28], 6)
     positions = brownian(120, 12, 0.3) + rng.random((12, 3)) @ CELL
@@ -72,6 +73,11 @@ def test_msd_does_not_depend_on_wrapping_drift_or_order() -> None:
     for same in (msd_of(drifting, numbers), msd_of(wrapped[:, order], numbers[order])):
         assert same.elements == ("Al", "Ni")
         np.testing.assert_allclose(same.msd_angstrom2, expected.msd_angstrom2, atol=1e-9)
+    turn, time = Rotation.random(rng=rng).as_matrix(), np.arange(120) * 2.0
+    turned = mean_squared_displacement(
+        numbers, wrapped @ turn, cells=np.tile(CELL @ turn, (120, 1, 1)), time_fs=time, longest_lag_fs=100.0
+    )
+    np.testing.assert_allclose(turned.msd_angstrom2, expected.msd_angstrom2, atol=1e-9)
 
 
 def test_a_breathing_cell_is_not_motion() -> None:

@@ -156,8 +156,10 @@ def test_suggested_training_sets_of_several_theories_can_all_be_made(two_theorie
     assert due(settings, "materialize") == []
     two_theories.add("ni2", NI, two_theories.frames(NI, 30, seed=3), level_of_theory="functional=PBEsol ENCUT=400")
     [item] = due(settings, "materialize")
-    assert item.why == "run ni2 (Ni100) with 30 accepted frames is not in it"
-    assert obey(settings, item)["changed"]
+    assert "ni2" in item.command
+    assert "30 accepted frames" in item.why
+    assert obey(settings, item)["n_train"] + 1 > 2 * 18
+    assert due(settings, "materialize") == []
 
 
 def test_every_suggested_command_parses(two_theories, settings):
@@ -184,11 +186,22 @@ def test_what_was_frozen_by_hand_keeps_its_own_choices(three_melts, settings):
     assert obey(settings, one)["held_out"] == ["Al50Cu50"]
 
 
+def test_a_request_that_new_runs_make_ambiguous_is_told_with_its_runs(three_melts, settings):
+    first = materialize(settings, TrainingSetRequest(chemical_system="Al-Cu"))
+    three_melts.add("sol", AL, three_melts.frames(AL, 30, seed=5), level_of_theory="functional=PBEsol ENCUT=400")
+    three_melts.add("a2", AL, three_melts.frames(AL, 30, seed=4))
+    old, new = sorted(due(settings, "materialize"), key=lambda item: first["training_set_id"] not in item.what)
+    assert "--chemical-system Al-Cu --runs a1 a2 b1 c1" in old.command
+    assert "--runs sol" in new.command
+    assert [obey(settings, item)["changed"] for item in (old, new)] == [True, True]
+    assert due(settings, "materialize") == []
+
+
 def test_new_compositions_are_due_without_a_campaign_too(three_melts, settings):
     materialize(settings, TrainingSetRequest(hold_out=("Al50Cu50",)))
     three_melts.add("n1", NI, three_melts.frames(NI, 20, seed=3))
     [item] = due(settings, "materialize")
-    assert item.why == "1 run with 20 accepted frames in none"
+    assert item.why == "no set has 1 run with 20 accepted frames of it"
     assert obey(settings, item)["compositions"] == ["Ni100"]
 
 
