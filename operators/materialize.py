@@ -56,10 +56,12 @@ def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, ob
     version = _pinned_version(lake, request)
     # Two sets of one family that are chosen at the same time would not know of each other's labels.
     with lake.writing("training_sets", doing="choosing the frames of a training set"):
-        name = granted(lake, request, version=version) if request.lake_version is not None else None
-        chosen = None if name else _chosen(lake, request, version=version)
-        answer = _stored(settings, lake, chosen, name=name or str(chosen and chosen.row["training_set_id"]))
-        remember(lake, request, text(answer, "training_set_id"), version=version)
+        name, chosen = granted(lake, request, version=version), None
+        if request.lake_version is None or name is None:
+            chosen = _chosen(lake, request, version=version)
+            name = text(chosen.row, "training_set_id")
+        answer = _stored(settings, lake, chosen, name=name)
+        remember(lake, request, name, version=version)
     return answer
 
 
