@@ -36,7 +36,7 @@ from operators.potentials.sound_files import inspected
 from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from operators.potentials.watching import KeepPoints
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.recipes import Recipe
 from schemas.settings import Settings
 
@@ -142,7 +142,7 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
         )
     folder = (settings.artifacts / "training_sets" / training_set_id).absolute()
     if not is_whole(folder):
-        raise MeltlakeError(
+        raise StepFailed(
             f"The files of training set {training_set_id} in {folder} are not whole.",
             "Run `meltlake materialize` with the same options again: it rebuilds them.",
         )
