@@ -12,16 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.materialize import materialize
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
-from operators.potentials.deepmd_training import last_checkpoint
-from operators.potentials.freezing import is_equal
+from operators.potentials.deepmd_training import checkpoints, last_checkpoint
+from operators.potentials.freezing import LARGEST_BY_FREEZING, is_equal, largest_differences, unfrozen
 from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.model_card import FILE_NAME, ModelCard
 from schemas.recipes import RECIPES, Recipe, recipe_named
 from schemas.training import TrainingSetRequest
 
@@ -110,6 +112,7 @@ def test_training_survives_kill_and_sigterm_and_is_done_once(melts, settings, la
     reached = last_checkpoint(folder)
     made = train(settings, training_set_id, recipe=TINY)
     check_potential(melts.lake, made, folder=folder)
+    check_that_another_checkpoint_would_be_noticed(folder, settings.artifacts / "training_sets" / training_set_id)
     check_no_step_was_trained_twice_before(reached, (folder / "lcurve.out").read_text())
 
     before = (folder / "train.log").read_bytes()
@@ -125,7 +128,20 @@ def check_potential(lake: Lake, made: dict[str, object], *, folder: Path) -> Non
     assert is_equal(json.loads((folder / "compression.json").read_text()))
     (row,) = lake.rows("potentials", key=str(made["potential_id"])).to_pylist()
     assert (row["compressed"], row["n_steps"], row["n_restarts"], row["type_map"]) == (True, 200, 2, ["Al", "Cu"])
+    card = ModelCard.model_validate_json((folder / FILE_NAME).read_text())
+    assert (card.observed, card.model.sha256, card.neighbours.sel) == (False, row["sha256"], row["sel"])
+    assert card.training.software["deepmd-kit"] == row["deepmd_version"]
+    assert card.model.compression_differences is not None
+    assert [one.pair for one in card.safe_distances] == ["Al-Al", "Al-Cu", "Cu-Cu"]
     assert all(slots >= 1.15 * count for slots, count in zip(row["sel"], row["max_neighbours"], strict=True))
+
+
+def check_that_another_checkpoint_would_be_noticed(folder: Path, training_set: Path) -> None:
+    frozen, oldest = folder / "frozen.pb", checkpoints(folder)[-1]
+    models = [unfrozen(f"{folder}/model.ckpt-{step}", frozen) for step in (200, oldest)]
+    right, wrong = largest_differences([DeepPotential(frozen), *models], deepmd_systems(training_set / "test"))
+    assert max(right.values()) < 1e-12
+    assert min(wrong.values()) > LARGEST_BY_FREEZING
 
 
 def check_no_step_was_trained_twice_before(checkpoint: int | None, text: str) -> None:
