@@ -78,7 +78,7 @@ def observe_commands(composition: str, since: datetime | None) -> Commands:
 
 def materialize_commands() -> Commands:
     """One training set per group of compositions whose energies are comparable, where frames or choices changed."""
-    return _commands(_work().training_sets())
+    return _commands(campaign_work().training_sets())
 
 
 def train_commands() -> Commands:
@@ -89,7 +89,7 @@ def train_commands() -> Commands:
     MeltlakeError
         If there are frames to train on and no training set of them.
     """
-    work = _work()
+    work = campaign_work()
     if work.sets and not any(one.newest for one in work.sets):
         raise MeltlakeError(
             "The lake has frames to train on, and no training set that was made of them as the campaign wants it.",
@@ -100,17 +100,17 @@ def train_commands() -> Commands:
 
 def score_commands() -> Commands:
     """One command per potential of the newest training sets whose errors are not known."""
-    return _commands(_work().scores())
+    return _commands(campaign_work().scores())
 
 
 def simulate_commands() -> Commands:
     """Newest potentials x their compositions x the campaign's protocols, but for simulations that are there."""
-    return _commands(_work().simulations())
+    return _commands(campaign_work().simulations())
 
 
 def has_news_of_potentials() -> bool:
     """Whether there are potentials to be simulated or to be published."""
-    work = _work()
+    work = campaign_work()
     return bool(work.newest_potentials) and (bool(work.simulations()) or not work.is_published())
 
 
@@ -136,7 +136,8 @@ def _timestamp(when: datetime) -> str:
     return f"timestamp '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
 
 
-def _work() -> "CampaignWork":
+def campaign_work() -> "CampaignWork":
+    """What is due of the campaign, with the reasons."""
     from operators.stale.campaign_work import CampaignWork  # as below
 
     return CampaignWork(here())

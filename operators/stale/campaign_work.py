@@ -4,7 +4,7 @@ from functools import cached_property
 
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
-from operators.stale.potentials import stale_potentials, wanted_potentials
+from operators.stale.potentials import WantedPotential, stale_potentials, wanted_potentials
 from operators.stale.results import not_published, not_scored, not_simulated, potentials_of
 from operators.stale.training_sets import stale_training_sets
 from operators.stale.wanted_sets import WantedSet, wanted_by_campaign
@@ -30,8 +30,13 @@ class CampaignWork:
     def training_sets(self) -> list[Stale]:
         return list(stale_training_sets(self._holdings, self.sets))
 
+    @cached_property
+    def wanted_potentials(self) -> list[WantedPotential]:
+        """Each recipe with each seed on each newest training set."""
+        return wanted_potentials(self._holdings, self.sets)
+
     def potentials(self) -> list[Stale]:
-        return list(stale_potentials(self._holdings, wanted_potentials(self._holdings, self.sets)))
+        return list(stale_potentials(self._holdings, self.wanted_potentials))
 
     def scores(self) -> list[Stale]:
         return list(not_scored(self._holdings, self.newest_potentials))

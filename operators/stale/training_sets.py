@@ -88,4 +88,5 @@ def _is_copy(holdings: Holdings, run: Row, made: Row) -> bool:
     if not twins:
         return False
     known = frozenset().union(*(files.labels(other["run_id"]).energies_ev for other in twins))
-    return files.labels(run["run_id"]).energies_ev <= known
+    energies = files.labels(run["run_id"]).energies_ev
+    return bool(energies) and energies <= known

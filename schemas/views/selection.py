@@ -12,20 +12,23 @@ _T_95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.1)
 RECIPE_ERRORS = View(
     "recipe_errors",
     "Errors of a recipe on each split of a training set: mean over its seeds, and their spread (standard deviation); "
-    "none from one seed. Of potentials with one recipe name, seed and length the newest counts.",
+    "none from one seed. Of a recipe that was changed under its name only the potentials of its last content count.",
     """
 with newest as (
-    select potentials.*, recipe || if(
-        count(distinct n_steps) over (partition by training_set_id, recipe) > 1, ' ' || n_steps || ' steps', ''
-    ) as candidate
+    select potentials.*,
+           coalesce(backend, 'tensorflow') as run_by,
+           count(distinct n_steps) over (partition by training_set_id, recipe) as n_lengths,
+           recipe || if(n_lengths > 1, ' ' || n_steps || ' steps', '')
+           || if(run_by = 'tensorflow', '', ' ' || run_by) || coalesce(' from ' || init_from, '') as candidate
     from potentials
-    qualify row_number() over (
-        partition by training_set_id, recipe, n_steps, seed order by created_at desc nulls last, potential_id
-    ) = 1
+    qualify recipe_id is not distinct from first_value(recipe_id) over (
+        partition by training_set_id, recipe, n_steps, run_by, init_from
+        order by created_at desc nulls last, potential_id
+    )
 )
 select
-    training_set_id, candidate, recipe, n_steps, split, count(*) as n_seeds, list(potential_id order by seed)
-        as potential_ids,
+    training_set_id, candidate, recipe, n_steps, run_by as backend, init_from, split, count(*) as n_seeds,
+    list(potential_id order by seed) as potential_ids,
     avg(rmse_energy_mev_per_atom) as rmse_energy_mev_per_atom,
     stddev_samp(rmse_energy_mev_per_atom) as spread_energy_mev_per_atom,
     avg(rmse_force_mev_per_angstrom) as rmse_force_mev_per_angstrom,
@@ -34,7 +37,7 @@ select
     stddev_samp(rmse_virial_mev_per_atom) as spread_virial_mev_per_atom
 from newest join rmse using (potential_id)
 where composition = 'all'
-group by training_set_id, candidate, recipe, n_steps, split
+group by training_set_id, candidate, recipe, n_steps, run_by, init_from, split
 order by training_set_id, candidate, split
 """,
 )
