@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lake.small_process import loaded_late
 from schemas.columns import Columns, n_rows
-from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id
+from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id, spoken
 
 _SUBJECT = "subject"
 _WHETHER = {"result_format": "BOOLEAN_ONLY"}
@@ -259,11 +259,11 @@ def _observed(rule: Rule, columns: Columns, failed: list[int]) -> str | None:
         return None
     values = columns[rule.column][seen]
     if rule.allowed:
-        return ", ".join(sorted({str(value) for value in values}))
+        return ", ".join(sorted({spoken(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()
     unit = re.split("[:,(]", rule.unit)[0]  # what follows explains
     return None if worst is None or np.isnan(worst) else f"{worst:.6g} {unit}".strip()
 
 
 def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else spoken(value)
