@@ -189,9 +189,7 @@ def frozen_with(folder: Path, **changes: float) -> Path:
 
 def test_a_model_that_was_frozen_wrongly_is_refused_and_forgotten(tmp_path):
     frozen_with(tmp_path, freezing_force_ev_per_angstrom=5.1)
-    with pytest.raises(
-        MeltlakeError, match=r"needed the numbers of checkpoint 8 .* freezing_force_ev_per_angstrom 5.1"
-    ):
+    with pytest.raises(MeltlakeError, match=r"needed the numbers of checkpoint 8 .*freezing_force_ev_per_angstrom 5.1"):
         freeze_and_compress(tmp_path, [], step=8)
     assert not list(tmp_path.glob("*.pb"))
 
