@@ -53,7 +53,7 @@ except MeltlakeError as error:
     sys.exit(error.exit_code)
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 class Training:
