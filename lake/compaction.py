@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lake.delta import Lake
 from lake.delta_log import Change, Overtaken, RowFile, TableLog
-from lake.frames import batches_of
+from lake.frames import row_groups
 from lake.parquet import ROWS_PER_GROUP
 from lake.row_files import read_row_file, write_row_file
 from schemas.errors import TryAgainLater
@@ -56,7 +56,7 @@ def compact(lake: Lake, table: str, key: str | None = None) -> list[CompactedKey
 
 def _compact_key(lake: Lake, table: str, key: str, files: Sequence[RowFile]) -> CompactedKey:
     log = lake.log(table)
-    rows = batches_of(_batches(log, files), ROWS_PER_GROUP)
+    rows = row_groups(_batches(log, files), ROWS_PER_GROUP)
     merged = write_row_file(log, files[0].partition, rows, first_row=0, scratch=lake.scratch)
     if not _same_rows(_batches(log, files), _batches(log, [merged])):
         raise RuntimeError(f"{table}: the compacted file of {key} has other rows than the files that it was made of")
@@ -77,7 +77,7 @@ def _batches(log: TableLog, files: Sequence[RowFile]) -> Iterator[pa.RecordBatch
 
 def _same_rows(before: Iterable[pa.RecordBatch], after: Iterable[pa.RecordBatch]) -> bool:
     """Whether two streams hold the same rows bit by bit, however they are cut into batches; NaN equals itself."""
-    left, right = (batches_of(map(_as_bits, stream), ROWS_PER_GROUP) for stream in (before, after))
+    left, right = (row_groups(map(_as_bits, stream), ROWS_PER_GROUP) for stream in (before, after))
     return all(one == other for one, other in zip(left, right, strict=True))
 
 

@@ -41,7 +41,7 @@ class _DatasetRows:
 
     def write(self, rows: Floats) -> None:
         end = self._n_written + len(rows)
-        self._dataset[self._n_written : end] = rows.reshape(len(rows), -1)
+        self._dataset[self._n_written : end] = rows.reshape(len(rows), self._dataset.shape[1])
         self._n_written = end
 
     def close(self) -> None:

@@ -107,7 +107,7 @@ class Lake:
         self,
         table: str,
         partition: Mapping[str, str],
-        batches: Iterable[pa.RecordBatch],
+        batches: Iterable[pa.RecordBatch | pa.Table],
         *,
         instead_of: Sequence[str] | None = None,
     ) -> int:
@@ -120,7 +120,7 @@ class Lake:
         partition
             Value of every partition column; the table's key is one of them.
         batches
-            Batches of `Table.file_schema`.
+            Batches or tables of `Table.file_schema`.
         instead_of
             The key's files that the new rows were made from, as `files` gave them; by default whatever is there.
 
@@ -145,7 +145,7 @@ class Lake:
         return log.commit(partition[log.description.key], only_this_file)
 
     def append_batches(
-        self, table: str, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch], *, after: int
+        self, table: str, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch | pa.Table], *, after: int
     ) -> int | None:
         """Add rows to a key that has exactly `after` rows, exactly once, without touching those it has.
 
@@ -156,7 +156,7 @@ class Lake:
         partition
             Value of every partition column, as for the rows that are there.
         batches
-            Batches of `Table.file_schema`.
+            Batches or tables of `Table.file_schema`.
         after
             How many rows the key has.
 

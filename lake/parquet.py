@@ -24,7 +24,7 @@ class WrittenFile:
 
 
 def write_parquet(
-    folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first_row: int = 0
+    folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch | pa.Table], *, first_row: int = 0
 ) -> WrittenFile:
     """Write batches as one file `<first row, 9 digits>-<sha256 of its bytes, 20 digits>.parquet`, a row group each.
 
@@ -47,9 +47,9 @@ def write_parquet(
     try:
         with pq.ParquetWriter(unfinished, schema, **_encoding(schema)) as writer:
             for batch in batches:
-                writer.write_batch(batch)
+                writer.write(batch)
                 n_rows += batch.num_rows
-                pa.default_memory_pool().release_unused()
+        pa.default_memory_pool().release_unused()
         with unfinished.open("rb") as file:
             name = f"{first_row:09d}-{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}.parquet"
         n_bytes = unfinished.stat().st_size

@@ -21,7 +21,12 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 def write_row_file(
-    log: TableLog, partition: Mapping[str, str], batches: Iterable[pa.RecordBatch], *, first_row: int, scratch: Path
+    log: TableLog,
+    partition: Mapping[str, str],
+    batches: Iterable[pa.RecordBatch | pa.Table],
+    *,
+    first_row: int,
+    scratch: Path,
 ) -> RowFile:
     """Write rows where no reader looks until a commit names their file.
 
@@ -32,7 +37,7 @@ def write_row_file(
     partition
         Value of every partition column.
     batches
-        Batches of `Table.file_schema`, one row group each.
+        Batches or tables of `Table.file_schema`, one row group each.
     first_row
         How many rows of the key lie in files before this one.
     scratch

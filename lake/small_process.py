@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import LazyLoader
 from types import ModuleType
+from typing import Any
 
 
 class _Absent:
-    """An importer that says there is no pandas."""
+    """An importer that says that modules are not installed."""
 
-    @staticmethod
-    def find_spec(name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> None:
-        if name == "pandas":
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, _path: Sequence[str] | None = None, _target: ModuleType | None = None) -> None:
+        if name in self._names:
             raise ModuleNotFoundError(name=name)
 
 
@@ -32,10 +35,18 @@ class _Late:
         return spec
 
 
-@contextmanager
-def loaded_late(*names: str) -> Iterator[None]:
+def without(*names: str) -> AbstractContextManager[None]:
+    """What the block imports is told that these modules are not installed, unless they are loaded already."""
+    return _asked_first(_Absent(names))
+
+
+def loaded_late(*names: str) -> AbstractContextManager[None]:
     """Where the block imports one of these modules, it is loaded when something of it is used: perhaps never."""
-    importer = _Late(names)
+    return _asked_first(_Late(names))
+
+
+@contextmanager
+def _asked_first(importer: Any) -> Iterator[None]:
     sys.meta_path.insert(0, importer)
     try:
         yield
@@ -52,10 +63,5 @@ def keep_small() -> None:
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
-    if "pandas" in sys.modules:
-        return
-    sys.meta_path.insert(0, _Absent)
-    try:
+    with without("pandas"):
         pa.array([0])
-    finally:
-        sys.meta_path.remove(_Absent)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.raw_store import entries_of, full_address, is_file, is_folder, name_of
+from lake.raw_store import entries_of, full_address, is_file, is_folder, links_to_folders, name_of
 from schemas.errors import MeltlakeError
 
 SIMULATION_CARD = "simulation.json"
@@ -51,7 +51,7 @@ class Found:
 
     runs: list[RunSource]
     ignored: list[str]
-    """Files that are neither outputs by name nor known to lie beside them."""
+    """Files that are neither outputs by name nor known to lie beside them, and links to folders."""
 
 
 def run_sources(source: str | Path) -> list[RunSource]:
@@ -99,6 +99,7 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
 def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
     try:
         entries = list(entries_of(folder))
+        ignored += links_to_folders(folder)
     except OSError as error:
         yield RunSource((folder,), problem=f"{folder}: the folder cannot be listed ({error.strerror}).")
         return

@@ -123,7 +123,7 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
             entries += [entry for run in found for entry in _ingest_or_refuse(desk, run)]
     answer: dict[str, object] = {"runs": entries}
     if ignored:
-        log.warning("ingest ignored files of other names", n_files=len(ignored), files=first_of(ignored))
+        log.warning("ingest ignored files of other names or links to folders", n=len(ignored), first=first_of(ignored))
         answer["ignored"] = {"n_files": len(ignored), "first": ignored[:_MOST_IGNORED_NAMED]}
     try:
         link_runs(lake, gate, [str(entry["run_id"]) for entry in entries if entry["changed"]])

@@ -43,7 +43,11 @@ _CAUSES = (
     ("disk full", re.compile(r"No space left on device|Disk quota exceeded")),
     (
         "out of memory",
-        re.compile(r"out of memory|OOM when allocating|MemoryError|bad_alloc|ResourceExhaustedError", re.IGNORECASE),
+        re.compile(
+            r"out of memory|OOM when allocating|MemoryError|bad_alloc|ResourceExhaustedError"
+            r"|Cannot allocate memory|Memory allocation .*failed",
+            re.IGNORECASE,
+        ),
     ),
     ("not a number", re.compile(r"\bnan\b.*\bloss\b|\bloss\b.*\bnan\b|Non-numeric", re.IGNORECASE)),
 )

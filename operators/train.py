@@ -31,12 +31,12 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
-from operators.potentials.parent import Parent
+from operators.potentials.parent import Parent, n_test_frames_known
 from operators.potentials.sound_files import inspected
 from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from operators.potentials.watching import KeepPoints
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.recipes import Recipe
 from schemas.settings import Settings
 
@@ -111,7 +111,7 @@ def train(
             lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in points])
 
         row = _trained(folder, training_set, wanted, keep_points=keep_points)
-        row |= {"potential_id": potential_id}
+        row |= {"potential_id": potential_id, **_told_of_parent(lake, training_set_id, parent)}
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [recipe_row(usual)])
         keep_points(learning_curve(learning_curve_text(folder)))
@@ -142,7 +142,7 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
         )
     folder = (settings.artifacts / "training_sets" / training_set_id).absolute()
     if not is_whole(folder):
-        raise MeltlakeError(
+        raise StepFailed(
             f"The files of training set {training_set_id} in {folder} are not whole.",
             "Run `meltlake materialize` with the same options again: it rebuilds them.",
         )
@@ -179,7 +179,6 @@ def _trained(
         "recipe": recipe.name,
         "recipe_id": recipe.recipe_id,
         "training_set_id": training_set["training_set_id"],
-        "init_from": None if parent is None else parent.potential_id,
         "seed": wanted.seed,
         "backend": wanted.backend.name,
         "precision": recipe.precision,
@@ -198,6 +197,15 @@ def _trained(
         "sha256": _sha256(model),
         "created_at": datetime.now(UTC).replace(tzinfo=None),
     }
+
+
+def _told_of_parent(lake: Lake, training_set_id: str, parent: Parent | None) -> dict[str, object]:
+    if parent is None:
+        return {}
+    n_known = n_test_frames_known(lake, training_set_id, parent.potential_id)
+    if n_known:
+        log.warning("train", init_from=parent.potential_id, note=f"it was trained on {n_known} frames that are to test")
+    return {"init_from": parent.potential_id, "n_test_frames_known": n_known}
 
 
 def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
@@ -256,4 +264,4 @@ def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[s
     names = ("potential_id", "recipe", "training_set_id", "init_from", "seed", "backend", "n_steps", "compressed",
              "wall_seconds", "n_restarts")  # fmt: skip
     model = folder / Path(str(row["path"])).name
-    return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
+    return {name: row.get(name) for name in names} | {"path": str(model), "changed": changed}

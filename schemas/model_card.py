@@ -60,7 +60,8 @@ class ModelFile(_Part):
     backend: str = _told("which of DeePMD's backends reads it")
     compressed: bool = _told("whether it is the compressed form")
     compression_differences: dict[str, float] | None = _told(
-        "largest differences between the frozen and the compressed form on frames of the training set"
+        "largest differences on frames of the training set: of the compressed form from the checkpoint, and of the "
+        "frozen form (`freezing_*`)"
     )
 
 

@@ -92,6 +92,7 @@ def test_publish_says_which_lake_version_it_shows(home):
         (("train", "no-such-set", "--recipe", "DP-2"), 65),
         (("train", "no-such-set", "--recipe", "DP-99"), 65),
         (("observe", "--run", "no-such-run"), 65),
+        (("potential", "export", "no-such-potential", "out"), 65),
         (("materialize", "--compositions", "Zr100"), 65),
         (("materialize", "--test-fraction", "2"), 65),
         (("ingest", "no/such/path"), 65),

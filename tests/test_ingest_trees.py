@@ -144,16 +144,17 @@ def test_a_tree_of_nothing_is_refused(tree):
         run_sources(tree)
 
 
-def test_files_of_other_names_are_counted_and_companions_of_vasp_are_not(settings, tree, capsys):
+def test_files_of_other_names_and_links_are_counted_and_companions_of_vasp_are_not(settings, tree, capsys):
     for name in ("INCAR", "POTCAR.gz", "CONTCAR_old", "CHGCAR", "ML_FFN", "READY", ".hidden"):
         (tree / "good" / name).touch()
     assert "ignored" not in ingest(settings, [str(tree)])
     for name in ("al-1000K.out", "job.sh"):
         (tree / "good" / name).touch()
+    (tree / "linked").symlink_to(tree / "good")
     capsys.readouterr()
     answer = ingest(settings, [str(tree)])
-    names = [str(tree / "good" / name) for name in ("al-1000K.out", "job.sh")]
-    assert answer["ignored"] == {"n_files": 2, "first": names}
+    names = [str(tree / name) for name in ("linked", "good/al-1000K.out", "good/job.sh")]
+    assert answer["ignored"] == {"n_files": 3, "first": names}
     assert "al-1000K.out" in capsys.readouterr().err
 
 

@@ -255,6 +255,24 @@ def test_lineage_of_a_simulated_curve_ends_at_raw_files(settings):
     assert {(row["training_set_id"], row["lake_version"]) for row in rows} == {("set", 7)}
 
 
+def test_lineage_of_a_fine_tuned_potential_leads_to_what_its_parents_were_trained_on(tmp_path):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    for name, init_from in (("first", None), ("second", "first"), ("third", "second")):
+        run(lake, f"run-{name}", "Al100", "Al")
+        frame = {"training_set_id": f"of-{name}", "run_id": f"run-{name}", "frame": 0, "split": "train"}
+        lake.replace("training_set_frames", f"of-{name}", [frame])
+        row = {"potential_id": name, "training_set_id": f"of-{name}", "init_from": init_from}
+        lake.replace("potentials", name, [row])
+    lake.replace("rmse", "third", [{"potential_id": "third", "composition": "all", "split": "test"}])
+    rows = query(settings, "select source_run_id, role from lineage where observable = 'rmse' order by role, 1")
+    assert [(row["source_run_id"], row["role"]) for row in rows] == [
+        ("run-first", "parent_trained_on"),
+        ("run-second", "parent_trained_on"),
+        ("run-third", "trained_on"),
+    ]
+
+
 def test_lineage_of_a_timed_simulation_keeps_its_potential(settings):
     rows = query(settings, "select * from lineage where observable = 'performance' and run_id = 'timed-only'")
     assert {row["potential_id"] for row in rows} == {"one"}

@@ -98,6 +98,6 @@ class FrameWalk:
         # Relaxations go further than the work of their forces could tell.
         found = steps(frames, before=self._before, consecutive=same_segment & next_step & np.isfinite(time_fs))
         self.sample.add(time_fs, frames.positions_angstrom, frames.cell_angstrom)
-        self._before = frames[-1:]
+        self._before = frames[-1:].copy()  # a view would keep the whole batch in memory
         self._last = int(segment[-1]), int(ionic_step[-1])
         return step_columns(found)

@@ -108,7 +108,7 @@ def at_rest(vectors: Floats, masses_amu: Floats) -> Floats:
     Floats
         (n_frames, n_atoms, 3), the same unit.
     """
-    rest: Floats = vectors - np.average(vectors, axis=1, weights=masses_amu)[:, None]
+    rest: Floats = vectors - (masses_amu @ vectors / masses_amu.sum())[:, None]
     return rest
 
 

@@ -90,7 +90,7 @@ def mean_squared_displacement(
     moves = at_rest(moves_angstrom(positions, cells, what=_WHAT), masses_amu(atomic_numbers))
     sums = np.zeros((len(parts), len(elements), n_lags))
     for slot, element in enumerate(elements):
-        for paths in _paths(moves[:, symbols == element]):
+        for paths in _paths(moves.take(np.flatnonzero(symbols == element), axis=1)):
             sums[:, slot] += [_squares(paths, part, n_lags=n_lags) for part in parts]
         sums[:, slot] /= (symbols == element).sum()
     origins = np.stack([n_origins(n_frames, part, n_lags=n_lags) for part in parts])[:, None]

@@ -296,7 +296,7 @@ def _squares(apart: Sequence[Floats] | Floats, cells: Floats) -> Floats:
     for axis in range(3):  # cells are zero above the diagonal
         along = apart[axis] * cells[..., axis, axis]
         for vector in range(axis + 1, 3):
-            if cells[..., vector, axis].any():
+            if np.count_nonzero(cells[..., vector, axis]):  # quicker than `any`, and asked often
                 along += apart[vector] * cells[..., vector, axis]
         along *= along
         squares += along

@@ -43,6 +43,10 @@ class LabelledFrames:
     def __getitem__(self, frames: slice) -> "LabelledFrames":
         return LabelledFrames(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
 
+    def copy(self) -> "LabelledFrames":
+        """The same numbers in memory of their own."""
+        return LabelledFrames(**{field.name: getattr(self, field.name).copy() for field in fields(self)})
+
     def followed_by(self, other: "LabelledFrames") -> "LabelledFrames":
         return LabelledFrames(
             **{

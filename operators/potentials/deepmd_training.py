@@ -32,8 +32,6 @@ _CHECKPOINTS_KEPT = 5
 _UNFINISHED = (f"{CHECKPOINT}-*.tmp*", f"{CHECKPOINT}-*.tempstate*")
 """What TensorFlow leaves when it is killed while it saves, or when the disk is full."""
 _OUR_PROGRAMS = {"PYTHONPATH": str(Path(operators.__file__).parents[1])}
-_OUT_OF_BOUNDS = 10.0
-"""A potential that is worse than none at all by this factor will not come back."""
 
 
 @dataclass(slots=True)
@@ -136,7 +134,7 @@ def train_to_the_end(
     watcher = Watcher(
         folder,
         n_steps=n_steps,
-        largest_force_error_ev_per_angstrom=_OUT_OF_BOUNDS * reference_force_ev_per_angstrom,
+        reference_force_ev_per_angstrom=reference_force_ev_per_angstrom,
         keep_points=keep_points,
         note_time=note_time,
     )

@@ -15,7 +15,7 @@ from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import DeepmdSystem, deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from schemas.composition import atomic_numbers_of, composition, element_counts
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 from schemas.frames import Floats
 
 SPLITS = ("train", "test", "held_out")
@@ -69,13 +69,13 @@ class JudgedFrames:
 
         Raises
         ------
-        MeltlakeError
+        StepFailed
             If it is not a number, or the potential does not know an element.
         """
         said = potential.predict(self.atomic_numbers, self.positions_angstrom, cells=self.cell_angstrom)
         bad = ~np.logical_and.reduce([np.isfinite(part).reshape(len(part), -1).all(axis=1) for part in said])
         if bad.any():
-            raise MeltlakeError(
+            raise StepFailed(
                 f"Potential {potential.path} says of frame {self.frames[bad][0]} of run {self.run_id} what is not a "
                 "number.",
                 "Its training has diverged, or its file is damaged: train it again.",
@@ -106,7 +106,7 @@ def judged_frames(training_set: Path, names: FrameNames, *, split: str) -> Itera
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If a deepmd_system is not whole, or is not what the lake has listed.
     """
     found = [
@@ -116,7 +116,7 @@ def judged_frames(training_set: Path, names: FrameNames, *, split: str) -> Itera
         run_id = folder.name.partition(".")[2]
         frames = names.get((split, run_id), np.zeros(0, dtype=np.int64))
         if len(frames) != read.frames.n_frames:
-            raise MeltlakeError(
+            raise StepFailed(
                 f"{folder}: needed the {len(frames)} frames that the lake lists of run {run_id}, found "
                 f"{read.frames.n_frames}.",
                 "Run `meltlake materialize` with the same options again: it rebuilds the folder.",

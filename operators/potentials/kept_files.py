@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lake.parquet import flush_to_disk
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -21,7 +21,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If it is no JSON object.
     """
     try:
@@ -29,7 +29,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except ValueError as error:
         read = f"no JSON ({error})"
     if not isinstance(read, dict):
-        raise MeltlakeError(
+        raise StepFailed(
             f"{path}: needed the JSON object that was written there when the training began, found {read}.",
             f"Move the folder {path.parent} away, then run the same command again: it begins anew.",
         )

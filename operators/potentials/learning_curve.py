@@ -56,9 +56,9 @@ def sound_part(text: str) -> list[dict[str, object]]:
 def _points(text: str) -> list[dict[str, float]]:
     """DeePMD's numbers by its names, one per displayed step.
 
-    A restart writes the header again, then the step of its checkpoint, on another training batch, then the steps
-    since: the first row of the checkpoint's step counts, the last row of any other. A row that a kill cut short is
-    among the repeated ones.
+    A restart writes the header again, then the steps since its checkpoint: the last row of a step counts. TensorFlow
+    begins with the checkpoint's own step, on another training batch: then the first row counts. A row that a kill cut
+    short is among the repeated ones.
     """
     names: list[str] = []
     by_step: dict[float, dict[str, float]] = {}
@@ -69,10 +69,16 @@ def _points(text: str) -> list[dict[str, float]]:
             words = header.split()
             names, is_first = (words, True) if words[:1] == ["step"] else (names, is_first)
         elif (values := _numbers(names, row.split())) is not None:
-            if not (is_first and values["step"] in by_step):
+            before = by_step.get(values["step"])
+            if not (is_first and before and _of_same_weights(before, values)):
                 by_step[values["step"]] = values
             is_first = False
     return [by_step[step] for step in sorted(by_step)]
+
+
+def _of_same_weights(before: dict[str, float], after: dict[str, float]) -> bool:
+    """Whether two rows of one step have the same errors on the test split."""
+    return all(before[name] == after.get(name) for name in before if name.endswith("_val"))
 
 
 def _numbers(names: list[str], words: list[str]) -> dict[str, float] | None:

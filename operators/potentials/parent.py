@@ -108,5 +108,23 @@ class Parent:
             )
 
 
+def n_test_frames_known(lake: Lake, training_set_id: str, parent_id: str) -> int:
+    """Frames set aside in a training set that a potential, or one that it began with, was trained on."""
+    known: set[tuple[str, int]] = set()
+    ancestor: str | None = parent_id
+    while ancestor is not None:
+        rows = lake.rows("potentials", key=ancestor).to_pylist()
+        ancestor = None
+        for row in rows:
+            known |= _frames(lake, row["training_set_id"], ("train",))
+            ancestor = row["init_from"]
+    return len(known & _frames(lake, training_set_id, ("test", "held_out")))
+
+
+def _frames(lake: Lake, training_set_id: str, splits: tuple[str, ...]) -> set[tuple[str, int]]:
+    rows = lake.rows("training_set_frames", key=training_set_id).to_pylist()
+    return {(row["run_id"], row["frame"]) for row in rows if row["split"] in splits}
+
+
 def _listed(numbers: list[int] | tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))

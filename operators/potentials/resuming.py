@@ -64,13 +64,15 @@ def what_is_broken_of_tensorflow(checkpoint: str, step: int) -> str | None:
     from google.protobuf.message import DecodeError
 
     try:
-        tf.compat.v1.MetaGraphDef.FromString(Path(f"{checkpoint}.meta").read_bytes())
+        graph = tf.compat.v1.MetaGraphDef.FromString(Path(f"{checkpoint}.meta").read_bytes()).graph_def
         reader = tf.train.load_checkpoint(checkpoint)
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
         found = int(reader.get_tensor("global_step"))
-    except (DecodeError, OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
+    except (DecodeError, LookupError, OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
         return str(error).partition("\n")[0]
+    if not graph.node:
+        return "its graph is empty"
     return None if found == step else f"it is of step {found}"
 
 

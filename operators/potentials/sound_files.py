@@ -10,7 +10,7 @@ import numpy as np
 
 from lake.deepmd_npy import LabelledFrames, deepmd_systems, read_deepmd_system
 from operators.potentials.kept_files import read_json, write_whole
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 
 _SPLITS = ("train", "test", "held_out")
 _FRAMES_AT_ONCE = 256
@@ -38,14 +38,14 @@ def inspected(training_set: Path, kept: Path) -> Inspection:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If a deepmd_system is not whole, has a number that is none, or was changed since the training began.
     """
     files_sha256 = _sha256_of(training_set)
     if kept.exists():
         before = Inspection(**read_json(kept))
         if before.files_sha256 != files_sha256:
-            raise MeltlakeError(
+            raise StepFailed(
                 f"{training_set}: needed the files that the training began with, found changed ones.", _REMEDY
             )
         return before
@@ -77,7 +77,7 @@ def _require_numbers(frames: LabelledFrames, folder: Path) -> None:
     for name in LabelledFrames.__slots__:
         values = getattr(frames, name)
         if values is not None and not np.isfinite(values).all():
-            raise MeltlakeError(f"{folder}: needed finite numbers, found others among {name}.", _REMEDY)
+            raise StepFailed(f"{folder}: needed finite numbers, found others among {name}.", _REMEDY)
 
 
 def _sha256_of(training_set: Path) -> str:

@@ -52,9 +52,10 @@ def folder_of(settings: Settings, training_set_id: str) -> Path:
 def is_whole(folder: Path) -> bool:
     """Whether a training set's folder holds every file that its card lists, at its size."""
     card = folder / _CARD_NAME
-    if not card.exists():
+    try:
+        files = json.loads(card.read_text())["files"]
+    except (FileNotFoundError, ValueError, LookupError, TypeError):
         return False
-    files = json.loads(card.read_text())["files"]
     return all((path := folder / name).exists() and path.stat().st_size == size for name, size in files.items())
 
 

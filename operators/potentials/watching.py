@@ -18,14 +18,20 @@ KeepPoints = Callable[[Sequence[dict[str, object]]], None]
 _SAVED = ("saved checkpoint", "Saved model to")  # TensorFlow's words and PyTorch's
 _DISPLAYED = re.compile(r"batch\s+(\d+): trn: (.*)", re.IGNORECASE)
 _LOSS = re.compile(r"rmse(?:_([efv]))? = (nan|-?inf|[-+.\de]*\d)")
+_NOT_A_NUMBER = re.compile(r"NaN detected at batch\s+(\d+)", re.IGNORECASE)  # DeePMD's own last words
 _TIME_LEFT = re.compile(r"batch\s+\d+: total wall time = .*eta = (\S+)", re.IGNORECASE)
 
 _PAUSE_BETWEEN_EVENTS_S = 30.0
 _PAUSE_BETWEEN_COMMITS_S = 60.0
 _MOST_POINTS_WAITING = 20
 
+_JUDGED = (("e", "energy", "eV/atom"), ("f", "forces", "eV/A"))
+_OUT_OF_BOUNDS = 10.0
+"""A potential that is worse than none at all by this factor will not come back."""
+_REFERENCE_ENERGY_EV_PER_ATOM = 1.0
+"""DeePMD takes the atoms' own energies off, and what is left differs by less from frame to frame."""
 N_BAD_STEPS = 3
-"""Displayed steps in a row with a force error out of bounds, before a training is given up: one batch may be odd."""
+"""Displayed steps in a row out of bounds, before a training is given up: one batch may be odd."""
 
 
 class Watcher:
@@ -37,8 +43,8 @@ class Watcher:
         The potential's.
     n_steps
         Steps of the whole training.
-    largest_force_error_ev_per_angstrom
-        Root mean square over a batch beyond which a training has gone astray.
+    reference_force_ev_per_angstrom
+        Root mean square of the forces to learn.
     keep_points
         Where the learning curve goes while it grows.
     note_time
@@ -50,12 +56,14 @@ class Watcher:
         folder: Path,
         *,
         n_steps: int,
-        largest_force_error_ev_per_angstrom: float,
+        reference_force_ev_per_angstrom: float,
         keep_points: KeepPoints,
         note_time: Callable[[], None],
     ) -> None:
         self._folder, self._n_steps = folder, n_steps
-        self._largest, self._keep_points, self._note_time = largest_force_error_ev_per_angstrom, keep_points, note_time
+        self._keep_points, self._note_time = keep_points, note_time
+        self._references = {"e": _REFERENCE_ENERGY_EV_PER_ATOM, "f": reference_force_ev_per_angstrom}
+        self._first_losses: dict[str, float] = {}
         self._step = self._waiting = self._n_bad = 0
         self.last_sound_step = -1
         """The last displayed step whose errors were within bounds."""
@@ -70,9 +78,11 @@ class Watcher:
         Raises
         ------
         Diverged
-            If the loss is not a number, or the forces are wrong beyond all bounds for several displayed steps.
+            If the loss is not a number, or energy or forces are wrong beyond all bounds for several displayed steps.
         """
-        if match := _DISPLAYED.search(line):
+        if match := _NOT_A_NUMBER.search(line):
+            self._judge(int(match[1]), {"": math.nan})
+        elif match := _DISPLAYED.search(line):
             self._judge(int(match[1]), {name: float(value) for name, value in _LOSS.findall(match[2])})
         elif match := _TIME_LEFT.search(line):  # DeePMD has written the point to its file by now
             self._waiting += 1
@@ -87,13 +97,18 @@ class Watcher:
         self._step, self._losses = step, losses
         if not math.isfinite(losses.get("", 0.0)):
             raise Diverged(f"The training diverged: its loss is not a number at step {step}{self._last_sound()}.")
-        force = losses.get("f", 0.0)
-        self._n_bad = self._n_bad + 1 if force > self._largest else 0
+        self._first_losses = self._first_losses or losses  # weights of another potential may begin far away
+        bad = [
+            f"{losses[kind]:.3g} {unit} in the {what} (sound: {sound:.3g})"
+            for kind, what, unit in _JUDGED
+            if losses.get(kind, 0.0)
+            > _OUT_OF_BOUNDS * (sound := max(self._references[kind], self._first_losses.get(kind, 0.0)))
+        ]
+        self._n_bad = self._n_bad + 1 if bad else 0
         if self._n_bad >= N_BAD_STEPS:
             raise Diverged(
-                f"The training diverged: at step {step} the error of the forces is {force:.3g} eV/A, and it was beyond "
-                f"{self._largest:.3g} eV/A, many times the forces themselves, at {N_BAD_STEPS} displayed steps in a row"
-                f"{self._last_sound()}."
+                f"The training diverged: its error at step {step} is {' and '.join(bad)}, "
+                f"and the {N_BAD_STEPS - 1} displayed steps before were out of bounds, too{self._last_sound()}."
             )
         if not self._n_bad:
             self.last_sound_step = step

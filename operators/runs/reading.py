@@ -239,6 +239,7 @@ def _read(
             staged.append(columns)
             checks.append(found)
             faults.extend(batch.faults)
+            del batch, columns  # before the next ones are read, so that memory is never asked for both
         if not _beginning(uri).startswith(beginning):
             raise TryAgainLater(
                 f"{uri}: another calculation began to write this file while it was read.", "Run the same command again."
@@ -284,6 +285,7 @@ def _reported(reader: RunReader, progress: Progress | None) -> Iterator[FrameBat
             progress(batch.n_frames, n_bytes - n_before)
         n_before = n_bytes
         yield batch
+        del batch
 
 
 def checks_of_batch(header: RunHeader, batch: FrameBatch, time_fs: Floats) -> Columns:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lake.delta import Lake
-from lake.frames import batches_of, complete_rows
+from lake.frames import complete_rows, row_groups
 from lake.gate import Gate, Verdict
 from lake.known_runs import READER_VERSION, file_facts
 from lake.parquet import ROWS_PER_GROUP
@@ -166,7 +166,7 @@ def rewrite_run(
     if frames_change := moved or not _stands(lake, run_id, reasons, verdict.flags):
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
-        lake.replace_batches("frames", _partition(row), batches_of(judged, ROWS_PER_GROUP), instead_of=seen)
+        lake.replace_batches("frames", _partition(row), row_groups(judged, ROWS_PER_GROUP), instead_of=seen)
     after = {**row, "n_frames": n_rows(kept), **found.found, **_judged_columns(verdict, gate)}
     row_changes = after != known_run(lake, run_id)
     if frames_change or row_changes:
@@ -202,14 +202,14 @@ def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict, *, seen
     reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
     new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
     if n_stored and _stands(lake, run_id, reasons[:n_stored], flags[:n_stored]):
-        rows = batches_of(new, ROWS_PER_GROUP)
+        rows = row_groups(new, ROWS_PER_GROUP)
         if not read.staged.n_rows and lake.n_rows("frames", run_id) == n_stored:
             return
         if lake.append_batches("frames", _partition(row), rows, after=n_stored) is not None:
             return
         new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
     kept = _judged(_first_rows(_stored_rows(lake, run_id), n_stored), reasons[:n_stored], flags[:n_stored])
-    rows = batches_of(chain(kept, new), ROWS_PER_GROUP)
+    rows = row_groups(chain(kept, new), ROWS_PER_GROUP)
     lake.replace_batches("frames", _partition(row), rows, instead_of=seen)
 
 

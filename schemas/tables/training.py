@@ -136,6 +136,11 @@ POTENTIALS = table(
     column("recipe_id", TEXT, "what the recipe of that name said then; another than the recipe's now: it was changed"),
     column("training_set_id", TEXT, "what it was trained on"),
     column("init_from", TEXT, "potential that its weights are those of at the first step; null: they are random"),
+    column(
+        "n_test_frames_known",
+        WHOLE,
+        "frames of the test and held-out splits that a potential it began with was trained on: no test of it",
+    ),
     column("seed", COUNT, "seed of descriptor, fitting and training"),
     column("backend", TEXT, "tensorflow or pytorch"),
     column("precision", TEXT, "of the nets: float64 or float32"),

@@ -245,9 +245,8 @@ the same file. Seconds per step are those of a machine that did other work, too:
 {{rows}}
 ## DP-small on a laptop, and what virials are worth
 
-Four toy melts of {SMALL_ATOMS} atoms, {SMALL_FRAMES} frames each, split into blocks; errors on the
-{{n_tested:.0f}} frames of the test split (meV/atom, meV/Å, meV/atom). The CPU seconds are those of `meltlake train`
-with all its programs. The
+Four toy melts of {SMALL_ATOMS} atoms, {SMALL_FRAMES} frames each, split in blocks; errors on {{n_tested:.0f}} frames of
+the test split (meV/atom, meV/Å, meV/atom). The CPU seconds are those of `meltlake train` with all its programs. The
 second recipe is the first with virial prefactors of 0: its virial error is {{times:.0f}} times that of the first, while
 energies and forces are alike. The paper's DP-1 and DP-2 differ by 24 times.
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from operators.physics.structure_factor import StructureFactor, partial_structure_factors, wave_vectors
+from operators.physics.structure_factor import StructureFactor, partial_structure_factors
+from operators.physics.wave_vectors import wave_vectors
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 

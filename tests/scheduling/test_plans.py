@@ -10,6 +10,7 @@ from lake.delta import Lake
 from lake.known_runs import remember_file
 from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import groups_of, largest_systems
+from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
 from schemas.errors import MeltlakeError
 from schemas.recipes import recipe_named
@@ -58,6 +59,22 @@ def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path
     planned = [command[1:4] for command in plans.train_commands()]
     assert planned == [["new", "--recipe", "DP-1"], ["new", "--recipe", "DP-2"]]
     assert plans.train_commands()[0][-2:] == ["--steps", "50"]
+
+
+def test_a_labs_own_recipe_and_backend_are_planned_as_any_other(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"])
+    own = '[recipe.mine]\nbased_on = "DP-small"\nsampling = "evenly"'
+    (tmp_path / "campaign.toml").write_text(f'recipes = ["mine"]\nbackend = "pytorch"\n{own}')
+    assert plans.train_commands() == [["train", "new", "--recipe", "mine", "--seed", "1"]]
+    recipe = campaign_of(plans.here()).all_recipes["mine"]
+    assert name_of_potential(recipe, "new", 1, backend="pytorch") != name_of_potential(recipe, "new", 1)
+    (tmp_path / "campaign.toml").write_text(f'recipes = ["min"]\n{own}')
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: There is no recipe 'min'. Did you mean mine\?"):
+        plans.train_commands()
+    (tmp_path / "campaign.toml").write_text(own.replace("sampling", "sampler"))
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: recipe mine: there is no key `sampler`"):
+        plans.train_commands()
 
 
 def test_missing_training_sets_are_an_error_and_no_silence(lake: Lake) -> None:

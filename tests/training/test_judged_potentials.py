@@ -253,6 +253,19 @@ def test_a_committee_grows_with_its_seeds_and_rests_otherwise(judged: Judged) ->
     assert not [item for item in stale(judged.settings) if "observe --potential" in item.command]
 
 
+def test_a_committee_that_another_process_judges_is_left_to_it(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    settings = Settings.from_mapping({}, lake=lake.root)
+    [committee_id] = lake.keys("committees")
+    lake.remove("committees", committee_id)
+    with lake.writing(committee_id, doing="testing"):
+        observe_potential(settings, "seed1")
+    assert lake.keys("committees") == []
+    assert any(f"committee {committee_id}" in item.what for item in stale(settings))
+    observe_potential(settings, "seed2")
+    assert lake.rows("committees").to_pylist() == judged.rows("committees")
+
+
 def test_no_error_is_smaller_than_its_deviation(judged: Judged) -> None:
     rows = judged.rows("committee_frames")
     assert len(rows) == len(judged.rows("training_set_frames"))
@@ -280,6 +293,16 @@ def test_transferability_has_the_committee_beside_the_error(judged: Judged) -> N
     [summary] = [row for row in judged.rows("committees") if row["composition"] == "Cu100"]
     for name in ("deviation_force_mev_per_angstrom", "force_error_over_deviation"):
         assert rows[0][name] == summary[name]
+
+
+def test_every_frame_is_a_point_of_error_against_deviation(judged: Judged) -> None:
+    rows = query(judged.settings, "select * from error_against_deviation order by run_id, frame")
+    of_frames = sorted(judged.rows("committee_frames"), key=lambda row: (row["run_id"], row["frame"]))
+    assert len(rows) == len(of_frames) > 30
+    for row, frame in zip(rows, of_frames, strict=True):
+        ratio = frame["error_force_mev_per_angstrom"] / frame["deviation_force_mev_per_angstrom"]
+        assert row["force_error_over_deviation"] == pytest.approx(ratio)
+        assert (row["n_seeds"], row["chemical_system"], row["synthetic"]) == (3, "Al-Cu", True)
 
 
 def test_closest_pairs_are_those_of_the_frames_trained_on(judged: Judged) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from operators.arguments import parser
 from schemas.errors import MeltlakeError
 from schemas.recipes import LOSS_SCHEMES, RECIPES, TABLE_1, LossPrefactors, Recipe, recipe_named, recipes_from
 
@@ -88,6 +89,13 @@ def test_an_unknown_recipe_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(MeltlakeError, match=r"no recipe 'DP-22'\. Did you mean DP-2\?") as caught:
         recipe_named("DP-22")
     assert all(name in caught.value.remedy for name in RECIPES)
+
+
+def test_help_lists_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        parser().parse_args(["train", "--help"])
+    told = "".join(capsys.readouterr().out.split())
+    assert [name for name in RECIPES if name not in told] == []
 
 
 def test_only_what_changes_the_training_changes_the_name_of_a_potential() -> None:

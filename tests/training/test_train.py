@@ -22,6 +22,7 @@ from operators.potentials.freezing import is_equal
 from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.model_card import FILE_NAME, ModelCard
 from schemas.recipes import RECIPES, Recipe, recipe_named
 from schemas.training import TrainingSetRequest
 
@@ -125,6 +126,11 @@ def check_potential(lake: Lake, made: dict[str, object], *, folder: Path) -> Non
     assert is_equal(json.loads((folder / "compression.json").read_text()))
     (row,) = lake.rows("potentials", key=str(made["potential_id"])).to_pylist()
     assert (row["compressed"], row["n_steps"], row["n_restarts"], row["type_map"]) == (True, 200, 2, ["Al", "Cu"])
+    card = ModelCard.model_validate_json((folder / FILE_NAME).read_text())
+    assert (card.observed, card.model.sha256, card.neighbours.sel) == (False, row["sha256"], row["sel"])
+    assert card.training.software["deepmd-kit"] == row["deepmd_version"]
+    assert card.model.compression_differences is not None
+    assert [one.pair for one in card.safe_distances] == ["Al-Al", "Al-Cu", "Cu-Cu"]
     assert all(slots >= 1.15 * count for slots, count in zip(row["sel"], row["max_neighbours"], strict=True))
 
 
@@ -206,13 +212,19 @@ def test_what_the_paper_leaves_open_reaches_deepmd() -> None:
     assert written["training"]["training_data"]["auto_prob"] == "prob_uniform"
 
 
-def test_the_last_row_of_a_repeated_step_counts_but_for_the_checkpoints() -> None:
-    repeated = "      6      2.11e+01    1.87e+01      3.80e-01    4.03e-01      9.07e-01    8.04e-01   2.7e-03\n"
-    rows = learning_curve(CURVE + repeated)
+def test_the_last_row_of_a_repeated_step_counts() -> None:
+    rows = learning_curve(CURVE)
     assert [row["step"] for row in rows] == [0, 3, 6]
-    assert [row["rmse_energy_mev_per_atom"] for row in rows] == [600.0, 529.0, 380.0]
+    assert [row["rmse_energy_mev_per_atom"] for row in rows] == [600.0, 500.0, 395.0]
     assert rows[0]["rmse_force_mev_per_angstrom"] is None
     assert rows[0]["rmse_virial_mev_per_atom"] is None
+
+
+def test_of_the_checkpoint_itself_the_first_row_counts() -> None:
+    *_, last = CURVE.splitlines()
+    again = last.replace("4.03e-01", "9.99e-01")
+    rows = learning_curve(f"{CURVE}{CURVE.splitlines()[0]}\n{again}\n")
+    assert rows[-1]["rmse_energy_train_mev_per_atom"] == 403.0
 
 
 def test_a_diverged_training_is_told() -> None:
