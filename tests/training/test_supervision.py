@@ -16,7 +16,8 @@ from lake.delta import Lake
 from operators.materialize import materialize
 from operators.physics.neighbours import require_room
 from operators.potentials.deepmd_input import TrainingData, deepmd_input
-from operators.potentials.deepmd_training import checkpoints, prepare, train_to_the_end
+from operators.potentials.deepmd_training import checkpoints, freeze_and_compress, prepare, train_to_the_end
+from operators.potentials.freezing import NAMES
 from operators.potentials.learning_curve import Diverged, learning_curve
 from operators.potentials.sound_files import inspected
 from operators.potentials.watching import Watcher
@@ -176,6 +177,28 @@ def test_a_folder_begun_otherwise_is_kept_aside(tmp_path):
     prepare(tmp_path / "p", {"training": {"numb_steps": 4}})
     assert json.loads((tmp_path / "p" / "input.json").read_text())["training"]["numb_steps"] == 4
     assert (tmp_path / ".p.other-input" / "input.json").exists()
+
+
+def frozen_with(folder: Path, **changes: float) -> Path:
+    """A folder in which freezing has been done, with these differences found."""
+    for name in ("frozen.pb", "compressed.pb"):
+        (folder / name).touch()
+    (folder / "compression.json").write_text(json.dumps(dict.fromkeys(NAMES, 1e-12) | changes))
+    return folder
+
+
+def test_a_model_that_was_frozen_wrongly_is_refused_and_forgotten(tmp_path):
+    frozen_with(tmp_path, freezing_force_ev_per_angstrom=5.1)
+    with pytest.raises(
+        MeltlakeError, match=r"needed the numbers of checkpoint 8 .* freezing_force_ev_per_angstrom 5.1"
+    ):
+        freeze_and_compress(tmp_path, [], step=8)
+    assert not list(tmp_path.glob("*.pb"))
+
+
+def test_a_model_that_compression_changed_is_used_uncompressed(tmp_path):
+    model, differences = freeze_and_compress(frozen_with(tmp_path, virial_ev_per_atom=0.2), [], step=8)
+    assert (model.name, differences["virial_ev_per_atom"]) == ("frozen.pb", 1e-12)
 
 
 def test_a_training_set_that_changed_since_the_beginning_is_refused(training_set, tmp_path):

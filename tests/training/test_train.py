@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.materialize import materialize
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
-from operators.potentials.deepmd_training import last_checkpoint
-from operators.potentials.freezing import is_equal
+from operators.potentials.deepmd_training import checkpoints, last_checkpoint
+from operators.potentials.freezing import LARGEST_BY_FREEZING, is_equal, largest_differences, unfrozen
 from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
@@ -111,6 +112,7 @@ def test_training_survives_kill_and_sigterm_and_is_done_once(melts, settings, la
     reached = last_checkpoint(folder)
     made = train(settings, training_set_id, recipe=TINY)
     check_potential(melts.lake, made, folder=folder)
+    check_that_another_checkpoint_would_be_noticed(folder, settings.artifacts / "training_sets" / training_set_id)
     check_no_step_was_trained_twice_before(reached, (folder / "lcurve.out").read_text())
 
     before = (folder / "train.log").read_bytes()
@@ -132,6 +134,14 @@ def check_potential(lake: Lake, made: dict[str, object], *, folder: Path) -> Non
     assert card.model.compression_differences is not None
     assert [one.pair for one in card.safe_distances] == ["Al-Al", "Al-Cu", "Cu-Cu"]
     assert all(slots >= 1.15 * count for slots, count in zip(row["sel"], row["max_neighbours"], strict=True))
+
+
+def check_that_another_checkpoint_would_be_noticed(folder: Path, training_set: Path) -> None:
+    frozen, oldest = folder / "frozen.pb", checkpoints(folder)[-1]
+    models = [unfrozen(f"{folder}/model.ckpt-{step}", frozen) for step in (200, oldest)]
+    right, wrong = largest_differences([DeepPotential(frozen), *models], deepmd_systems(training_set / "test"))
+    assert max(right.values()) < 1e-12
+    assert min(wrong.values()) > LARGEST_BY_FREEZING
 
 
 def check_no_step_was_trained_twice_before(checkpoint: int | None, text: str) -> None:
