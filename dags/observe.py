@@ -37,4 +37,4 @@ with DAG(
         """Warehouse and report may be rebuilt."""
 
     observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=plan())
-    observe >> [announce(), EmptyOperator(task_id="all_observed")]
+    observe >> [announce(), EmptyOperator(task_id="all_observed", trigger_rule="none_failed")]

@@ -1,7 +1,7 @@
 """LAMMPS runs of new potentials, compared with the AIMD runs of the same composition.
 
-Newest potentials x their compositions (held-out ones included) x the protocols of `campaign.toml`. A simulation that
-exists is found and not run again.
+Newest potentials x their compositions (held-out ones included) x the protocols of `campaign.toml`, but for simulations
+that are there.
 """
 
 from typing import Any
@@ -39,4 +39,4 @@ with DAG(
     observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=observations)
     simulate >> observations
     observe >> announce()
-    [simulate, observe] >> EmptyOperator(task_id="all_simulated")
+    [simulate, observe] >> EmptyOperator(task_id="all_simulated", trigger_rule="none_failed")

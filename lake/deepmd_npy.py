@@ -1,13 +1,14 @@
 """A deepmd_system, the folder that DeePMD trains on: written as a stream, read as arrays. It chooses no frames.
 
-Everything is float64: a total energy of -2e3 eV in float32 is known to 1e-4 eV only.
+Everything is float64: a total energy of -2e3 eV in float32 is known to 1e-4 eV only. The same in one HDF5 file is
+written by `deepmd_hdf5`; reading knows both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,8 @@ LABEL_COLUMNS = (
 )
 """Columns of `frames` that a deepmd_system is made of."""
 
+HDF5_SUFFIX = ".hdf5"
+_HDF5_MARK = f"{HDF5_SUFFIX}#/"
 _LONG_ROW_BYTES = 1024
 
 
@@ -53,14 +56,16 @@ class LabelledFrames:
 
     def chosen(self, mask: NDArray[np.bool_]) -> "LabelledFrames":
         """The frames where the mask (n_frames,) is true."""
-        if mask.all():
-            return self
+        return self if mask.all() else self.part(mask)
+
+    def part(self, where: slice | NDArray[np.bool_]) -> "LabelledFrames":
+        """The frames of a slice, as views of these, or where a mask (n_frames,) is true."""
         return LabelledFrames(
-            cell_angstrom=self.cell_angstrom[mask],
-            positions_angstrom=self.positions_angstrom[mask],
-            forces_ev_per_angstrom=self.forces_ev_per_angstrom[mask],
-            energy_ev=self.energy_ev[mask],
-            virial_ev=None if self.virial_ev is None else self.virial_ev[mask],
+            cell_angstrom=self.cell_angstrom[where],
+            positions_angstrom=self.positions_angstrom[where],
+            forces_ev_per_angstrom=self.forces_ev_per_angstrom[where],
+            energy_ev=self.energy_ev[where],
+            virial_ev=None if self.virial_ev is None else self.virial_ev[where],
         )
 
 
@@ -107,6 +112,16 @@ def labelled_frames(batch: pa.RecordBatch, atomic_numbers: NDArray[np.int8], *, 
     )
 
 
+class RowSink(Protocol):
+    """Where the rows of one array go, one after the other."""
+
+    def write(self, rows: Floats) -> object:
+        """Append rows (n_rows, ...) of finite numbers."""
+
+    def close(self) -> None:
+        """All rows have come."""
+
+
 class DeepmdSystemWriter:
     """Writes one deepmd_system, batch after batch; memory holds one batch.
 
@@ -134,16 +149,22 @@ class DeepmdSystemWriter:
         with_virial: bool,
     ) -> None:
         self._folder, self._n_frames, self._n_written = folder, n_frames, 0
-        set_folder = folder / "set.000"
-        set_folder.mkdir(parents=True)
         types = [type_map.index(SYMBOLS[int(number)]) for number in atomic_numbers]
-        (folder / "type.raw").write_text("".join(f"{number}\n" for number in types))
-        (folder / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in type_map))
         n_atoms = len(atomic_numbers)
         widths = {"coord": 3 * n_atoms, "box": 9, "energy": 1, "force": 3 * n_atoms}
         if with_virial:
             widths["virial"] = 9
-        self._files = {name: _started_npy(set_folder / f"{name}.npy", n_frames, widths[name]) for name in widths}
+        self._sinks = self._opened(types, type_map, widths)
+
+    def _opened(self, types: Sequence[int], type_map: Sequence[str], widths: Mapping[str, int]) -> dict[str, RowSink]:
+        set_folder = self._folder / "set.000"
+        set_folder.mkdir(parents=True)
+        (self._folder / "type.raw").write_text("".join(f"{number}\n" for number in types))
+        (self._folder / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in type_map))
+        return {name: _NpyRows(set_folder / f"{name}.npy", self._n_frames, widths[name]) for name in widths}
+
+    def _flush(self) -> None:
+        flush_to_disk(*self._folder.rglob("*.npy"), *self._folder.glob("*.raw"))
 
     def append(self, frames: LabelledFrames, where: NDArray[np.bool_] | None = None) -> None:
         """Write the next frames.
@@ -168,13 +189,13 @@ class DeepmdSystemWriter:
             "virial": frames.virial_ev,
         }
         where = np.ones(frames.n_frames, dtype=np.bool_) if where is None else where
-        for name, file in self._files.items():
+        for name, sink in self._sinks.items():
             if (column := columns[name]) is None:
                 raise self._lacking(name)
             for values in _chosen_rows(column, where):
                 if not np.isfinite(values).all():
                     raise self._lacking(name)
-                file.write(np.ascontiguousarray(values, dtype="<f8").data)
+                sink.write(values)
         self._n_written += int(where.sum())
 
     def _lacking(self, name: str) -> MeltlakeError:
@@ -189,12 +210,12 @@ class DeepmdSystemWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for file in self._files.values():
-            file.close()
+        for sink in self._sinks.values():
+            sink.close()
         if kind is None:
             if self._n_written != self._n_frames:
                 raise ValueError(f"{self._folder}: announced {self._n_frames} frames, got {self._n_written}")
-            flush_to_disk(*self._folder.rglob("*.npy"), *self._folder.glob("*.raw"))
+            self._flush()
 
 
 def read_deepmd_system(folder: Path) -> DeepmdSystem:
@@ -206,9 +227,7 @@ def read_deepmd_system(folder: Path) -> DeepmdSystem:
         If something of it is missing.
     """
     try:
-        types = np.loadtxt(folder / "type.raw", dtype=np.int32, ndmin=1)
-        type_map = tuple((folder / "type_map.raw").read_text().split())
-        arrays = {path.stem: np.load(path, mmap_mode="r") for path in (folder / "set.000").glob("*.npy")}
+        types, type_map, arrays = _read_group(folder) if _HDF5_MARK in str(folder) else _read_folder(folder)
         virial = arrays.get("virial")
         frames = LabelledFrames(
             cell_angstrom=arrays["box"].reshape(-1, 3, 3),
@@ -225,8 +244,25 @@ def read_deepmd_system(folder: Path) -> DeepmdSystem:
 
 
 def deepmd_systems(folder: Path) -> list[Path]:
-    """Every deepmd_system directly below a folder, sorted."""
+    """Every deepmd_system directly below a folder, sorted; or, as DeePMD names them, in the HDF5 file beside it."""
+    if (file := folder.with_suffix(HDF5_SUFFIX)).is_file():
+        from lake.deepmd_hdf5 import group_names
+
+        return [Path(f"{file}#/{name}") for name in group_names(file)]
     return sorted(path.parent for path in folder.glob("*/type.raw"))
+
+
+def _read_folder(folder: Path) -> tuple[Integers, tuple[str, ...], dict[str, Floats]]:
+    types = np.loadtxt(folder / "type.raw", dtype=np.int32, ndmin=1)
+    arrays = {path.stem: np.load(path, mmap_mode="r") for path in (folder / "set.000").glob("*.npy")}
+    return types, tuple((folder / "type_map.raw").read_text().split()), arrays
+
+
+def _read_group(address: Path) -> tuple[Integers, tuple[str, ...], dict[str, Floats]]:
+    from lake.deepmd_hdf5 import read_group
+
+    file, _, name = str(address).partition("#/")
+    return read_group(Path(file), name)
 
 
 def _chosen_rows(column: Floats, where: NDArray[np.bool_]) -> Iterator[Floats]:
@@ -249,8 +285,16 @@ def _vectors(column: pa.Array, n_rows_of_three: int) -> Floats:
     return values
 
 
-def _started_npy(path: Path, n_rows: int, width: int) -> BinaryIO:
-    file = path.open("wb")
-    header = {"descr": "<f8", "fortran_order": False, "shape": (n_rows, width)}
-    np.lib.format.write_array_header_1_0(file, header)
-    return file
+class _NpyRows:
+    """A npy file that is written row by row."""
+
+    def __init__(self, path: Path, n_rows: int, width: int) -> None:
+        self._file: BinaryIO = path.open("wb")
+        header = {"descr": "<f8", "fortran_order": False, "shape": (n_rows, width)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    def write(self, rows: Floats) -> None:
+        self._file.write(np.ascontiguousarray(rows, dtype="<f8").data)
+
+    def close(self) -> None:
+        self._file.close()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
 _LONGEST_WAIT_S = 600.0
-_OFTEN_READ_WHOLE = {"runs", "raw_files"}
+_OFTEN_READ_WHOLE = {"runs", "raw_files", "thermodynamics", "performance"}
 """Tables of a row or two per file that most commands read from beginning to end."""
 
 
@@ -213,8 +213,9 @@ class Lake:
         A column that the lake's schema version did not have is null.
         """
         description = TABLES[table]
-        if key is None and version is None and table in _OFTEN_READ_WHOLE and self.log(table).exists():
-            return self._rows_kept(table).select(columns or description.arrow_schema.names)
+        is_current = version is None or version == self.version(table)
+        if key is None and is_current and table in _OFTEN_READ_WHOLE and self.log(table).exists():
+            return self._rows_kept(table, version).select(columns or description.arrow_schema.names)
         dataset = self.row_dataset(table, key=key, version=version)
         if dataset is None:
             return description.arrow_schema.empty_table().select(columns or description.arrow_schema.names)
@@ -228,7 +229,7 @@ class Lake:
         files = self.log(table).files(key=key, version=version)
         return self._dataset_of(table, [file.path for file in files]) if files else None
 
-    def _rows_kept(self, table: str) -> pa.Table:
+    def _rows_kept(self, table: str, version: int | None) -> pa.Table:
         def read(paths: Sequence[str]) -> pa.Table:
             found = self._dataset_of(table, paths).to_table(columns=[*schema.names, "__filename"])
             names = pc.replace_substring(found["__filename"], f"{log.place.path}/", "", max_replacements=1)
@@ -237,7 +238,7 @@ class Lake:
         log, schema = self.log(table), TABLES[table].arrow_schema
         kept = KeptRows(self.cache / f"{table}.arrow", schema)
         with told_as_a_sentence(self.root):
-            return kept.rows([file.path for file in log.files()], read)
+            return kept.rows([file.path for file in log.files(version=version)], read)
 
     def _dataset_of(self, table: str, paths: Sequence[str]) -> "pads.FileSystemDataset":
         import pyarrow.dataset as pads  # imports pandas, which workers of an ingest do without

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from lake.delta import Lake
 from schemas.experiments import MEASUREMENTS, Measurement
-from schemas.recipes import RECIPES, Recipe
+from schemas.recipes import RECIPES, PaperResult, Recipe
 from schemas.tables import TABLES
 
 Row = dict[str, object]
@@ -26,27 +26,14 @@ def write_recipes(lake: Lake) -> int:
 
 def recipe_row(recipe: Recipe) -> Row:
     """A recipe as a row of the `recipes` table."""
-    prefactors = recipe.loss_prefactors.model_dump()
-    printed = recipe.paper.model_dump() if recipe.paper else {}
+    said = recipe.model_dump(exclude={"name", "loss_prefactors", "paper"})
+    printed = recipe.paper.model_dump() if recipe.paper else dict.fromkeys(PaperResult.model_fields)
     return {
         "recipe": recipe.name,
-        "embedding_net": list(recipe.embedding_net),
-        "axis_neuron": recipe.axis_neuron,
-        "fitting_net": list(recipe.fitting_net),
-        "r_smooth_angstrom": recipe.r_smooth_angstrom,
-        "r_cut_angstrom": recipe.r_cut_angstrom,
-        **{name.replace("_", "_pref_"): weight for name, weight in prefactors.items()},
-        "n_steps": recipe.n_steps,
-        "batch_size": recipe.batch_size,
-        **{
-            f"paper_{name}": printed.get(name)
-            for name in (
-                "rmse_energy_mev_per_atom",
-                "rmse_force_mev_per_angstrom",
-                "rmse_virial_mev_per_atom",
-                "ns_per_day",
-            )
-        },
+        "recipe_id": recipe.recipe_id,
+        **{key: list(value) if isinstance(value, tuple) else value for key, value in said.items()},
+        **{key.replace("_", "_pref_"): weight for key, weight in recipe.loss_prefactors.model_dump().items()},
+        **{f"paper_{key}": value for key, value in printed.items()},
     }
 
 

@@ -3,6 +3,7 @@
 It works on one value per frame or per run; computing those is the caller's. Nothing is dropped: a frame gets reasons.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from lake.small_process import loaded_late
 from schemas.columns import Columns, n_rows
-from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id
+from schemas.gate import RULES, Origin, Override, Rule, Rules, rules_id, spoken
 
 _SUBJECT = "subject"
 _WHETHER = {"result_format": "BOOLEAN_ONLY"}
@@ -56,12 +57,15 @@ class Verdict:
 
     @property
     def failed(self) -> list[str]:
-        """Names of rules that rejected a frame, or that could not be run."""
-        return [
-            str(result["expectation"])
-            for result in self.results
-            if result["success"] is None or (not result["success"] and result["severity"] == "reject")
-        ]
+        """Names of rules that rejected a frame, or that could not be run; what a person overruled rejects none."""
+        rejecting = {name for names in self.rejection_reasons for name in names}
+        results = (result for result in self.results if result["success"] is None or result["expectation"] in rejecting)
+        return [str(result["expectation"]) for result in results]
+
+    @property
+    def overruled(self) -> list[str]:
+        """Names of rules that would have rejected a frame, had nobody let it pass."""
+        return [str(result["expectation"]) for result in self.results if result["n_overruled"]]
 
     @property
     def reason(self) -> str | None:
@@ -227,6 +231,7 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "expectation": rule.name,
         "scope": rule.scope,
         "success": None if error else not failed,
+        "n_judged": 0 if error else _n_judged(rule, columns),
         "n_unexpected": len(failed),
         "unexpected_frames": failed if of_frames else [],
         "unexpected_values": [_text(columns[rule.column][one]) for one in failed[:_MOST_VALUES]],
@@ -237,6 +242,16 @@ def _result(rule: Rule, outcome: Any, columns: Columns) -> dict[str, Any]:
         "reason": rule.reason,
         "error": error,
     }
+
+
+def _n_judged(rule: Rule, columns: Columns) -> int:
+    """Values that there were; where one is missing, only a rule that asks for it has something to judge."""
+    values = columns[rule.column]
+    if values.dtype.kind == "f" and not rule.not_null:
+        return int(np.count_nonzero(~np.isnan(values)))
+    if values.dtype.kind == "O" and not rule.not_null:
+        return sum(value is not None for value in values)
+    return len(values)
 
 
 def _error(outcome: Any) -> str | None:
@@ -261,10 +276,11 @@ def _observed(rule: Rule, columns: Columns, failed: list[int]) -> str | None:
         return None
     values = columns[rule.column][seen]
     if rule.allowed:
-        return ", ".join(sorted({str(value) for value in values}))
+        return ", ".join(sorted({spoken(value) for value in values}))
     worst = values.min() if rule.minimum is not None else values.max()
-    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {rule.unit}".strip()
+    unit = re.split("[:,(]", rule.unit)[0]  # what follows explains
+    return None if worst is None or np.isnan(worst) else f"{worst:.6g} {unit}".strip()
 
 
 def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else spoken(value)

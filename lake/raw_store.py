@@ -87,3 +87,9 @@ def entries_of(folder: str) -> Iterator[tuple[str, bool]]:
     for path in sorted(Path(folder).iterdir()):
         if not path.name.startswith(".") and not (path.is_dir() and path.is_symlink()):
             yield str(path), path.is_dir()
+
+
+def links_to_folders(folder: str) -> list[str]:
+    """The visible links that `entries_of` leaves out."""
+    paths = [] if is_remote(folder) else sorted(Path(folder).iterdir())
+    return [str(path) for path in paths if path.is_symlink() and path.is_dir() and not path.name.startswith(".")]

@@ -1,11 +1,11 @@
 """Which runs an address holds: a file, a run directory or a tree of them. Reading them belongs in `readers`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.raw_store import entries_of, full_address, is_file, is_folder, name_of
+from lake.raw_store import entries_of, full_address, is_file, is_folder, links_to_folders, name_of
 from schemas.errors import MeltlakeError
 
 SIMULATION_CARD = "simulation.json"
@@ -15,6 +15,14 @@ _ONE_RUN = ("vaspout", "vasprun", "OUTCAR", "XDATCAR")
 _PLAIN_NAME = re.compile(r"(?:vaspout\.h5|vasprun\.xml|OUTCAR|XDATCAR)(?:\.(?:gz|bz2|xz))?")
 _RUN_EACH = re.compile(r"ML_AB.*|.*\.(?:ext)?xyz(?:\.\w+)?|.*\.lammpstrj(?:\.\w+)?|dump\..*")
 """Names of files that are a run each, or several, whatever lies beside them."""
+_COMPANIONS = (
+    *("INCAR", "KPOINTS", "POTCAR", "POSCAR", "ICONST", "PENALTYPOT", "HILLSPOT", "QPOINTS", "STOPCAR", "vaspin.h5"),
+    *("CONTCAR", "OSZICAR", "DOSCAR", "EIGENVAL", "IBZKPT", "PROCAR", "PCDAT", "REPORT", "TMPCAR", "DYNMATFULL"),
+    *("CHG", "WAVECAR", "WAVEDER", "LOCPOT", "ELFCAR", "PARCHG", "AECCAR", "PROOUT", "vaspwave.h5"),
+    *("ML_FF", "ML_LOGFILE", "ML_HEAT", "ML_REG", "ML_EATOM", "ML_HIS"),
+    "READY",  # ours: it says that a run in the landing zone is complete
+)
+"""How names of files begin that VASP reads or writes and that hold no frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,8 @@ class RunSource:
     """One run to be read: addresses of the files that tell of it, the richest first."""
 
     files: tuple[str, ...]
+    backups: tuple[str, ...] = ()
+    """Files of the same kinds beside them by other names (`OUTCAR.bak`): of the same run, or of others."""
     problem: str = ""
     """Why it could not even be looked at: a folder that may not be listed. Empty for what can be tried."""
 
@@ -30,15 +40,33 @@ class RunSource:
         """What a person calls it: its first file."""
         return self.files[0]
 
+    @property
+    def every_file(self) -> tuple[str, ...]:
+        return self.files + self.backups
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What lies below an address."""
+
+    runs: list[RunSource]
+    ignored: list[str]
+    """Files that are neither outputs by name nor known to lie beside them, and links to folders."""
+
 
 def run_sources(source: str | Path) -> list[RunSource]:
-    """Every run below an address.
+    """Every run below an address, as `found_below` finds them."""
+    return found_below(source).runs
+
+
+def found_below(source: str | Path) -> Found:
+    """Every run below an address, and what was left alone.
 
     A file is one run. In a directory, one file of each kind that VASP writes tell of the same run; of several files of
-    one kind, that with VASP's own name does, and the others are a run each. Files that are not outputs by name are left
-    alone; what the named ones hold is decided by their content when they are read. A folder that cannot be listed is
-    there with its problem, and so is a file that is none by its nature (a pipe, a socket): the rest of a tree is found
-    all the same.
+    one kind, that with VASP's own name does, and the others are backups to be compared with it. Files that are not
+    outputs by name are left alone; what the named ones hold is decided by their content when they are read. A folder
+    that cannot be listed is there with its problem, and so is a file that is none by its nature (a pipe, a socket): the
+    rest of a tree is found all the same.
 
     Raises
     ------
@@ -47,22 +75,31 @@ def run_sources(source: str | Path) -> list[RunSource]:
     """
     uri = full_address(source)
     if is_file(uri):
-        return [RunSource((uri,))]
+        return Found([RunSource((uri,))], [])
     if not is_folder(uri):
-        raise MeltlakeError(f"{source}: needed a VASP output file or a folder, found nothing.", "Check the path.")
-    found = list(_below(uri))
-    if not found:
+        raise MeltlakeError(f"{uri}: needed a VASP output file or a folder, found nothing.", "Check the path.")
+    ignored: list[str] = []
+    runs = list(_below(uri, ignored))
+    if not runs:
+        others = f"; there are {first_of([name_of(one) for one in ignored])}" if ignored else ""
         raise MeltlakeError(
-            f"{source}: needed OUTCAR*, vasprun.xml*, vaspout.h5*, XDATCAR*, ML_AB*, *.extxyz or *.lammpstrj files, "
-            "found none below this folder.",
+            f"{uri}: needed OUTCAR*, vasprun.xml*, vaspout.h5*, XDATCAR*, ML_AB*, *.extxyz or *.lammpstrj files, "
+            f"found none below this folder{others}.",
             "Name the file itself if it is called otherwise.",
         )
-    return found
+    return Found(runs, ignored)
 
 
-def _below(folder: str) -> Iterator[RunSource]:
+def first_of(names: Sequence[str], most: int = 5) -> str:
+    """The first few of many, as words of a sentence."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
     try:
         entries = list(entries_of(folder))
+        ignored += links_to_folders(folder)
     except OSError as error:
         yield RunSource((folder,), problem=f"{folder}: the folder cannot be listed ({error.strerror}).")
         return
@@ -71,23 +108,28 @@ def _below(folder: str) -> Iterator[RunSource]:
         yield RunSource((folder,))
         return
     yield from _runs_in(files)
+    ignored += [uri for uri in files if not name_of(uri).startswith(_ONE_RUN + _COMPANIONS) and not _is_run(uri)]
     for uri, is_a_folder in entries:
         if is_a_folder:
-            yield from _below(uri)
+            yield from _below(uri, ignored)
 
 
 def _runs_in(files: list[str]) -> Iterator[RunSource]:
-    """One run of the files that VASP would write now; each backup or copy beside them (`OUTCAR.bak`) by itself."""
-    of_kind = {kind: [uri for uri in files if name_of(uri).startswith(kind)] for kind in _ONE_RUN}
-    told_together = [alike if len(alike) <= 1 else list(filter(_is_plainly_named, alike)) for alike in of_kind.values()]
-    together = tuple(uri for alike in told_together for uri in alike) if all(len(a) <= 1 for a in told_together) else ()
+    """One run of the files that VASP would write now, with the backups or copies beside them (`OUTCAR.bak`)."""
+    of_kind = [[uri for uri in files if name_of(uri).startswith(kind)] for kind in _ONE_RUN]
+    together = tuple(uri for alike in of_kind for uri in _told_together(alike))
+    others = tuple(uri for alike in of_kind for uri in alike if uri not in together)
     if together:
-        yield RunSource(together)
-    yield from (RunSource((uri,)) for alike in of_kind.values() for uri in alike if uri not in together)
-    named_otherwise = (uri for uri in files if not name_of(uri).startswith(_ONE_RUN))
-    yield from (RunSource((uri,)) for uri in named_otherwise if _RUN_EACH.fullmatch(name_of(uri)))
+        yield RunSource(together, others)
+    else:
+        yield from (RunSource((uri,)) for uri in others)
+    yield from (RunSource((uri,)) for uri in files if not name_of(uri).startswith(_ONE_RUN) and _is_run(uri))
 
 
-def _is_plainly_named(uri: str) -> bool:
-    """Whether the name is the one that VASP gives, compressed or not."""
-    return _PLAIN_NAME.fullmatch(name_of(uri)) is not None
+def _told_together(alike: list[str]) -> list[str]:
+    """Of files of one kind, the one that VASP would go on writing: by its name, or because it is alone."""
+    return alike if len(alike) == 1 else [uri for uri in alike if _PLAIN_NAME.fullmatch(name_of(uri))][:1]
+
+
+def _is_run(uri: str) -> bool:
+    return _RUN_EACH.fullmatch(name_of(uri)) is not None

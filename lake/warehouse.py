@@ -77,18 +77,22 @@ def published_versions(settings: Settings) -> dict[str, int]:
 Query = Callable[[str], pa.Table]
 
 
-def query(settings: Settings, sql: str) -> list[dict[str, object]]:
-    """Rows of one reading query over the lake's current version, as dictionaries."""
-    with session(settings) as run:
+def query(settings: Settings, sql: str, *, tables: Collection[str] = tuple(TABLES)) -> list[dict[str, object]]:
+    """Rows of one reading query over the lake's current version, as dictionaries.
+
+    Who names the `tables` that it is about need not wait until all others are read, too.
+    """
+    with session(settings, tables=tables) as run:
         rows: list[dict[str, object]] = run(sql).to_pylist()
         return rows
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[Query]:
+def session(settings: Settings, *, tables: Collection[str] = tuple(TABLES)) -> Iterator[Query]:
     """Reading queries that all see one and the same version of the lake.
 
-    The published warehouse answers when it is current; otherwise the lake's own files do.
+    The published warehouse answers when it is current; otherwise the lake's own files of the `tables` do, and others
+    have no rows.
 
     Raises
     ------
@@ -102,7 +106,9 @@ def session(settings: Settings) -> Iterator[Query]:
     with duckdb.connect(location, read_only=is_current) as connection:
         with _told_as_a_sentence("The lake's files could not be read"):
             if not is_current:
-                _build(connection, lake, versions)
+                _build(
+                    connection, lake, {name: version if name in tables else -1 for name, version in versions.items()}
+                )
             if lake.is_remote:
                 _see_through_arrow(connection, lake, versions)
         yield partial(_read, connection)
@@ -146,12 +152,13 @@ def _build(connection: duckdb.DuckDBPyConnection, lake: Lake, versions: Mapping[
     n_rows: dict[str, int] = {}
     for table in TABLES.values():
         version = versions[table.name]
-        at = version if version >= 0 else None
-        if table.name not in _IN_LAKE:
-            _create_copy(connection, table, lake.rows(table.name, version=at))
+        if version < 0 and (lake.is_remote or table.name not in _IN_LAKE):
+            _create_copy(connection, table, table.arrow_schema.empty_table())
+        elif table.name not in _IN_LAKE:
+            _create_copy(connection, table, lake.rows(table.name, version=version))
         elif lake.is_remote:
             narrow = [name for name in table.arrow_schema.names if name not in _PER_ATOM]
-            _create_copy(connection, table, lake.rows(table.name, version=at, columns=narrow))
+            _create_copy(connection, table, lake.rows(table.name, version=version, columns=narrow))
         else:
             _create_view(connection, table, lake.files(table.name, version=version) if version >= 0 else [])
         [(n_rows[table.name],)] = connection.execute(f"select count(*) from {table.name}").fetchall()

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from schemas.recipes import RECIPES
+
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 
@@ -44,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_export(verbs)
     _add_raw_and_lake(verbs)
+    _add_potential(verbs)
 
     _verb(verbs, "status", "what is in the lake, what is stale and why, what failed and why")
 
@@ -54,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
 
     demo = _verb(verbs, "demo", "the whole pipeline on synthetic melts and on your own runs")
     demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
-    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (copied)")
+    demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (hard links, or copies)")
     demo.add_argument("--port", type=_port, metavar="PORT")
     return whole
 
@@ -93,16 +96,37 @@ def _add_materialize(verbs: Verbs) -> None:
     )
     materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
     materialize.add_argument("--seed", type=int, default=1)
-    materialize.add_argument("--test-fraction", type=float, default=0.25)
+    materialize.add_argument("--test-fraction", type=float, default=0.25, help="of each run's frames")
+    materialize.add_argument(
+        "--gap-fs", type=float, metavar="FS", help="between training and test frames; default: the run's memory, >= 500"
+    )
+    materialize.add_argument("--every-fs", type=float, metavar="FS", help="thin each run to frames so far apart")
+    materialize.add_argument(
+        "--relaxation",
+        choices=("train", "drop"),
+        default="train",
+        help="frames before a run is equilibrated: trained on but never tested on (default), or left out",
+    )
+    materialize.add_argument(
+        "--balance",
+        choices=("frames", "compositions"),
+        default="frames",
+        help="what training draws alike: every frame (default) or every composition, however many frames it has",
+    )
+    materialize.add_argument("--format", choices=("npy", "hdf5"), default="npy", help="folders, or one file per split")
     materialize.add_argument("--lake-version", type=int, metavar="V")
 
 
 def _add_train_and_simulate(verbs: Verbs) -> None:
     train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
     train.add_argument("training_set", metavar="TRAINING_SET")
-    train.add_argument("--recipe", required=True, help="DP-1 .. DP-14 of Table 1, or DP-small")
+    train.add_argument(
+        "--recipe", required=True, metavar="RECIPE", help=f"{', '.join(RECIPES)}, or one of campaign.toml"
+    )
     train.add_argument("--seed", type=int, default=1)
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
+    train.add_argument("--init-from", metavar="POTENTIAL", help="begin with its weights; by default they are random")
+    train.add_argument("--backend", choices=("tensorflow", "pytorch"), help="by default that of campaign.toml")
 
     simulate = _verb(verbs, "simulate", "a LAMMPS run; its trajectory comes back as a run")
     simulate.add_argument("potential", metavar="POTENTIAL")
@@ -150,6 +174,14 @@ def _add_raw_and_lake(verbs: Verbs) -> None:
         metavar="H",
         help="by default 168: an older version stays readable for a week; at least 1, for an ingest that is running",
     )
+
+
+def _add_potential(verbs: Verbs) -> None:
+    potential = _group(verbs, "potential", "`potential export`: a potential for people who do not have meltlake")
+    export = _verb(potential, "potential export", "a folder with the model, its card, examples and a verifying program")
+    export.add_argument("potential", metavar="POTENTIAL")
+    export.add_argument("out", metavar="OUT", help="the folder to be made")
+    export.add_argument("--overwrite", action="store_true", help="replace an earlier export at OUT")
 
 
 def _group(verbs: Verbs, name: str, help_: str) -> Verbs:

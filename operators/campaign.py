@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lake.gate import RuleGate
 from schemas.errors import MeltlakeError
 from schemas.gate import RULES, Rule, Rules, Severity
+from schemas.recipes import RECIPES, Recipe, recipe_named, recipes_from
 from schemas.settings import Settings
 
 
@@ -29,10 +30,21 @@ class Campaign(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipes: tuple[str, ...] = ("DP-small",)
+    recipe: Mapping[str, Mapping[str, Any]] = {}
+    """Recipes of the lab's own, by name; `all_recipes` are those that can be trained."""
+    backend: Literal["tensorflow", "pytorch"] = "tensorflow"
+    """What DeePMD computes with."""
     hold_out: tuple[str, ...] = ()
     """Compositions that are never trained on."""
     split: Literal["blocks", "random"] = "blocks"
     test_fraction: float = 0.25
+    gap_fs: float | None = None
+    """Time between training and test frames instead of what each run's memory asks for."""
+    every_fs: float | None = None
+    """Time that runs are thinned to."""
+    relaxation: Literal["train", "drop"] = "train"
+    balance: Literal["frames", "compositions"] = "frames"
+    format: Literal["npy", "hdf5"] = "npy"
     seeds: tuple[int, ...] = (1,)
     steps: int | None = None
     """Training steps instead of the recipe's own."""
@@ -45,6 +57,16 @@ class Campaign(BaseModel):
     """Share of a run's DFT frames that may be rejected before its task in Airflow turns red."""
     gate: Mapping[str, RuleChange] = {}
     """Changes to rules of the gate, by the rule's name."""
+
+    @property
+    def all_recipes(self) -> dict[str, Recipe]:
+        """The recipes that come with meltlake and those of the lab, by name."""
+        return {**RECIPES, **recipes_from(self.recipe, where="campaign.toml", known=RECIPES)}
+
+    @property
+    def chooses_training(self) -> bool:
+        """Whether the file says what to train, and not only what the gate expects."""
+        return bool(self.model_fields_set - {"gate", "most_rejected"})
 
     @property
     def rules(self) -> Rules:
@@ -69,6 +91,7 @@ def campaign_of(settings: Settings) -> Campaign:
         known = ", ".join(Campaign.model_fields)
         raise MeltlakeError(f"{path}: {' '.join(str(error).split())}", f"Known settings are: {known}.") from error
     _require_known_rules(campaign, path)
+    _require_known_recipes(campaign, path)
     return campaign
 
 
@@ -80,6 +103,15 @@ def gate_of(settings: Settings) -> RuleGate:
 def _changed(rule: Rule, change: RuleChange) -> Rule:
     wanted: dict[str, Any] = change.model_dump(exclude_none=True)
     return replace(rule, **wanted)
+
+
+def _require_known_recipes(campaign: Campaign, path: object) -> None:
+    recipes = {**RECIPES, **recipes_from(campaign.recipe, where=str(path), known=RECIPES)}
+    for name in campaign.recipes:
+        try:
+            recipe_named(name, recipes)
+        except MeltlakeError as error:
+            raise MeltlakeError(f"{path}: {error.problem}", error.remedy) from error
 
 
 def _require_known_rules(campaign: Campaign, path: object) -> None:

@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from operators.arguments import parser
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StepFailed, StoppedBySignal
 from schemas.settings import Settings
 
 Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
 
-_REMEMBERED = {"validate", "materialize", "train", "simulate", "observe", "publish", "report"}
+_REMEMBERED = {"materialize", "train", "simulate", "observe", "publish", "report"}
 _PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.ESTALE}
 """Errors of the system that may pass by themselves."""
 
@@ -68,14 +68,15 @@ def _run(arguments: Arguments, words: Sequence[str]) -> int:
     if answer is None:
         return 0
     exit_code = int(str(answer.pop("exit_code", 0)))
-    sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_text(answer)) + "\n")
+    as_read = _AS_READ.get(arguments.name, as_text)
+    sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_read(answer)) + "\n")
     sys.stdout.flush()
     return exit_code
 
 
 @contextmanager
 def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) -> Iterator[None]:
-    """A command that makes something and fails is told by `status` until the same command succeeds."""
+    """A command that fails at its work is told by `status` until the same command succeeds."""
     if arguments.name not in _REMEMBERED:
         yield
         return
@@ -85,7 +86,7 @@ def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) 
     lake, subject = Lake(settings.lake), _without_places(words)
     try:
         yield
-    except MeltlakeError as error:
+    except StepFailed as error:
         if error.exit_code == EXIT_BAD_INPUT:
             record_failure(lake, arguments.name, subject, error)
         raise
@@ -106,7 +107,7 @@ def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.ingest import ingest
 
     answer = ingest(settings, arguments.sources, workers=arguments.workers)
-    refused = [run for run in answer["runs"] if run["reason"] is not None]  # type: ignore[attr-defined]
+    refused = [run for run in answer["runs"] if "exit_code" in run]  # type: ignore[attr-defined]
     for run in refused:
         sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
     # Trying again helps only if nothing else is wrong.
@@ -153,6 +154,11 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
         split=arguments.split,
         seed=arguments.seed,
         test_fraction=arguments.test_fraction,
+        gap_fs=arguments.gap_fs,
+        every_fs=arguments.every_fs,
+        relaxation=arguments.relaxation,
+        balance=arguments.balance,
+        format=arguments.format,
         mix_theories=arguments.mix_theories,
         lake_version=arguments.lake_version,
     )
@@ -160,13 +166,22 @@ def _materialize(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _train(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.campaign import campaign_of
     from operators.train import train
     from schemas.recipes import recipe_named
 
-    recipe = recipe_named(arguments.recipe)
+    campaign = campaign_of(settings)
+    recipe = recipe_named(arguments.recipe, campaign.all_recipes)
     if arguments.steps is not None:
         recipe = recipe.model_copy(update={"n_steps": arguments.steps})
-    return train(settings, arguments.training_set, recipe=recipe, seed=arguments.seed)
+    return train(
+        settings,
+        arguments.training_set,
+        recipe=recipe,
+        seed=arguments.seed,
+        backend=arguments.backend or campaign.backend,
+        init_from=arguments.init_from,
+    )
 
 
 def _simulate(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -211,10 +226,17 @@ def _sql(settings: Settings, arguments: Arguments) -> None:
     write_result(settings, arguments.query, format_="json" if arguments.json else arguments.format)
 
 
-def _status(settings: Settings, _arguments: Arguments) -> dict[str, object]:
+def _status(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.status import status
 
-    return status(settings)
+    chosen = {f"--{name}": getattr(arguments, name) for name in ("lake", "landing", "warehouse")}
+    return status(settings, places=[word for option, place in chosen.items() if place for word in (option, place)])
+
+
+def _status_text(answer: dict[str, object]) -> str:
+    from operators.status_text import status_text
+
+    return status_text(answer)
 
 
 def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -223,6 +245,12 @@ def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return export(
         settings, arguments.out, format_=arguments.format, where=arguments.where, overwrite=arguments.overwrite
     )
+
+
+def _potential_export(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.potential_export import potential_export
+
+    return potential_export(settings, arguments.potential, arguments.out, overwrite=arguments.overwrite)
 
 
 def _raw_verify(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -266,6 +294,9 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
 
+_AS_READ: dict[str, Callable[[dict[str, object]], str]] = {"status": _status_text}
+"""Answers that a person reads otherwise than as a list of names and values."""
+
 _VERBS: dict[str, Verb] = {
     "ingest": _ingest,
     "validate": _validate,
@@ -278,6 +309,7 @@ _VERBS: dict[str, Verb] = {
     "report": _report,
     "sql": _sql,
     "export": _export,
+    "potential export": _potential_export,
     "raw verify": _raw_verify,
     "lake describe": _lake_describe,
     "lake compact": _lake_compact,

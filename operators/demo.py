@@ -15,7 +15,7 @@ from operators.demo_progress import Progress
 from operators.demo_serial import run_serially
 from operators.log import log
 from operators.present import as_table
-from operators.status import stale
+from operators.stale import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -99,7 +99,7 @@ def _land_real_runs(settings: Settings, source: Path) -> None:
     for run in run_sources(source):
         if run.problem:
             raise MeltlakeError(run.problem, "Check its permissions.")
-        files = [Path(file) for file in run.files]
+        files = [Path(file) for file in run.every_file]
         parts = files[0].parent.relative_to(source.absolute()).parts
         folder = Path(settings.landing) / "-".join(parts or (source.absolute().name,))
         for file in files:

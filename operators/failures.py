@@ -1,8 +1,13 @@
-"""What failed last time and why, until it succeeds: rows of `task_failures`."""
+"""What failed last time and why, until it succeeds: rows of `task_failures`.
+
+Files that cannot be read are remembered, and steps that failed at their work (`StepFailed`). A request that names
+nothing that is there, or that cannot be met, is answered to whoever typed it and forgotten.
+"""
 
 from datetime import UTC, datetime
 
 from lake.delta import Lake
+from lake.raw_store import folder_of
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 
@@ -18,6 +23,11 @@ def record_failure(lake: Lake, verb: str, subject: str, error: MeltlakeError) ->
         "failed_at": datetime.now(UTC).replace(tzinfo=None),
     }
     lake.replace("task_failures", content_id([verb, subject]), [row])
+
+
+def cause_beside(subject: str, cause: str) -> str:
+    """The cause for beside its subject: files of the same folder by their names alone."""
+    return cause.replace(f"{folder_of(subject)}/", "") if folder_of(subject) else cause
 
 
 def forget_failure(lake: Lake, verb: str, subject: str) -> None:

@@ -23,19 +23,21 @@ from lake.known_runs import (
     run_told_before,
     unchanged_runs,
 )
-from lake.raw_store import full_address, is_folder, size_bytes
+from lake.raw_store import full_address, is_file, is_folder, size_bytes
 from lake.readers import parts_of
-from lake.sources import RunSource, run_sources
+from lake.sources import RunSource, first_of, found_below
 from operators.failures import forget_failure, record_failure
 from operators.log import log
 from operators.runs.chains import link_runs
-from operators.runs.cross_check import cross_check
+from operators.runs.cross_check import begins_otherwise, cross_check
 from operators.runs.ingest_progress import IngestProgress
 from operators.runs.ingest_workers import in_processes
+from operators.runs.overwritten import overwritten
 from operators.runs.reading import (
     Progress,
     ReadRun,
     Testimony,
+    beginning_of,
     read_run,
     refused_by_system,
     richest,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from schemas.settings import Settings
 
 VERB = "ingest"
+
+_MOST_IGNORED_NAMED = 20
 
 _WORTH_A_PROCESS_BYTES = 256 * 1024 * 1024
 """Raw bytes that take longer to read than a process takes to start."""
@@ -82,8 +86,9 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     Returns
     -------
     dict
-        `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored. `put_off` is
-        there when everything was stored and another process kept us from linking restarts.
+        `runs`: one entry per run found, as the contract says; `reason` is null for a run that is stored as its file
+        tells it. `ignored` is there when files of other names were left alone, `put_off` when everything was stored and
+        another process kept us from linking restarts.
     """
     from operators.campaign import gate_of  # with pydantic, which workers need not load
 
@@ -91,16 +96,21 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
     entries: list[Entry] = []
     found: list[RunSource] = []
     listed: list[str] = []
+    ignored: list[str] = []
     for source in sources:
+        address = full_address(source)
         try:
-            runs = run_sources(source)
-        except (MeltlakeError, OSError) as error:
-            entries.append(_refused(lake, full_address(source), error))
+            below = found_below(source)
+        except MeltlakeError as error:
+            entries.append(_holds_no_run(settings, address, error))
+        except OSError as error:
+            entries.append(_refused(lake, address, error))
         else:
-            found += runs
-            listed.append(full_address(source))
+            found += below.runs
+            ignored += below.ignored
+            listed.append(address)
     _forget_listed(lake, listed, {run.uri for run in found})
-    sizes = [sum(map(_size, run.files)) for run in found]
+    sizes = [sum(map(_size, run.every_file)) for run in found]
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
         if n_workers > 1:
@@ -110,12 +120,27 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         else:
             desk = _Desk(lake, gate, progress.advance)
             entries += [entry for run in found for entry in _ingest_or_refuse(desk, run)]
+    answer: dict[str, object] = {"runs": entries}
+    if ignored:
+        log.warning("ingest ignored files of other names or links to folders", n=len(ignored), first=first_of(ignored))
+        answer["ignored"] = {"n_files": len(ignored), "first": ignored[:_MOST_IGNORED_NAMED]}
     try:
         link_runs(lake, gate, [str(entry["run_id"]) for entry in entries if entry["changed"]])
     except TryAgainLater as error:
         log.warning("linking put off", reason=error.problem)
-        return {"runs": entries, "put_off": error.problem}
-    return {"runs": entries}
+        answer["put_off"] = error.problem
+    return answer
+
+
+def _holds_no_run(settings: "Settings", address: str, error: MeltlakeError) -> Entry:
+    """An address with nothing to read: remembered if it landed, otherwise whoever named it reads that here."""
+    lake = Lake(settings.lake)
+    is_landed = address.startswith(f"{full_address(settings.landing)}/") and (is_file(address) or is_folder(address))
+    if is_landed:
+        return _refused(lake, address, error)
+    forget_failure(lake, VERB, address)
+    log.warning("ingest found nothing", source=address, reason=_without(address, error.problem))
+    return _not_stored(address, error)
 
 
 def _forget_listed(lake: Lake, sources: Collection[str], found: Collection[str]) -> None:
@@ -163,31 +188,40 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
     for entry in entries:
         told = ("run_id", "source", "composition", "n_frames", "n_new", "n_rejected")
         log.info("ingest", **{name: entry[name] for name in told})
+        if entry["reason"] is not None:
+            log.warning("ingest keeps what it had", source=entry["source"], reason=entry["reason"])
     return entries
 
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
     error = found if isinstance(found, MeltlakeError) else refused_by_system(source, found)
+    if held := [text(row, "run_id") for row in raw_files_of(lake, source)]:
+        error = UnreadableFile(f"{error.problem} What it told of before stays: run {', '.join(held)}.", error.remedy)
     record_failure(lake, VERB, source, error)
-    log.warning("ingest refused", source=source, reason=error.problem)
+    log.warning("ingest refused", source=source, reason=_without(source, error.problem))
     return _not_stored(source, error)
+
+
+def _without(source: str, sentence: str) -> str:
+    """A sentence for beside the file that it is about."""
+    return sentence.removeprefix(f"{source}: ")
 
 
 def _not_stored(source: str, error: MeltlakeError) -> Entry:
     """An entry for a run that is not in the lake; its exit code tells whether trying again may help."""
     nothing: Entry = dict.fromkeys(("run_id", "composition"))
     counts = dict.fromkeys(("n_frames", "n_new", "n_accepted", "n_rejected"), 0)
-    why = {"reason": error.problem, "remedy": error.remedy, "exit_code": error.exit_code}
+    why = {"reason": _without(source, error.problem), "remedy": error.remedy, "exit_code": error.exit_code}
     return {**nothing, **counts, "source": source, "changed": False, **why}
 
 
 def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
     if source.problem:
         raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
-    known = unchanged_runs(desk.lake, source.files)
+    known = unchanged_runs(desk.lake, source.every_file)
     if known is not None:
         return [_entry(_judged_today(desk, row), text(row, "source_uri")) for row in known]
-    if len(source.files) == 1:
+    if len(source.every_file) == 1:
         return _ingest_file(desk, source.uri)
     return _ingest_directory(desk, source)
 
@@ -205,6 +239,7 @@ def _judged_today(desk: _Desk, row: Row) -> Stored:
 def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
     """One file, which may hold several runs."""
     parts = ("",) if is_folder(uri) else parts_of(uri)
+    before = raw_files_of(desk.lake, uri)
     stored = []
     for part in parts:
         resumption = resumption_of(desk.lake, uri) if part == "" else None
@@ -212,7 +247,8 @@ def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
             stored.append((_store(desk, read, told_by=[uri] if part == "" else []), read))
     if not is_folder(uri):
         _remember(desk.lake, stored, uri)
-    return [_entry(one, uri) for one, _ in stored]
+    why = overwritten(before, stored)
+    return [_entry(one, uri, reason=why) for one, _ in stored]
 
 
 def _remember(lake: Lake, stored: Sequence[tuple[Stored, ReadRun]], uri: str) -> None:
@@ -228,10 +264,10 @@ def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
     """The files of one run: the richest is stored, the others are compared with it."""
     lake = desk.lake
     with ExitStack() as stack:
-        read, told = _richest_read(desk, source, stack)
-        kept = read.testimony
+        read, told, apart = _richest_read(desk, source, stack)
+        kept, before = read.testimony, raw_files_of(lake, read.uri)
         checks = {other.uri: cross_check(kept, other) for other in told if other.uri != read.uri}
-        apart = [uri for uri, check in checks.items() if check.is_another_run]
+        apart += [uri for uri, check in checks.items() if check.is_another_run]
         beside = {uri: check for uri, check in checks.items() if uri not in apart}
         notes = [check.note for check in beside.values() if check.note is not None]
         same_run = _run_of_positions(
@@ -246,7 +282,8 @@ def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
     for other in told:
         if other.uri in beside:
             remember_file(lake, other.uri, runs=[run_id], about=other.facts)
-    entries = [_entry(stored, read.uri)]
+    why = overwritten(before, [(stored, read)])
+    entries = [_entry(stored, read.uri, reason=why)]
     for uri in apart:
         entries += _ingest_or_refuse(desk, RunSource((uri,)))
     return entries
@@ -262,14 +299,18 @@ def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
     return ""
 
 
-def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[ReadRun, list[Testimony]]:
-    """The file that tells most, read and staged, and what each file says."""
+def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[ReadRun, list[Testimony], list[str]]:
+    """The file that tells most, read and staged; what each file says; backups that are another calculation's."""
     lake, progress = desk.lake, desk.progress
     told: list[Testimony] = []
+    apart: list[str] = []
     first: ReadRun | None = None
-    for uri in source.files:
+    for uri in source.every_file:
         if first is not None:
-            told.append(testimony_of(uri, progress=progress))
+            if uri in source.backups and begins_otherwise(first.testimony, beginning_of(uri)):
+                apart.append(uri)
+            else:
+                told.append(testimony_of(uri, progress=progress))
             continue
         try:
             resumption = resumption_of(lake, uri)
@@ -285,8 +326,8 @@ def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[Rea
         raise UnreadableFile(f"{text}.", problems[0].remedy)
     best = richest(told)
     if best.uri == first.uri:
-        return first, told
-    return stack.enter_context(read_run(lake, best.uri, resumption=resumption_of(lake, best.uri))), told
+        return first, told, apart
+    return stack.enter_context(read_run(lake, best.uri, resumption=resumption_of(lake, best.uri))), told, apart
 
 
 def _store(
@@ -325,7 +366,7 @@ def _size(uri: str) -> int:
         return 0  # it is told when the file is opened
 
 
-def _entry(stored: Stored, source: str) -> Entry:
+def _entry(stored: Stored, source: str, *, reason: str | None = None) -> Entry:
     names = ("run_id", "composition", "n_frames", "n_accepted", "n_rejected", "complete", "notes")
     row = {name: stored.row[name] for name in names}
-    return {**row, "source": source, "n_new": stored.n_new, "changed": stored.changed, "reason": None}
+    return {**row, "source": source, "n_new": stored.n_new, "changed": stored.changed, "reason": reason}

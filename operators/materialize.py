@@ -1,72 +1,117 @@
 """The verb `materialize`: accepted frames of the lake become a training set in DeePMD's format.
 
-Which frames are chosen is in `selection`, how they are split in `physics.split`, how they are written in
-`lake.deepmd_npy`.
+Which frames may be used is in `selection`, how they are split in `splitting`, what earlier sets of the family had in
+`kept_labels`, how files are written in `training_set_files`.
 """
 
-import json
-import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from lake.deepmd_npy import LABEL_COLUMNS, DeepmdSystemWriter, labelled_frames
 from lake.delta import Lake
 from lake.locks import exclusive
-from lake.parquet import flush_to_disk
 from operators.log import log
-from operators.potentials.selection import ChosenRun, RunRow, chosen_runs
+from operators.potentials.kept_labels import granted, kept_labels, remember
+from operators.potentials.selection import usable_runs
+from operators.potentials.splitting import NOT_USED, SPLITS, ChosenRun, chosen_runs
+from operators.potentials.training_set_files import Card, RunPart, folder_of, is_whole, write_training_set
+from operators.potentials.training_set_notes import notes
 from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
+from schemas.rows import Row, text, texts, whole
 from schemas.settings import Settings
 from schemas.tables import TABLES
 from schemas.training import TrainingSetRequest
 
-SPLITS = ("train", "test", "held_out")
-_CARD = "training_set.json"
+_COUNTS = tuple(f"n_{part}" for part in (*SPLITS, *NOT_USED))
+_LEAKAGE = ("leaks", "too_short", "unknown", "clear")
+"""From bad to good."""
+_ANSWERED = (
+    *("training_set_id", "lake_version", "min_gap_fs", "correlation_time_fs", "leakage", "n_effective"),
+    *("level_of_theory", "compositions", "held_out", "format", "balance", "notes"),
+)
+_OF_THE_WISH = ("split_rule", "seed", "test_fraction", "gap_fs", "every_fs", "relaxation")
 
 
 def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, object]:
     """Write the training set that the request describes, or find it.
 
     The same frames with the same labels and the same split have the same `training_set_id`, at whatever version of
-    the lake they are found.
+    the lake they are found. A request that names a version gets what it got before at that version. Frames that an
+    earlier set of the same family trained or tested on stay what they were.
 
     Raises
     ------
     MeltlakeError
         If no training set can be made of the request.
     TryAgainLater
-        If another process is writing the same training set.
+        If another process is writing a training set and does not end.
     """
     lake = Lake(settings.lake)
     version = _pinned_version(lake, request)
-    rows, runs = chosen_runs(lake, request, version=version)
-    type_map = sorted({SYMBOLS[int(number)] for run in runs for number in run.atomic_numbers})
-    training_set_id = _training_set_id(runs, type_map)
-    folder = (settings.artifacts / "training_sets" / training_set_id).absolute()
-    with exclusive(folder.with_name(f".{training_set_id}.lock"), doing=f"writing training set {training_set_id}"):
-        found = lake.rows("training_sets", key=training_set_id).to_pylist()
-        if found and is_whole(folder):
-            log.info("materialize", training_set_id=training_set_id, found=True)
-            return _answer(found[0], runs, folder=folder, changed=False)
-        _write_folder(lake, runs, folder=folder, type_map=type_map, version=version)
-        row = _row(request, rows, runs, type_map=type_map) | {
-            "training_set_id": training_set_id,
-            "lake_version": version,
-            "path": str(folder),
-            "created_at": datetime.now(UTC).replace(tzinfo=None),
-        }
-        lake.replace_batches("training_set_frames", {"training_set_id": training_set_id}, map(_frame_rows, runs))
-        lake.replace("training_sets", training_set_id, [row])
-    log.info("materialize", training_set_id=training_set_id, **_counts(runs), min_gap_fs=row["min_gap_fs"])
-    return _answer(row, runs, folder=folder, changed=True)
+    # Two sets of one family that are chosen at the same time would not know of each other's labels.
+    with lake.writing("training_sets", doing="choosing the frames of a training set"):
+        name = granted(lake, request, version=version) if request.lake_version is not None else None
+        chosen = None if name else _chosen(lake, request, version=version)
+        answer = _stored(settings, lake, chosen, name=name or str(chosen and chosen.row["training_set_id"]))
+        remember(lake, request, text(answer, "training_set_id"), version=version)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A training set that was chosen, and perhaps exists already."""
+
+    row: Row
+    """Of `training_sets`."""
+    runs: Sequence[ChosenRun]
+
+
+def _chosen(lake: Lake, request: TrainingSetRequest, *, version: int) -> _Chosen:
+    kept = kept_labels(lake, request)
+    usable = usable_runs(lake, request, version=version, used_before=kept.run_ids)
+    runs = chosen_runs(usable, request, kept=kept)
+    used = {run.run_id for run in runs}
+    rows = [run.row for run in usable if run.run_id in used]
+    return _Chosen(_row(request, rows, runs) | {"lake_version": version}, runs)
+
+
+def _stored(settings: Settings, lake: Lake, chosen: _Chosen | None, *, name: str) -> dict[str, object]:
+    """Files and rows of the training set of that name, made unless they are there."""
+    folder = folder_of(settings, name)
+    with exclusive(folder.with_name(f".{name}.lock"), doing=f"writing training set {name}"):
+        found = lake.rows("training_sets", key=name).to_pylist()
+        changed = not (found and is_whole(folder))
+        if changed:
+            of = chosen.row if chosen else found[0]
+            parts = [_part(run) for run in chosen.runs] if chosen else _stored_parts(lake, of)
+            write_training_set(lake, parts, folder=folder, card=_card(of), version=whole(of, "lake_version"))
+        if chosen and not found:
+            _store_rows(lake, chosen, path=str(folder))
+        elif chosen and any(found[0][column] != chosen.row[column] for column in _OF_THE_WISH):
+            # Another wish that comes to the same frames: campaigns look for sets by what was wished last.
+            wish = {column: chosen.row[column] for column in _OF_THE_WISH}
+            lake.replace("training_sets", name, [found[0] | wish])
+    row: Row = lake.rows("training_sets", key=name).to_pylist()[0]
+    run_rows = lake.rows("training_set_runs", key=name).to_pylist()
+    answer = {column: row[column] for column in _ANSWERED} | _sums(run_rows) | {"path": str(folder), "changed": changed}
+    log.info("materialize", training_set_id=name, changed=changed, **_sums(run_rows), min_gap_fs=row["min_gap_fs"])
+    for note in texts(row, "notes"):
+        log.warning("materialize", training_set_id=name, note=note)
+    return answer
+
+
+def _store_rows(lake: Lake, chosen: _Chosen, *, path: str) -> None:
+    """The row of the training set comes last: where it is, the others are."""
+    key = {"training_set_id": text(chosen.row, "training_set_id")}
+    lake.replace_batches("training_set_frames", key, map(_frame_rows, chosen.runs))
+    lake.replace("training_set_runs", key["training_set_id"], [_run_row(run) for run in chosen.runs])
+    stamped = chosen.row | {"path": path, "created_at": datetime.now(UTC).replace(tzinfo=None)}
+    lake.replace("training_sets", key["training_set_id"], [stamped])
 
 
 def _pinned_version(lake: Lake, request: TrainingSetRequest) -> int:
@@ -80,112 +125,111 @@ def _pinned_version(lake: Lake, request: TrainingSetRequest) -> int:
     return newest if request.lake_version is None else request.lake_version
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a training set's folder holds every file that its card lists, at its size."""
-    card = folder / _CARD
-    if not card.exists():
-        return False
-    files = json.loads(card.read_text())["files"]
-    return all((path := folder / name).exists() and path.stat().st_size == size for name, size in files.items())
+def _part(run: ChosenRun) -> RunPart:
+    return RunPart(
+        run_id=run.run_id,
+        formula=run.formula,
+        atomic_numbers=run.atomic_numbers,
+        split=run.split,
+        with_virial=run.with_virial,
+    )
 
 
-def _training_set_id(runs: Sequence[ChosenRun], type_map: Sequence[str]) -> str:
-    frames = [
-        [run.run_id, int(frame), str(run.split[frame])] for run in runs for frame in np.flatnonzero(_is_used(run))
-    ]
+def _stored_parts(lake: Lake, row: Row) -> list[RunPart]:
+    """The parts of a training set as its rows have them, for files that were lost."""
+    name, version = text(row, "training_set_id"), whole(row, "lake_version")
+    frames = lake.rows("training_set_frames", key=name, columns=["run_id", "frame", "split"])
+    parts = []
+    for of_run in lake.rows("training_set_runs", key=name).to_pylist():
+        run_id = of_run["run_id"]
+        mine = frames.filter(pa.compute.equal(frames["run_id"], run_id))
+        split = np.full(lake.n_rows("frames", run_id, version=version), "", dtype="<U8")
+        split[mine["frame"].to_numpy()] = mine["split"].to_pylist()
+        [first] = lake.frame_batches(run_id, ("atomic_numbers",), version=version, stop=1)
+        numbers = np.array(first.column("atomic_numbers")[0].as_py(), dtype=np.int8)
+        part = RunPart(
+            run_id=run_id,
+            formula=of_run["formula"],
+            atomic_numbers=numbers,
+            split=split,
+            with_virial=of_run["has_virials"],
+        )
+        parts.append(part)
+    return parts
+
+
+def _card(row: Row) -> Card:
+    return {name: row[name] for name in Card.__annotations__}  # type: ignore[return-value]
+
+
+def _training_set_id(request: TrainingSetRequest, runs: Sequence[ChosenRun], type_map: Sequence[str]) -> str:
+    frames = [[run.run_id, int(frame), str(run.split[frame])] for run in runs for frame in np.flatnonzero(run.is_used)]
     labels = {run.run_id: [run.labels_sha256, run.with_virial] for run in runs}
-    return content_id({"frames": sorted(frames), "type_map": type_map, "labels": labels})
-
-
-def _is_used(run: ChosenRun) -> NDArray[np.bool_]:
-    return np.isin(run.split, SPLITS)
-
-
-def _write_folder(
-    lake: Lake, runs: Sequence[ChosenRun], *, folder: Path, type_map: Sequence[str], version: int
-) -> None:
-    """Under another name first: a folder with the training set's name is whole, or was damaged later."""
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    for leftover in (unfinished, folder):
-        if leftover.exists():
-            log.info("materialize", training_set_id=folder.name, removing_unfinished=leftover.name)
-            shutil.rmtree(leftover)
-    unfinished.mkdir(parents=True)
-    for run in runs:
-        _write_run(lake, run, folder=unfinished, type_map=type_map, version=version)
-    files = {
-        str(path.relative_to(unfinished)): path.stat().st_size
-        for path in sorted(unfinished.rglob("*"))
-        if path.is_file()
+    usual = TrainingSetRequest.model_fields
+    unusual = {
+        name: value for name in ("balance", "format") if (value := getattr(request, name)) != usual[name].default
     }
-    card = unfinished / _CARD
-    card.write_text(json.dumps({"training_set_id": folder.name, "type_map": list(type_map), "files": files}, indent=1))
-    flush_to_disk(card, unfinished)
-    unfinished.rename(folder)
-    flush_to_disk(folder.parent)
-
-
-def _write_run(lake: Lake, run: ChosenRun, *, folder: Path, type_map: Sequence[str], version: int) -> None:
-    with ExitStack() as stack:
-        writers = {
-            split: stack.enter_context(
-                DeepmdSystemWriter(
-                    folder / split / f"{run.formula}.{run.run_id}",
-                    atomic_numbers=run.atomic_numbers,
-                    type_map=type_map,
-                    n_frames=run.n_frames(split),
-                    with_virial=run.with_virial,
-                )
-            )
-            for split in SPLITS
-            if run.n_frames(split)
-        }
-        first = 0
-        for batch in lake.frame_batches(run.run_id, LABEL_COLUMNS, version=version):
-            frames = labelled_frames(batch, run.atomic_numbers, with_virial=run.with_virial)
-            its_split = run.split[first : first + batch.num_rows]
-            first += batch.num_rows
-            for split, writer in writers.items():
-                writer.append(frames, its_split == split)
-            del batch, frames  # or they are held while the next are read
+    return content_id({"frames": sorted(frames), "type_map": type_map, "labels": labels} | unusual)
 
 
 def _frame_rows(run: ChosenRun) -> pa.RecordBatch:
     """Rows of `training_set_frames`, all of one run."""
-    frames = np.flatnonzero(_is_used(run))
+    frames = np.flatnonzero(run.is_used)
     columns = {
         "run_id": pa.array([run.run_id] * len(frames)),
         "frame": pa.array(frames.astype(np.int32)),
         "split": pa.array(run.split[frames].tolist(), pa.string()),
+        "content_id": run.content_ids.take(pa.array(frames)),
     }
     return pa.RecordBatch.from_pydict(columns, schema=TABLES["training_set_frames"].file_schema)
 
 
-def _row(
-    request: TrainingSetRequest, rows: Sequence[RunRow], runs: Sequence[ChosenRun], *, type_map: Sequence[str]
-) -> dict[str, object]:
-    gaps = [run.min_gap_fs for run in runs if run.min_gap_fs is not None]
-    counts = _counts(runs)
+def _run_row(run: ChosenRun) -> Row:
+    told_fs = run.memory.correlation_time_fs
     return {
+        "run_id": run.run_id,
+        "composition": run.composition,
+        "formula": run.formula,
+        **{name: run.n_frames(name.removeprefix("n_")) for name in _COUNTS},
+        "n_effective": run.n_effective,
+        "equilibrated_from_fs": run.equilibrated_from_fs,
+        "correlation_time_fs": None if np.isnan(told_fs) else told_fs,
+        "gap_fs": run.gap_fs,
+        "min_gap_fs": run.min_gap_fs,
+        "leakage": run.leakage,
+        "has_virials": run.with_virial,
+    }
+
+
+def _row(request: TrainingSetRequest, rows: Sequence[Row], runs: Sequence[ChosenRun]) -> Row:
+    type_map = sorted({SYMBOLS[int(number)] for run in runs for number in run.atomic_numbers})
+    of_runs = [_run_row(run) for run in runs]
+    leakage = {row["leakage"] for row in of_runs}
+    return {
+        "training_set_id": _training_set_id(request, runs, type_map),
         "split_rule": request.split,
         "seed": request.seed if request.split == "random" else None,
-        "test_fraction": request.test_fraction,
-        "n_train": counts["n_train"],
-        "n_test": counts["n_test"],
-        "n_held_out": counts["n_held_out"],
-        "min_gap_fs": min(gaps) if gaps else None,
+        **{name: getattr(request, name) for name in ("test_fraction", "gap_fs", "every_fs", "relaxation")},
+        "balance": request.balance,
+        "format": request.format,
+        **{name: count for name, count in _sums(of_runs).items() if name.removeprefix("n_") in SPLITS},
+        "min_gap_fs": min(_known(of_runs, "min_gap_fs"), default=None),
+        "correlation_time_fs": max(_known(of_runs, "correlation_time_fs"), default=None),
+        "leakage": next((verdict for verdict in _LEAKAGE if verdict in leakage), None),
+        "n_effective": sum(_known(of_runs, "n_effective")) or None,
+        "pool_id": content_id([[run.run_id, run.labels_sha256, run.n_frames("held_out") > 0] for run in runs]),
+        "notes": notes(runs, request),
         "level_of_theory": " | ".join(sorted({str(row["level_of_theory"]) for row in rows})),
-        "type_map": list(type_map),
+        "type_map": type_map,
         "compositions": sorted({run.composition for run in runs if run.n_frames("train")}),
         "held_out": sorted({run.composition for run in runs if run.n_frames("held_out")}),
         "synthetic": any(bool(row["synthetic"]) for row in rows),
     }
 
 
-def _counts(runs: Sequence[ChosenRun]) -> dict[str, int]:
-    return {f"n_{split}": sum(run.n_frames(split) for run in runs) for split in (*SPLITS, "gap")}
+def _known(rows: Sequence[Row], column: str) -> list[float]:
+    return [value for row in rows if isinstance(value := row[column], float)]
 
 
-def _answer(row: Mapping[str, object], runs: Sequence[ChosenRun], *, folder: Path, changed: bool) -> dict[str, object]:
-    names = ("training_set_id", "lake_version", "min_gap_fs", "level_of_theory", "compositions", "held_out")
-    return {name: row[name] for name in names} | _counts(runs) | {"path": str(folder), "changed": changed}
+def _sums(rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
+    return {name: sum(int(str(row[name])) for row in rows) for name in _COUNTS}

@@ -1,6 +1,7 @@
 """The verb `observe`: observables of a run, or errors of a potential, with error bars, into the lake.
 
-Formulas are in `physics`, the comparison with AIMD in `comparison`, predictions in `evaluation`.
+Formulas are in `physics`, the comparison with AIMD in `comparison`; predictions in `potentials.evaluation`, seeds
+against each other in `potentials.committee`, the model card in `potentials.card`.
 """
 
 import math
@@ -25,19 +26,18 @@ from operators.observables.comparison import (
     vacf_rows,
 )
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import short_range_order
 from operators.physics.thermodynamics import n_independent_blocks, thermodynamics
-from operators.physics.vacf import (
-    VelocityAutocorrelation,
-    sampling_fs,
-    vacf_from_positions,
-    vacf_from_velocities,
-)
-from operators.potentials.evaluation import evaluations, parity_rows, rmse_rows
+from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions, vacf_from_velocities
+from operators.potentials.card import bring_card_up_to_date
+from operators.potentials.committee import observe_committee
+from operators.potentials.evaluation import evaluations, is_judged, parity_rows, rmse_rows
+from operators.potentials.judged_frames import frame_names
 from operators.potentials.model_file import model_file
 from schemas.composition import element_counts
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.frames import Trajectory
 from schemas.settings import Settings
 
@@ -99,7 +99,9 @@ def _add_curves(lake: Lake, run: Row, frames: Trajectory, *, rows: dict[str, lis
 
 
 def observe_potential(settings: Settings, potential_id: str) -> dict[str, object]:
-    """Compute and store a potential's errors on every composition and split of its training set, once.
+    """Store a potential's errors on every composition and split of its training set, and what its committee says.
+
+    Done once for a model file; the committee is judged again when a potential of another seed has come.
 
     Raises
     ------
@@ -108,20 +110,34 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
     """
     lake = Lake(settings.lake)
     potential = _row_of(lake, "potentials", potential_id, remedy="`meltlake status` lists the potentials it has.")
-    n_rows = {table: lake.rows(table, key=potential_id, columns=["split"]).num_rows for table in ("rmse", "parity")}
-    # `rmse` is written last: where it has rows, nothing is missing.
-    changed = n_rows["rmse"] == 0
-    if changed:
-        training_set = _row_of(
-            lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again."
-        )
-        folder = settings.artifacts / "training_sets" / str(training_set["training_set_id"])
-        found = list(evaluations(DeepPotential(str(model_file(settings, potential))), folder))
-        for table, rows in (("parity", parity_rows(found)), ("rmse", rmse_rows(found))):
-            _store(lake, table, potential_id, [{"potential_id": potential_id} | row for row in rows])
-            n_rows[table] = len(rows)
-    log.info("observe", potential_id=potential_id, **n_rows, changed=changed)
-    return {"potential_id": potential_id, "rows": n_rows, "changed": changed}
+    _row_of(lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again.")
+    before = {table: lake.version(table) for table in ("rmse", "committees")}
+    if not is_judged(lake, potential):
+        _judge(settings, lake, potential)
+    skipped: list[str] = []
+    try:
+        committee = observe_committee(settings, lake, potential_id)
+    except StepFailed as reason:  # the model of another seed is gone: no fault of this one
+        committee = None
+        skipped.append(reason.problem)
+    for member in committee.potentials if committee else (potential,):
+        bring_card_up_to_date(settings, member, committee=committee)
+    changed = before != {table: lake.version(table) for table in before}
+    n_rows = {table: lake.n_rows(table, potential_id) for table in ("rmse", "parity")}
+    n_rows["committee_frames"] = lake.n_rows("committee_frames", committee.committee_id) if committee else 0
+    log.info("observe", potential_id=potential_id, **n_rows, changed=changed, skipped=skipped)
+    members = committee.potential_ids if committee else []
+    return {"potential_id": potential_id, "rows": n_rows, "committee": members, "changed": changed, "skipped": skipped}
+
+
+def _judge(settings: Settings, lake: Lake, potential: Row) -> None:
+    potential_id, training_set_id = str(potential["potential_id"]), str(potential["training_set_id"])
+    folder = settings.artifacts / "training_sets" / training_set_id
+    model = DeepPotential(model_file(settings, potential))
+    found = list(evaluations(model, folder, frame_names(lake, training_set_id)))
+    _store(lake, "parity", potential_id, parity_rows(found))
+    # `rmse` is written last: where it has rows of this model file, nothing is missing.
+    _store(lake, "rmse", potential_id, [row | {"model_sha256": potential["sha256"]} for row in rmse_rows(found)])
 
 
 def _row_of(lake: Lake, table: str, key: str, *, remedy: str) -> Row:
@@ -132,7 +148,7 @@ def _row_of(lake: Lake, table: str, key: str, *, remedy: str) -> Row:
 
 
 def _attempt(observable: Callable[[], Observable], skipped: list[str]) -> Observable | None:
-    """The observable, or None with the reason why this run does not have it."""
+    """The observable, or None with the reason why there is none."""
     try:
         return observable()
     except MeltlakeError as reason:
@@ -202,7 +218,7 @@ def _vacf(frames: Trajectory, n_blocks: int) -> VelocityAutocorrelation:
     Every frame counts, accepted or not: an atom passes through all of them.
     """
     require_one_dynamics(frames)
-    step = sampling_fs(frames.time_fs)
+    step = sampling_fs(frames.time_fs, what="A velocity autocorrelation")
     if step <= LARGEST_STEP_FS:
         return vacf_from_positions(
             frames.atomic_numbers,

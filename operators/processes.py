@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from operators import lifeline
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, StepFailed, StoppedBySignal
 
 N_LAST_LINES = 20
 
@@ -28,22 +28,40 @@ ONE_THREAD = {
 }
 """Two threads were slower than one for these small matrices; the caller's environment wins."""
 
-# What the two programs and the kernel print, first match wins.
+_FIRST_SIGNAL_CODE = 128
+_REMEDIES = {
+    "disk full": "Free space there, then run the same command again: what was saved before is used.",
+    "out of memory": "Run it where there is more memory, or choose a smaller recipe or batch size.",
+    "not a number": "Lower the learning rate, and look for bad frames in the training set.",
+    "killed": "If memory ran out, give it more; then run the same command again.",
+}
+"""By cause; any other is `bad input`."""
+_PASSING = ("disk full", "out of memory", "killed")
+
+# What the two programs and the kernel print, first match wins: TensorFlow calls a full disk an exhausted resource, too.
 _CAUSES = (
-    ("out of memory", re.compile(r"out of memory|OOM when allocating|MemoryError|bad_alloc|CUDA_ERROR_OUT_OF_MEMORY")),
+    ("disk full", re.compile(r"No space left on device|Disk quota exceeded")),
+    (
+        "out of memory",
+        re.compile(
+            r"out of memory|OOM when allocating|MemoryError|bad_alloc|ResourceExhaustedError"
+            r"|Cannot allocate memory|Memory allocation .*failed",
+            re.IGNORECASE,
+        ),
+    ),
     ("not a number", re.compile(r"\bnan\b.*\bloss\b|\bloss\b.*\bnan\b|Non-numeric", re.IGNORECASE)),
 )
 # Its library complains on every machine without a GPU; it is never the reason.
 _NOISE = re.compile(r"implib-gen|libcudart|absl::InitializeLog|port\.cc")
 
 
-class ProgramFailed(MeltlakeError):
+class ProgramFailed(StepFailed):
     """A program ended by itself with an error.
 
     Attributes
     ----------
     cause
-        `out of memory`, `not a number`, `killed` or `bad input`.
+        `disk full`, `out of memory`, `not a number`, `killed` or `bad input`.
     last_lines
         The last lines that it printed.
     """
@@ -52,7 +70,7 @@ class ProgramFailed(MeltlakeError):
         super().__init__(problem, remedy)
         self.cause = cause
         self.last_lines = tuple(last_lines)
-        self.exit_code = EXIT_TRY_AGAIN if cause in ("out of memory", "killed") else EXIT_BAD_INPUT
+        self.exit_code = EXIT_TRY_AGAIN if cause in _PASSING else EXIT_BAD_INPUT
 
 
 def program(name: str) -> str:
@@ -60,12 +78,12 @@ def program(name: str) -> str:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If it is not there.
     """
     path = Path(sys.executable).with_name(name)
     if not path.exists():
-        raise MeltlakeError(
+        raise StepFailed(
             f"The program {name} is not installed beside {sys.executable}.",
             "Install meltlake with the extra `runner`.",
         )
@@ -79,6 +97,7 @@ def run(
     log_path: Path,
     on_line: Callable[[str], None] | None = None,
     environment: Mapping[str, str] | None = None,
+    called: str = "",
 ) -> None:
     """Run a program to its end; its output is appended to a log file while it runs.
 
@@ -94,6 +113,8 @@ def run(
         Called with every line as it comes, without its line end.
     environment
         Variables to set on top of ours.
+    called
+        What errors call it; by default the beginning of the command.
 
     Raises
     ------
@@ -103,6 +124,7 @@ def run(
         If the program ended with an error.
     """
     last_lines: deque[str] = deque(maxlen=N_LAST_LINES)
+    called = called or _spoken(command)
     # -I and -S: lifeline needs nothing but the standard library, and starts in a few milliseconds.
     guarded = [sys.executable, "-I", "-S", lifeline.__file__, *command]
     with _stopped_by_sigterm() as stop:
@@ -132,11 +154,11 @@ def run(
             _end(process)
     if stop.came:
         raise StoppedBySignal(
-            f"{_spoken(command)} was stopped by SIGTERM.",
+            f"{called} was stopped by SIGTERM.",
             "Run the same command again: it goes on where it stopped.",
         )
     if code != 0:
-        raise _failure(command, code, last_lines, log_path)
+        raise _failure(called, code, last_lines, log_path)
 
 
 def _lines(process: subprocess.Popen[str]) -> Iterator[str]:
@@ -193,21 +215,18 @@ def _end(process: subprocess.Popen[str]) -> None:
             pipe.close()
 
 
-def _failure(command: Sequence[str], code: int, last_lines: Sequence[str], log_path: Path) -> ProgramFailed:
+def _failure(called: str, code: int, last_lines: Sequence[str], log_path: Path) -> ProgramFailed:
     text = "\n".join(last_lines)
     cause = next((name for name, pattern in _CAUSES if pattern.search(text)), None)
+    number = code - _FIRST_SIGNAL_CODE if code > _FIRST_SIGNAL_CODE else -code
     if cause is None:
-        cause = "killed" if code in (137, -signal.SIGKILL) else "bad input"
-    remedies = {
-        "out of memory": "Run it where there is more memory, or choose a smaller recipe or batch size.",
-        "not a number": "Lower the learning rate, and look for bad frames in the training set.",
-        "killed": "If memory ran out, give it more; then run the same command again.",
-        "bad input": f"Read the end of {log_path}.",
-    }
+        # A program that a signal ended has given no verdict on its input; SIGKILL is the kernel's when memory runs out.
+        cause = "killed" if number in set(signal.Signals) else "bad input"
+    ended = f"by {signal.Signals(number).name}" if cause == "killed" else f"with code {code}"
     said = f": {last_lines[-1].strip()}" if last_lines else "."
     return ProgramFailed(
-        f"{_spoken(command)} ended with code {code} ({cause}){said}",
-        remedies[cause],
+        f"{called} ended {ended} ({cause}){said}",
+        _REMEDIES.get(cause, f"Read the end of {log_path}."),
         cause=cause,
         last_lines=last_lines,
     )

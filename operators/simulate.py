@@ -18,7 +18,7 @@ from operators.simulations.lammps_input import PairStyle
 from operators.simulations.lammps_session import simulated
 from operators.simulations.start_frame import Start, resolved, start_frame
 from schemas.composition import element_counts
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.settings import Settings
 from schemas.simulation import SimulationCard, SimulationRequest
 
@@ -108,15 +108,22 @@ def _pair_style(lake: Lake, folder: Path, potential: Row, model: Path) -> PairSt
     link.symlink_to(model)
     if is_table:
         return PairStyle.eam_alloy(link.name, type_map)
+    slots = dict(zip(type_map, cast("list[int]", potential["sel"]), strict=True))
+    cutoff = _r_cut_angstrom(lake, potential)
+    return PairStyle.deepmd(link.name, type_map, r_cut_angstrom=cutoff, neighbour_slots=slots)
+
+
+def _r_cut_angstrom(lake: Lake, potential: Row) -> float:
+    if potential["r_cut_angstrom"] is not None:
+        return float(str(potential["r_cut_angstrom"]))
+    # A potential of an earlier version of the tables has its cutoff in its recipe only.
     recipe = lake.rows("recipes", key=str(potential["recipe"])).to_pylist()
     if not recipe:
         raise MeltlakeError(
             f"The lake has no recipe {potential['recipe']}, which potential {potential['potential_id']} names.",
             "Run `meltlake train` with the same options again: it writes the recipe.",
         )
-    slots = dict(zip(type_map, cast("list[int]", potential["sel"]), strict=True))
-    cutoff = float(recipe[0]["r_cut_angstrom"])
-    return PairStyle.deepmd(link.name, type_map, r_cut_angstrom=cutoff, neighbour_slots=slots)
+    return float(recipe[0]["r_cut_angstrom"])
 
 
 def _bring_back(settings: Settings, folder: Path) -> None:
@@ -126,8 +133,10 @@ def _bring_back(settings: Settings, folder: Path) -> None:
     if not trajectory.is_file() or trajectory.stat().st_size == 0:
         return  # timed only, or collapsed before its first frame: the row in `performance` tells
     (entry,) = cast("list[Row]", ingest(settings, [str(folder)])["runs"])
-    if entry["reason"] is not None:
-        raise MeltlakeError(str(entry["reason"]), str(entry.get("remedy") or "Remove the folder and simulate again."))
+    if entry["run_id"] is None:
+        raise StepFailed(
+            f"{folder}: {entry['reason']}", str(entry.get("remedy") or "Remove the folder and simulate again.")
+        )
 
 
 def _performance(card: SimulationCard, potential: Row) -> dict[str, object]:
@@ -140,7 +149,7 @@ def _performance(card: SimulationCard, potential: Row) -> dict[str, object]:
         "n_atoms": card.n_atoms,
         "hardware": card.hardware,
         "backend": potential["backend"],
-        "precision": "float64",
+        "precision": potential["precision"],
         "compressed": potential["compressed"],
         "lammps_version": card.lammps_version,
         "time_step_fs": card.plan.time_step_fs,

@@ -1,9 +1,9 @@
 """The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
 
 import hashlib
-import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from lake.experiments import recipe_row
 from lake.locks import exclusive
+from operators.campaign import campaign_of
 from operators.hardware import hardware
 from operators.log import log
-from operators.materialize import SPLITS, is_whole
-from operators.physics.neighbours import max_neighbours, sel
-from operators.potentials.deepmd_input import BACKEND, TrainingData, checked_by_deepmd, deepmd_input
+from operators.physics.neighbours import max_neighbours, require_room, sel
+from operators.potentials.backends import BACKENDS, Backend
+from operators.potentials.card import software, store_card, trained_card
+from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
     freeze_and_compress,
@@ -26,34 +29,72 @@ from operators.potentials.deepmd_training import (
     prepare,
     train_to_the_end,
 )
-from operators.potentials.freezing import COMPRESSED
+from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
-from schemas.errors import MeltlakeError
-from schemas.ids import content_id
-from schemas.recipes import RECIPES, Recipe
+from operators.potentials.parent import Parent, n_test_frames_known
+from operators.potentials.sound_files import inspected
+from operators.potentials.splitting import SPLITS
+from operators.potentials.training_set_files import is_whole
+from operators.potentials.watching import KeepPoints
+from schemas.errors import MeltlakeError, StepFailed
+from schemas.recipes import Recipe
 from schemas.settings import Settings
 
-_CARD = "potential.json"
 _FRAMES_AT_ONCE = 256
+_INSPECTION = "training_set.json"
 
 
-def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int = 1) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """How a potential is to come out of a training set."""
+
+    recipe: Recipe
+    seed: int
+    backend: Backend
+    parent: Parent | None
+
+
+def train(
+    settings: Settings,
+    training_set_id: str,
+    *,
+    recipe: Recipe,
+    seed: int = 1,
+    backend: str = "tensorflow",
+    init_from: str | None = None,
+) -> dict[str, object]:
     """Train a recipe on a training set, or find the potential that came of it before.
 
     Safe to kill at any moment: the next call goes on from the last checkpoint.
 
+    Parameters
+    ----------
+    settings
+        Where the lake is.
+    training_set_id
+        What to train on.
+    recipe
+        What to train.
+    seed
+        Of descriptor, fitting and batches.
+    backend
+        What DeePMD computes with: tensorflow or pytorch.
+    init_from
+        Potential whose weights are those of the first step; by default they are random.
+
     Raises
     ------
     MeltlakeError
-        If the training set is not there, or the training cannot be done.
+        If the training set is not there, the training cannot be done, or `init_from` does not fit.
     TryAgainLater
         If another process is training the same potential, or memory ran out.
     StoppedBySignal
         If SIGTERM came.
     """
-    _require_sound(recipe, seed)
+    usual = campaign_of(settings).all_recipes.get(recipe.name, recipe)
+    _require_sound(recipe, seed, usual=usual)
     lake = Lake(settings.lake)
-    potential_id = _potential_id(recipe, training_set_id, seed)
+    potential_id = name_of_potential(recipe, training_set_id, seed, backend=backend, init_from=init_from)
     folder = (settings.artifacts / "potentials" / potential_id).absolute()
     with exclusive(folder.with_name(f".{potential_id}.lock"), doing=f"training potential {potential_id}"):
         rows = lake.rows("potentials", key=potential_id).to_pylist()
@@ -61,32 +102,35 @@ def train(settings: Settings, training_set_id: str, *, recipe: Recipe, seed: int
             log.info("train", potential_id=potential_id, found=True)
             return _answer(rows[0], folder, changed=False)
         training_set = _training_set(lake, settings, training_set_id)
-        row = _trained(folder, training_set, recipe=recipe, seed=seed) | {"potential_id": potential_id}
+        engine = BACKENDS[backend]
+        engine.require_installed()
+        parent = None if init_from is None else Parent.of(lake, settings, init_from, backend=engine)
+        wanted = _Wanted(recipe=recipe, seed=seed, backend=engine, parent=parent)
+
+        def keep_points(points: Sequence[Mapping[str, object]]) -> None:
+            lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in points])
+
+        row = _trained(folder, training_set, wanted, keep_points=keep_points)
+        row |= {"potential_id": potential_id, **_told_of_parent(lake, training_set_id, parent)}
         # A shortened training does not change what the recipe of that name is.
-        lake.replace("recipes", recipe.name, [_recipe_row(RECIPES.get(recipe.name, recipe))])
-        curve = learning_curve(learning_curve_text(folder))
-        lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in curve])
-        (folder / _CARD).write_text(json.dumps(row | {"recipe": recipe.model_dump(mode="json")}, default=str, indent=1))
+        lake.replace("recipes", recipe.name, [recipe_row(usual)])
+        keep_points(learning_curve(learning_curve_text(folder)))
+        hyperparameters = recipe.model_dump(mode="json", exclude={"paper"})
+        store_card(settings, trained_card(settings, row, recipe=hyperparameters, trained_with=software()))
         lake.replace("potentials", potential_id, [row])
     log.info("train", potential_id=potential_id, n_steps=row["n_steps"], n_restarts=row["n_restarts"])
     return _answer(row, folder, changed=True)
 
 
-def _require_sound(recipe: Recipe, seed: int) -> None:
+def _require_sound(recipe: Recipe, seed: int, *, usual: Recipe) -> None:
     if recipe.n_steps < 1 or seed < 0:
         raise MeltlakeError(
             f"Needed at least one step and a seed of 0 or more, found {recipe.n_steps} and {seed}.", "Change them."
         )
-    known = RECIPES.get(recipe.name, recipe)
-    if recipe.model_copy(update={"n_steps": known.n_steps}) != known:
+    if recipe.model_copy(update={"n_steps": usual.n_steps}) != usual:
         raise MeltlakeError(
             f"Recipe {recipe.name} differs from the one of that name in more than n_steps.", "Give it another name."
         )
-
-
-def _potential_id(recipe: Recipe, training_set_id: str, seed: int) -> str:
-    content = recipe.model_dump(mode="json", exclude={"paper"})
-    return content_id({"recipe": content, "training_set_id": training_set_id, "seed": seed, "backend": BACKEND})
 
 
 def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[str, object]:
@@ -98,43 +142,70 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
         )
     folder = (settings.artifacts / "training_sets" / training_set_id).absolute()
     if not is_whole(folder):
-        raise MeltlakeError(
+        raise StepFailed(
             f"The files of training set {training_set_id} in {folder} are not whole.",
             "Run `meltlake materialize` with the same options again: it rebuilds them.",
         )
     return {**rows[0], "path": folder}
 
 
-def _trained(folder: Path, training_set: Mapping[str, object], *, recipe: Recipe, seed: int) -> dict[str, object]:
+def _trained(
+    folder: Path, training_set: Mapping[str, object], wanted: _Wanted, *, keep_points: KeepPoints
+) -> dict[str, object]:
     """The row of the potential, but for its name."""
-    path = Path(str(training_set["path"]))
+    path, recipe, parent = Path(str(training_set["path"])), wanted.recipe, wanted.parent
+    files = inspected(path, folder / _INSPECTION)
     data, most = _training_data(path, folder, recipe)
-    written = deepmd_input(recipe, data, seed=seed)
-    checked_by_deepmd(written)
+    if parent is not None:
+        parent.require_same_nets(deepmd_input(recipe, data, seed=wanted.seed), recipe.name)
+        data = parent.given_room(data, most)
+    require_room(data.sel, most, data.type_map)
+    written = deepmd_input(recipe, data, seed=wanted.seed)
+    checked_by_deepmd(written, recipe.name)
     if not data.has_virials and recipe.loss_prefactors.start_virial:
         log.info("train", potential_id=folder.name, note="no training frame has a virial: its prefactors are 0")
     prepare(folder, written)
-    progress = train_to_the_end(folder, n_steps=recipe.n_steps)
+    progress = train_to_the_end(
+        folder,
+        n_steps=recipe.n_steps,
+        reference_force_ev_per_angstrom=files.rms_force_ev_per_angstrom,
+        keep_points=keep_points,
+        backend=wanted.backend,
+        beginning=[] if parent is None else parent.beginning(folder),
+    )
     systems = [folder for split in SPLITS for folder in deepmd_systems(path / split)]
-    model = freeze_and_compress(folder, systems, step=recipe.n_steps)
+    model, differences = freeze_and_compress(folder, systems, step=recipe.n_steps, backend=wanted.backend)
     return {
         "recipe": recipe.name,
+        "recipe_id": recipe.recipe_id,
         "training_set_id": training_set["training_set_id"],
-        "seed": seed,
-        "backend": BACKEND,
+        "seed": wanted.seed,
+        "backend": wanted.backend.name,
+        "precision": recipe.precision,
+        "r_cut_angstrom": recipe.r_cut_angstrom,
         "n_steps": recipe.n_steps,
-        "compressed": model.name == COMPRESSED,
+        "compressed": model.name == wanted.backend.compressed,
         "deepmd_version": version("deepmd-kit"),
         "hardware": hardware(),
         "wall_seconds": progress.wall_seconds,
         "n_restarts": progress.n_restarts,
         "sel": list(data.sel),
         "max_neighbours": most,
+        **{f"conversion_{name}": value for name, value in differences.items()},
         "type_map": list(data.type_map),
         "path": str(model),
         "sha256": _sha256(model),
         "created_at": datetime.now(UTC).replace(tzinfo=None),
     }
+
+
+def _told_of_parent(lake: Lake, training_set_id: str, parent: Parent | None) -> dict[str, object]:
+    if parent is None:
+        return {}
+    n_known = n_test_frames_known(lake, training_set_id, parent.potential_id)
+    if n_known:
+        log.warning("train", init_from=parent.potential_id, note=f"it was trained on {n_known} frames that are to test")
+    return {"init_from": parent.potential_id, "n_test_frames_known": n_known}
 
 
 def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
@@ -190,28 +261,7 @@ def _sha256(path: Path) -> str:
 
 
 def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[str, object]:
-    names = ("potential_id", "recipe", "training_set_id", "seed", "n_steps", "compressed", "wall_seconds", "n_restarts")
+    names = ("potential_id", "recipe", "training_set_id", "init_from", "seed", "backend", "n_steps", "compressed",
+             "wall_seconds", "n_restarts")  # fmt: skip
     model = folder / Path(str(row["path"])).name
-    return {name: row[name] for name in names} | {"path": str(model), "changed": changed}
-
-
-def _recipe_row(recipe: Recipe) -> dict[str, object]:
-    weights, paper = recipe.loss_prefactors, recipe.paper
-    printed = {} if paper is None else {f"paper_{name}": value for name, value in paper.model_dump().items()}
-    return {
-        "recipe": recipe.name,
-        "embedding_net": list(recipe.embedding_net),
-        "axis_neuron": recipe.axis_neuron,
-        "fitting_net": list(recipe.fitting_net),
-        "r_smooth_angstrom": recipe.r_smooth_angstrom,
-        "r_cut_angstrom": recipe.r_cut_angstrom,
-        "start_pref_energy": weights.start_energy,
-        "limit_pref_energy": weights.limit_energy,
-        "start_pref_force": weights.start_force,
-        "limit_pref_force": weights.limit_force,
-        "start_pref_virial": weights.start_virial,
-        "limit_pref_virial": weights.limit_virial,
-        "n_steps": recipe.n_steps,
-        "batch_size": recipe.batch_size,
-        **printed,
-    }
+    return {name: row.get(name) for name in names} | {"path": str(model), "changed": changed}

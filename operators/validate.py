@@ -46,6 +46,7 @@ def _validate_run(lake: Lake, gate: Gate, run_id: str, *, most_rejected: float) 
         "run_id": run_id,
         "passed": not judged.verdict.failed,
         "failed_expectations": judged.verdict.failed,
+        "overruled": judged.verdict.overruled,
         "changed": judged.changed,
         **told,
         "fails_because": why,

@@ -25,6 +25,10 @@ class MeltlakeError(Exception):
         self.remedy = remedy
 
 
+class StepFailed(MeltlakeError):
+    """A step that had begun failed at its work, not for what was asked of it: told by `status` until it succeeds."""
+
+
 class UnreadableFile(MeltlakeError):
     """A file that no reader can take frames from; the reason is `problem`."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lake.delta import Lake
 from operators.toy_melt import Faults, ToyMeltRequest, generate
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,7 @@ def test_publish_says_which_lake_version_it_shows(home):
         (("train", "no-such-set", "--recipe", "DP-2"), 65),
         (("train", "no-such-set", "--recipe", "DP-99"), 65),
         (("observe", "--run", "no-such-run"), 65),
+        (("potential", "export", "no-such-potential", "out"), 65),
         (("materialize", "--compositions", "Zr100"), 65),
         (("materialize", "--test-fraction", "2"), 65),
         (("ingest", "no/such/path"), 65),
@@ -102,3 +104,10 @@ def test_what_a_person_can_mend_is_told_in_lines_without_a_traceback(home, words
     assert answer.returncode == exit_code
     assert "Traceback" not in answer.stderr
     assert answer.stderr.strip()
+    assert Lake(str(home / "lake")).rows("task_failures").num_rows == 1  # the broken file's: typos are not remembered
+
+
+def test_a_refusal_names_its_file_once(home):
+    broken = home / "raw" / "broken" / "OUTCAR"
+    told = meltlake(home, "ingest", broken).stderr.splitlines()
+    assert [line.count(str(broken)) for line in told if str(broken) in line] == [1, 1]

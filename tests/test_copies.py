@@ -16,6 +16,8 @@ from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 
 N_FRAMES, BAD = 6, 3
+REFERENCE = Path(__file__).parents[1] / "../shared/vasp-reference"
+needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="the reference set is not beside the repository")
 
 
 @pytest.fixture
@@ -53,8 +55,9 @@ def test_a_backup_beside_the_files_of_a_run_does_not_part_them(tmp_path):
     request = ToyMeltRequest(composition="Al50Cu50", n_atoms=16, n_frames=4, source_format="both")
     folder = generate(tmp_path / "raw", request)
     shutil.copy(folder / "OUTCAR", folder / "OUTCAR.bak")
-    named = [[Path(uri).name for uri in source.files] for source in run_sources(str(folder))]
-    assert named == [["vasprun.xml", "OUTCAR"], ["OUTCAR.bak"]]
+    [source] = run_sources(str(folder))
+    assert [Path(uri).name for uri in source.files] == ["vasprun.xml", "OUTCAR"]
+    assert [Path(uri).name for uri in source.backups] == ["OUTCAR.bak"]
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
@@ -85,3 +88,60 @@ def test_forces_that_only_another_copy_has_are_missing_in_the_lake(settings, tmp
     remember_file(Lake(settings.lake), other, runs=[run_id], about={"source_format": "outcar", **about})
     [verdict] = [one for one in raw_verify(settings, run_id)["files"] if one["path"] == other]
     assert (verdict["verdict"], verdict["missing_frames"]) == ("frames_missing", str(BAD))
+
+
+def folder_of(tmp_path, **files):
+    """A run directory with copies of reference files, by the names that they shall have."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    for name, source in files.items():
+        shutil.copy(REFERENCE / source, folder / name.replace("_", "."))
+    return folder
+
+
+@needs_reference
+@pytest.mark.parametrize("first", ["folder", "OUTCAR.bak"])
+def test_a_backup_in_another_format_is_the_same_calculation(settings, tmp_path, first):
+    folder = folder_of(tmp_path, vasprun_xml="h2o-md10/vasprun.xml", OUTCAR_bak="h2o-md10/OUTCAR")
+    if first != "folder":
+        ingest(settings, [str(folder / first)])
+    [entry] = ingest(settings, [str(folder)])["runs"]
+    assert (entry["n_frames"], Path(entry["source"]).name, Lake(settings.lake).n_rows("frames")) == (
+        10,
+        "vasprun.xml",
+        10,
+    )
+    [check] = Lake(settings.lake).rows("cross_checks").to_pylist()
+    assert (Path(check["path"]).name, check["verdict"], check["n_compared"]) == ("OUTCAR.bak", "agrees", 10)
+    [again] = ingest(settings, [str(folder)])["runs"]
+    assert (again["run_id"], again["changed"]) == (entry["run_id"], False)
+
+
+@needs_reference
+def test_a_backup_of_another_calculation_is_a_run_of_its_own(settings, tmp_path):
+    folder = folder_of(tmp_path, vasprun_xml="h2o-md10/vasprun.xml", OUTCAR_bak="h2o-nelm2/OUTCAR")
+    runs = ingest(settings, [str(folder)])["runs"]
+    assert [Path(run["source"]).name for run in runs] == ["vasprun.xml", "OUTCAR.bak"]
+    assert Lake(settings.lake).n_rows("frames") == sum(run["n_frames"] for run in runs)
+    assert Lake(settings.lake).rows("cross_checks").num_rows == 0
+    assert [run["changed"] for run in ingest(settings, [str(folder)])["runs"]] == [False, False]
+
+
+@needs_reference
+def test_frames_come_from_the_backup_where_the_run_itself_was_cut(settings, tmp_path):
+    folder = folder_of(tmp_path, OUTCAR_bak="h2o-md10/OUTCAR")
+    whole = (REFERENCE / "h2o-md10/vasprun.xml").read_bytes()
+    (folder / "vasprun.xml").write_bytes(whole[: len(whole) // 2])
+    [entry] = ingest(settings, [str(folder)])["runs"]
+    assert (entry["n_frames"], Path(entry["source"]).name) == (10, "OUTCAR.bak")
+
+
+def test_two_calculations_that_begin_with_one_frame_are_two_runs(settings, tmp_path, sound):
+    energies = list(re.finditer(r"free  energy   TOTEN  = *(-?[\d.]+)", sound))
+    other = sound
+    for found in reversed(energies[1:]):
+        other = other[: found.start(1)] + f"{float(found[1]) - 0.5:.8f}" + other[found.end(1) :]
+    put(tmp_path / "job", sound)
+    (tmp_path / "job" / "OUTCAR.old").write_text(other)
+    assert len(ingest(settings, [str(tmp_path / "job")])["runs"]) == 2
+    assert Lake(settings.lake).n_rows("frames") == 2 * N_FRAMES

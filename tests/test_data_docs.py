@@ -267,3 +267,25 @@ def test_spans_are_bridged_over_gaps_that_nobody_sees():
     chosen = np.isin(np.arange(20), [3, 4, 6, 15])
     assert [str(span) for span in spans(chosen)] == ["3–4", "6", "15"]
     assert [str(span) for span in spans(chosen, bridged=1)] == ["3–6", "15"]
+
+
+def test_a_rule_without_anything_to_judge_is_not_called_met(tmp_path):
+    settings = settings_at(tmp_path)
+    lake = Lake(settings.lake)
+    fill(lake, "cold", forces={})
+    judged = {"temperature_bounded": 0, "energy_present": N_FRAMES, "forces_bounded": N_FRAMES - 1}
+    rows = lake.rows("expectation_results", key="cold").to_pylist()
+    rows = [row | {"n_judged": judged[row["expectation"]]} for row in rows if row["expectation"] in judged]
+    lake.replace("expectation_results", "cold", rows)
+    docs = write_data_docs(settings).parent
+    said = {row[0]: row[3] for row in Page(page_of(docs, "cold")).rows if row[0] in judged}
+    assert said == {
+        "temperature_bounded": "not applicable",
+        "energy_present": "met",
+        "forces_bounded": f"met, {N_FRAMES - 1} of {N_FRAMES} judged",
+    }
+
+
+def test_what_a_rule_expects_reads_as_a_sentence():
+    stiff = re.compile(r"\b[01] of\b|\b1 times\b|at most 0 ")
+    assert [rule.expected for rule in RULES if stiff.search(rule.expected)] == []

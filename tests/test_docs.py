@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from schemas.dictionary import dictionary
-from schemas.recipes import RECIPES
+from schemas.model_card import card_fields
+from schemas.recipes import LOSS_SCHEMES, RECIPES, Recipe
 from schemas.tables import TABLES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 VERBS = ["ingest", "validate", "materialize", "train", "simulate", "observe"]
 VERBS += ["publish", "report", "sql", "status", "up", "demo"]
-VERBS += ["export", "raw verify", "lake describe", "lake compact", "lake vacuum"]
+VERBS += ["export", "raw verify", "potential export", "lake describe", "lake compact", "lake vacuum"]
 PYTHON = [path for folder in ("schemas", "lake", "operators", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
@@ -81,7 +82,15 @@ def test_every_environment_variable_but_three_is_airflows_or_a_programs():
     assert names - marks == {"MELTLAKE_LAKE", "MELTLAKE_LANDING", "MELTLAKE_WAREHOUSE"}
 
 
+def test_the_fields_of_the_model_card_are_the_schemas_own_words():
+    told = (ROOT / "docs" / "potentials.md").read_text()
+    _, _, fields = told.partition("<!-- fields: python -m schemas.model_card -->\n")
+    assert fields.partition("<!-- end of fields -->")[0] == card_fields(), "put in: python -m schemas.model_card"
+
+
 def test_recipes_are_documented():
     told = (ROOT / "docs" / "recipes.md").read_text()
-    assert "DP-small" in told
-    assert len(RECIPES) == 15
+    assert all(f"`{name}`" in told for name in RECIPES if not name.removeprefix("DP-").isdigit())
+    keys = set(Recipe.model_fields) - {"name", "paper"}
+    assert [key for key in keys if f"`{key}`" not in told] == []
+    assert [scheme for scheme in LOSS_SCHEMES if f"`{scheme}`" not in told] == []

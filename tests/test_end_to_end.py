@@ -10,7 +10,7 @@ from lake.delta import Lake
 from lake.warehouse import published_versions, query
 from operators.demo_progress import Progress
 from operators.scheduling.stack import EmbeddedStack
-from operators.status import stale
+from operators.stale import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 

@@ -64,6 +64,14 @@ def test_each_rule_of_frames_names_the_frame_that_broke_it(frames, judge, rule):
     assert (rule.name in verdict.failed) == (rule.severity == "reject")
 
 
+def test_a_rule_says_how_many_values_there_were_to_judge(frames, run, judge):
+    frames["temperature_over_limit"][:4] = np.nan
+    run["n_effective"] = 12.0
+    n_judged = {result["expectation"]: result["n_judged"] for result in judge().results}
+    of_one = ("temperature_bounded", "energy_present", "scf_converged", "equilibrated", "energy_conserved")
+    assert [n_judged[name] for name in of_one] == [2, N_FRAMES, N_FRAMES, 1, 0]
+
+
 def test_a_step_that_ended_at_nelm_unexplained_is_rejected(frames, judge):
     frames["scf_verdict"][4] = "suspect"
     assert judge().rejection_reasons[4] == ["scf_converged"]

@@ -90,6 +90,16 @@ def test_a_file_that_was_replaced_is_read_from_its_beginning(settings, file, cha
     assert max(row["n_frames"] for row in runs) == len(whole) == 10
 
 
+def test_a_calculation_that_was_overwritten_is_told(settings, file):
+    shutil.copy(REFERENCE / FILES[0], file)
+    [first] = ingest(settings, [str(file)])["runs"]
+    shutil.copy(REFERENCE / "h2o-nelm2/OUTCAR", file)
+    [second] = ingest(settings, [str(file)])["runs"]
+    assert (first["reason"], second["run_id"] == first["run_id"]) == (None, False)
+    assert "another calculation was written over" in second["reason"]
+    assert first["run_id"] in second["reason"]
+
+
 def test_a_file_that_shrank_loses_no_frame(settings, file):
     content = (REFERENCE / FILES[0]).read_bytes()
     file.write_bytes(content)
@@ -97,6 +107,10 @@ def test_a_file_that_shrank_loses_no_frame(settings, file):
     file.write_bytes(content[: len(content) // 3])
     [entry] = ingest(settings, [str(file)])["runs"]
     assert (entry["n_frames"], entry["n_new"], entry["changed"]) == (10, 0, False)
+    assert "has shrunk: it holds 1 of the 10 frames" in entry["reason"]
+    file.write_bytes(b"")
+    [refused] = ingest(settings, [str(file)])["runs"]
+    assert refused["reason"].endswith(f"What it told of before stays: run {entry['run_id']}.")
 
 
 def test_a_growing_file_that_was_compressed_in_between_is_the_same_run(settings, file):

@@ -103,7 +103,8 @@ def test_a_link_to_nothing_is_one_entry(settings, tree):
     (tree / "moved").mkdir()
     (tree / "moved" / "OUTCAR").symlink_to(tree / "nowhere")
     [refused], [stored] = told(settings, tree)
-    assert refused["reason"] == f"{tree}/moved/OUTCAR: it cannot be read (No such file or directory)."
+    assert refused["source"] == f"{tree}/moved/OUTCAR"
+    assert refused["reason"] == "it cannot be read (No such file or directory)."
     assert stored["n_frames"] == N_FRAMES
 
 
@@ -141,6 +142,40 @@ def test_a_tree_of_nothing_is_refused(tree):
     (tree / "good" / "OUTCAR.gz").unlink()
     with pytest.raises(MeltlakeError, match="found none below"):
         run_sources(tree)
+
+
+def test_files_of_other_names_and_links_are_counted_and_companions_of_vasp_are_not(settings, tree, capsys):
+    for name in ("INCAR", "POTCAR.gz", "CONTCAR_old", "CHGCAR", "ML_FFN", "READY", ".hidden"):
+        (tree / "good" / name).touch()
+    assert "ignored" not in ingest(settings, [str(tree)])
+    for name in ("al-1000K.out", "job.sh"):
+        (tree / "good" / name).touch()
+    (tree / "linked").symlink_to(tree / "good")
+    capsys.readouterr()
+    answer = ingest(settings, [str(tree)])
+    names = [str(tree / name) for name in ("linked", "good/al-1000K.out", "good/job.sh")]
+    assert answer["ignored"] == {"n_files": 3, "first": names}
+    assert "al-1000K.out" in capsys.readouterr().err
+
+
+def test_a_folder_without_outputs_says_what_lies_there(tmp_path):
+    (tmp_path / "al-1000K.out").touch()
+    with pytest.raises(MeltlakeError, match=r"found none below this folder; there are al-1000K\.out\."):
+        run_sources(tmp_path)
+
+
+def test_a_path_that_is_not_there_is_no_failure_to_be_remembered(settings, tree):
+    [refused], stored = told(settings, tree / "no-such-run")
+    assert (stored, "found nothing" in refused["reason"]) == ([], True)
+    assert Lake(settings.lake).rows("task_failures").num_rows == 0
+
+
+@pytest.mark.parametrize(("landing", "n_remembered"), [("tree", 1), ("elsewhere", 0)])
+def test_a_folder_without_outputs_is_remembered_where_it_landed(tmp_path, tree, landing, n_remembered):
+    (tree / "notes").mkdir()
+    made = Settings.from_mapping({}, lake=str(tmp_path / "lake"), landing=str(tmp_path / landing))
+    [refused], _ = told(made, tree / "notes")
+    assert (refused["exit_code"], Lake(made.lake).rows("task_failures").num_rows) == (65, n_remembered)
 
 
 def test_a_copy_of_a_run_that_version_1_stored_is_that_run(tmp_path):

@@ -1,10 +1,6 @@
 """Observables of runs and potentials: what is stored, what is left out and why, and that repeating is free."""
 
-import hashlib
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -14,14 +10,12 @@ import pyarrow as pa
 import pytest
 
 from lake.deep_potential import DeepPotential
-from lake.deepmd_npy import DeepmdSystemWriter, LabelledFrames
 from lake.delta import Lake
 from operators.observe import observe_potential, observe_run
 from operators.potentials.evaluation import sample
-from operators.status import stale
+from operators.stale import stale
 from schemas.composition import composition, element_counts
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
 from schemas.settings import Settings
 from schemas.tables import FRAMES
 
@@ -268,14 +262,6 @@ def test_unknown_runs_and_potentials_are_refused(settings: Settings) -> None:
         DeepPotential("gone.pb")
 
 
-def test_a_potential_is_not_evaluated_twice(settings: Settings) -> None:
-    lake = Lake(settings.lake)
-    lake.replace("potentials", "pot1", [{"potential_id": "pot1", "training_set_id": "gone", "path": "gone.pb"}])
-    lake.replace("rmse", "pot1", [{"potential_id": "pot1", "composition": "all", "split": "test", "n_frames": 3}])
-    answer = observe_potential(settings, "pot1")
-    assert answer == {"potential_id": "pot1", "rows": {"rmse": 1, "parity": 0}, "changed": False}
-
-
 def test_a_sample_is_the_same_every_time_and_keeps_pairs_together() -> None:
     reference = np.arange(9000.0).reshape(100, 30, 3)
     reference[0] = np.nan
@@ -284,78 +270,3 @@ def test_a_sample_is_the_same_every_time_and_keeps_pairs_together() -> None:
     np.testing.assert_array_equal(one[0], -one[1])
     assert len(one[0]) == len(np.unique(one[0])) == 2000
     assert set(one[0].astype(int) % 3) == {0, 1, 2}
-
-
-@pytest.mark.slow
-def test_errors_of_a_potential_are_those_of_dp_test(settings: Settings) -> None:
-    sets = settings.artifacts / "training_sets"
-    model = _barely_trained(sets)
-    lake = Lake(settings.lake)
-    lake.replace("training_sets", "set1", [{"training_set_id": "set1", "path": str(sets / "set1")}])
-    trained = {"potential_id": "pot1", "training_set_id": "set1", "path": str(model)}
-    digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    lake.replace("potentials", "pot1", [trained | {"sha256": digest}])
-    assert observe_potential(settings, "pot1")["rows"] == {"rmse": 4, "parity": 2 * (4 + 4 * 24 * 3) + 4 * 9}
-    rows = {(row["composition"], row["split"]): row for row in lake.rows("rmse", key="pot1").to_pylist()}
-    assert rows["all", "test"]["rmse_virial_mev_per_atom"] is None
-    printed = _dp("test", "-m", model, "-s", sets / "set1" / "train", "-n", "0", cwd=sets)
-    for label, column in (
-        ("Energy RMSE/Natoms", "rmse_energy_mev_per_atom"),
-        ("Force  RMSE", "rmse_force_mev_per_angstrom"),
-        ("Virial RMSE/Natoms", "rmse_virial_mev_per_atom"),
-    ):
-        value = float(re.findall(rf"{label}\s*:\s*(\S+)", printed)[-1])
-        assert rows["all", "train"][column] == pytest.approx(1000 * value, rel=1e-6)
-    potential = DeepPotential(model)
-    with pytest.raises(MeltlakeError, match="needed elements among Al, Ni, found Cu"):
-        potential.predict(np.array([29]), np.zeros((1, 1, 3)), cells=np.eye(3)[None] * 9)
-
-
-def _barely_trained(folder: Path) -> Path:
-    """A training set of random frames, and a potential after two steps on it."""
-    rng = np.random.default_rng(0)
-    for split in ("train", "test"):
-        writer = DeepmdSystemWriter(
-            folder / "set1" / split / "Al12Ni12.run1", atomic_numbers=np.repeat(np.array([13, 28], dtype=np.int8), 12),
-            type_map=["Al", "Ni"], n_frames=4, with_virial=split == "train",
-        )  # fmt: skip
-        with writer:
-            writer.append(_random_frames(rng, with_virial=split == "train"))
-    net = {"neuron": [4, 8], "seed": 1}
-    recipe = {
-        "model": {
-            "type_map": ["Al", "Ni"],
-            "descriptor": {"type": "se_e2_a", "sel": [40, 40], "rcut": 4.0, "rcut_smth": 3.0, "axis_neuron": 2} | net,
-            "fitting_net": net,
-        },
-        "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-4, "decay_steps": 1},
-        "loss": {"type": "ener"},
-        "training": {"training_data": {"systems": [str(folder / "set1" / "train" / "Al12Ni12.run1")]},
-                     "numb_steps": 2, "seed": 1},
-    }  # fmt: skip
-    (folder / "input.json").write_text(json.dumps(recipe))
-    _dp("train", "input.json", "--skip-neighbor-stat", cwd=folder)
-    _dp("freeze", "-o", "frozen.pb", cwd=folder)
-    return folder / "frozen.pb"
-
-
-def _random_frames(rng: np.random.Generator, *, with_virial: bool) -> LabelledFrames:
-    positions: Floats = rng.uniform(0, 8.5, (4, 24, 3))
-    return LabelledFrames(
-        cell_angstrom=np.tile(np.eye(3) * 8.5, (4, 1, 1)),
-        positions_angstrom=positions,
-        forces_ev_per_angstrom=rng.normal(size=(4, 24, 3)),
-        energy_ev=rng.normal(-90, 1, 4),
-        virial_ev=rng.normal(size=(4, 3, 3)) if with_virial else None,
-    )
-
-
-def _dp(*words: object, cwd: Path) -> str:
-    one = {"OMP_NUM_THREADS": "1", "DP_INTRA_OP_PARALLELISM_THREADS": "1", "DP_INTER_OP_PARALLELISM_THREADS": "1"}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("dp"), *map(str, words)],
-        cwd=cwd, env=one | {"PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "3"}, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout + done.stderr

@@ -61,9 +61,14 @@ def test_a_second_run_goes_on_in_the_same_log(tmp_path: Path) -> None:
     ("script", "cause", "exit_code"),
     [
         ("echo 'OOM when allocating tensor'; exit 1", "out of memory", 75),
+        ("echo 'ResourceExhaustedError: model.ckpt-8; No space left on device'; exit 1", "disk full", 75),
+        ("echo 'torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB'; exit 1", "out of memory", 75),
+        ("echo 'OpenBLAS error: Memory allocation still failed after 10 retries, giving up.'; exit 1", "memory", 75),
         ("echo 'NaN detected in total loss'; exit 1", "not a number", 65),
         ("echo 'ERROR: unknown command'; exit 1", "bad input", 65),
-        ("kill -9 $$", "killed", 75),
+        ("kill -9 $$", "by SIGKILL .killed.", 75),
+        ("kill -SEGV $$", "by SIGSEGV .killed.", 75),
+        ("exit 255", "with code 255 .bad input.", 65),
     ],
 )
 def test_a_failure_names_its_cause(tmp_path: Path, script: str, cause: str, exit_code: int) -> None:
@@ -105,6 +110,15 @@ def test_killing_us_outright_ends_the_program_behind_a_wrapper(tmp_path: Path) -
     with caller:
         caller.kill()
     assert wait_until_gone(grandchild)
+
+
+def test_killing_its_guard_outright_ends_the_program_too(tmp_path: Path) -> None:
+    def kill_the_guard(line: str) -> None:
+        os.kill(int((Path("/proc") / line / "stat").read_text().rpartition(")")[2].split()[1]), signal.SIGKILL)
+
+    with pytest.raises(ProgramFailed, match="by SIGKILL"):
+        run(["sh", "-c", "echo $$; exec sleep 300"], cwd=tmp_path, log_path=tmp_path / "log", on_line=kill_the_guard)
+    assert wait_until_gone(int((tmp_path / "log").read_text()), 1.0)
 
 
 def test_sigterm_to_us_ends_us_and_the_program(tmp_path: Path) -> None:

@@ -162,10 +162,17 @@ def test_links_inside_the_page_lead_somewhere(text):
     assert inner - set(page.ids) == set()
 
 
+def test_what_is_missing_is_told_once_for_all_chemical_systems(text):
+    [missing] = re.findall(r'<h2 id="missing">.*?</ul>', text, flags=re.DOTALL)
+    titles = re.findall(r"<li>(.*?) of ", missing)
+    assert len(titles) == len(set(titles)) > 0
+    assert len(re.findall("Not here yet", text)) == 1
+
+
 def test_every_section_with_synthetic_data_wears_the_badge(text):
     sections = Page(text).sections
     shown = [anchor for anchor in sections if anchor.startswith("Al-Cu-Ni-synthetic")]
-    assert len(shown) == 10
+    assert len(shown) == 11
     assert all("synthetic" in sections[anchor] for anchor in shown)
     assert not [
         anchor for anchor in sections if anchor.startswith("Ti") and "synthetic" in sections[anchor].split("SQL")[0]

@@ -6,6 +6,7 @@ from lake.delta import Lake
 from lake.experiments import write_experiments, write_recipes
 from lake.warehouse import publish, query
 from schemas.composition import half_l1_at_percent
+from schemas.recipes import recipe_named
 from schemas.settings import Settings
 from schemas.views import VIEWS
 
@@ -148,6 +149,38 @@ def test_table_1_takes_the_median_over_seeds(settings):
     assert (row["chemical_system"], row["synthetic"]) == ("Al-Cu-Ni", True)
 
 
+def test_table_1_never_mixes_what_was_trained_differently(tmp_path):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    write_recipes(lake)
+    otherwise = ({}, {"recipe_id": "changed since"}, {"init_from": "one"}, {"backend": "pytorch"}, {"n_steps": 200})
+    for seed, changes in enumerate(otherwise):
+        potential(lake, f"p{seed}", seed, 70.0 + seed)
+        [row] = lake.rows("potentials", key=f"p{seed}").to_pylist()
+        lake.replace("potentials", f"p{seed}", [row | changes])
+    rows = query(settings, "select * from table_1 where recipe = 'DP-2' order by rmse_force_mev_per_angstrom")
+    assert [row["rmse_force_mev_per_angstrom"] for row in rows] == [70, 71, 72, 73, 74]
+    assert [row["paper_ns_per_day"] for row in rows] == [0.37, None, 0.37, 0.37, 0.37]
+
+
+def test_virials_are_worth_the_difference_of_two_potentials_that_differ_in_them_only(tmp_path):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    write_recipes(lake)
+    ours = {"seed": 1, "n_steps": 100, "training_set_id": "set", "backend": "tensorflow"}
+    trained = {"DP-1": (1.35, 71.1, 150.9), "DP-2": (1.74, 68.1, 6.22), "DP-3": (1.6, 70.7, 6.32)}
+    names = ("rmse_energy_mev_per_atom", "rmse_force_mev_per_angstrom", "rmse_virial_mev_per_atom")
+    for name, errors in trained.items():
+        recipe = {"recipe": name, "recipe_id": recipe_named(name).recipe_id}
+        lake.replace("potentials", name, [{"potential_id": name, **recipe, **ours}])
+        judged = {"potential_id": name, "composition": "all", "split": "test", **dict(zip(names, errors, strict=True))}
+        lake.replace("rmse", name, [judged])
+    [row] = query(settings, "select * from virials_worth")
+    assert (row["recipe"], row["recipe_without"], row["seed"], row["n_steps"]) == ("DP-2", "DP-1", 1, 100)
+    assert row["times_the_virial_error"] == pytest.approx(24.26, abs=0.01)
+    assert (row["rmse_force_mev_per_angstrom"], row["rmse_force_without_mev_per_angstrom"]) == (68.1, 71.1)
+
+
 def test_table_1_leaves_untrained_recipes_empty(settings):
     [row] = query(settings, "select * from table_1 where recipe = 'DP-14'")
     assert {row[name] for name in ("rmse_force_mev_per_angstrom", "n_seeds", "ns_per_day", "hardware")} == {None}
@@ -220,6 +253,24 @@ def test_lineage_of_a_simulated_curve_ends_at_raw_files(settings):
         ("held_out", "sha of away"),
     }
     assert {(row["training_set_id"], row["lake_version"]) for row in rows} == {("set", 7)}
+
+
+def test_lineage_of_a_fine_tuned_potential_leads_to_what_its_parents_were_trained_on(tmp_path):
+    settings = Settings.from_mapping({"MELTLAKE_LAKE": str(tmp_path / "lake")})
+    lake = Lake(settings.lake)
+    for name, init_from in (("first", None), ("second", "first"), ("third", "second")):
+        run(lake, f"run-{name}", "Al100", "Al")
+        frame = {"training_set_id": f"of-{name}", "run_id": f"run-{name}", "frame": 0, "split": "train"}
+        lake.replace("training_set_frames", f"of-{name}", [frame])
+        row = {"potential_id": name, "training_set_id": f"of-{name}", "init_from": init_from}
+        lake.replace("potentials", name, [row])
+    lake.replace("rmse", "third", [{"potential_id": "third", "composition": "all", "split": "test"}])
+    rows = query(settings, "select source_run_id, role from lineage where observable = 'rmse' order by role, 1")
+    assert [(row["source_run_id"], row["role"]) for row in rows] == [
+        ("run-first", "parent_trained_on"),
+        ("run-second", "parent_trained_on"),
+        ("run-third", "trained_on"),
+    ]
 
 
 def test_lineage_of_a_timed_simulation_keeps_its_potential(settings):

@@ -14,14 +14,16 @@ from typing import Any
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from lake.delta import Lake
 from operators.data_docs.page import MOST_LINES, Judged, RunPage, judged
 from operators.data_docs.picture import picture
 from operators.data_docs.scalars import Row, read_scalars
+from operators.failures import cause_beside
 from schemas.settings import Settings
 
-_PAGES_VERSION = 1
+_PAGES_VERSION = 2
 """Rises when pages of runs are drawn in another way: then all of them are written again."""
 
 _DIGEST_WITHIN_BYTES = 300
@@ -69,7 +71,7 @@ def _unmet(runs: Sequence[Judged]) -> list[dict[str, Any]]:
     rules: dict[tuple[str, str], dict[str, Any]] = {}
     for one in runs:
         for line in one.rules:
-            if line.verdict.kind == "fine":
+            if line.verdict.kind in ("fine", "moot"):
                 continue
             word = {"reject": "rejects", "flag": "flags", "broken": "not checked"}.get(line.verdict.kind, "overruled")
             about = {"name": line.name, "kind": line.verdict.kind, "word": word, "expected": line.expected}
@@ -118,6 +120,11 @@ def _write(path: Path, text: str) -> None:
         unfinished.unlink(missing_ok=True)
 
 
+def _breaking(path: str) -> Markup:
+    """A path that breaks between its folders where it is too long for a line."""
+    return Markup("/<wbr>").join(path.split("/"))
+
+
 @cache
 def _template(name: str) -> Template:
     pages = Environment(
@@ -128,4 +135,6 @@ def _template(name: str) -> Template:
         lstrip_blocks=True,
     )
     pages.filters["commas"] = "{:,}".format
+    pages.filters["breaking"] = _breaking
+    pages.filters["cause"] = lambda failure: cause_beside(failure["subject"], failure["cause"])
     return pages.get_template(name)

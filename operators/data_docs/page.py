@@ -56,7 +56,7 @@ _UNSAID_WHEN_ZERO = {"n_stored_elsewhere", "n_energy_only", "n_incomplete"}
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A verdict in a few words, and its kind: reject, flag, broken, overruled, fine."""
+    """A verdict in a few words, and its kind: reject, flag, broken, overruled, fine, moot."""
 
     kind: str
     words: str
@@ -114,7 +114,7 @@ class Judged:
     @cached_property
     def rules(self) -> list[RuleLine]:
         """Those that tell something first."""
-        order = ("broken", "reject", "overruled", "flag", "fine")
+        order = ("broken", "reject", "overruled", "flag", "fine", "moot")
         lines = [self._rule_line(result) for result in self.results]
         return sorted(lines, key=lambda line: (order.index(line.verdict.kind), line.severity != "reject"))
 
@@ -151,7 +151,7 @@ class Judged:
             scope=result["scope"] or "frame",
             severity=severity,
             expected=_plain(result["expected"]),
-            verdict=_verdict(result, severity),
+            verdict=_verdict(result, severity, n_frames=self.n_frames),
             n_frames=self.n_frames if result["scope"] == "run" else int(result["n_unexpected"] or 0),
             observed=_plain(result["observed"]),
             reason=str(result["error"] or result["reason"] or ""),
@@ -281,19 +281,26 @@ def judged(run: Row, results: Iterable[Row], overrides: Iterable[Row]) -> Judged
     return Judged(run, list(results), sorted(overrides, key=lambda row: (row["expectation"], str(row["made_at"]))))
 
 
-def _verdict(result: Row, severity: str) -> Word:
+def _verdict(result: Row, severity: str, *, n_frames: int) -> Word:
     n_unexpected, n_overruled = int(result["n_unexpected"] or 0), int(result["n_overruled"] or 0)
     verb = "rejects" if severity == "reject" else "flags"
     if result["success"] is None:
         return Word("broken", "could not be checked")
     if result["success"]:
-        return Word("fine", "met")
+        return _met(result["n_judged"], n_frames=1 if result["scope"] == "run" else n_frames)
     if result["scope"] == "run":
         return Word("overruled", "overruled") if n_overruled else Word(severity, f"{verb} the run")
     if n_overruled >= n_unexpected:
         return Word("overruled", f"{n_overruled:,} overruled")
     also = f", {n_overruled:,} overruled" if n_overruled else ""
     return Word(severity, f"{verb} {n_unexpected - n_overruled:,}{also}")
+
+
+def _met(n_judged: int | None, *, n_frames: int) -> Word:
+    """A rule without anything to judge was not met; where some frames lack the value, how many have it."""
+    if n_judged is None or n_judged >= n_frames:
+        return Word("fine", "met")
+    return Word("fine", f"met, {n_judged:,} of {n_frames:,} judged") if n_judged else Word("moot", "not applicable")
 
 
 def _said(override: Row) -> str:

@@ -328,7 +328,9 @@ def _limits(
     if rule is None or not rule["expected"] or unit is None or not np.isfinite(unit) or unit <= 0:
         return []
     # Thresholds may be a campaign's: what the verdict says was expected holds, not the house's rule.
-    bounds = {word: float(number) for word, number in re.findall(r"at (least|most) (\S+)", rule["expected"])}
+    # Where it names no number, what it names is the limit itself.
+    found = re.findall(r"at (least|most)(?: ([-+.\de]+)(?= |$))?", rule["expected"])
+    bounds = {word: float(number or 1) for word, number in found}
     limits = [Limit(origin + bound * unit, rule["severity"], is_upper=word == "most") for word, bound in bounds.items()]
     if both and "most" in bounds:
         limits.append(Limit(origin - bounds["most"] * unit, rule["severity"], is_upper=False))

@@ -12,7 +12,7 @@ from lake.gate import Case
 from operators.gate.run_facts import RunFacts
 from operators.gate.step_columns import steps_of
 from operators.physics.drift import drift
-from operators.physics.equilibration import equilibration
+from operators.physics.equilibration import Equilibration, equilibration_of_run
 from operators.physics.fluctuations import energy_virial_correlation
 from operators.physics.solidity import Displacement, FirstPeak
 from operators.physics.temperature import runaway_temperature_k, temperature_offset
@@ -26,13 +26,9 @@ from schemas.units import GPA_PER_EV_PER_ANGSTROM3, MEV_PER_EV
 _SLOPE_TOLERANCE, _VIRIAL_SLOPE_TOLERANCE = 0.1, 0.5
 _FEWEST_FOR_MEDIAN = 20
 _FEWEST_INDEPENDENT = 20
-_SHORTEST_EQUILIBRATION_FS = 1000.0
 _SHORTEST_FOR_MEANS_FS = 1000.0
 """Of less, neither the mean temperature nor a drift is told: a melt that starts from a lattice, or from another
 temperature, sways for so long, and so does the Verlet scheme's own energy."""
-
-_LARGEST_SHARE = 0.25
-"""Of an AIMD run, 1 ps is never averaged over; of runs shorter than 4 ps, a quarter."""
 
 _CONSTANT_VOLUME = 1e-9
 
@@ -59,7 +55,8 @@ def run_checks(checks: Columns, facts: RunFacts, overrides: Sequence[Override] =
         What a person said about its frames.
     """
     fit = work(steps_of(checks), facts.n_atoms)
-    start, n_effective = _equilibration(checks, facts)
+    equilibrated = _equilibration(checks, facts)
+    start, n_effective = equilibrated.start, equilibrated.n_independent
     frames = checks | _beside_others(checks, facts, fit)
     run = _of_run(checks, facts, fit, start=start) | {"n_effective": n_effective}
     found = {
@@ -153,19 +150,12 @@ def _deviations(values: Floats) -> Floats:
     return (values - median) / spread if spread > 0 else np.full(len(values), np.nan)
 
 
-def _equilibration(checks: Columns, facts: RunFacts) -> tuple[int, float]:
-    """The first frame of the equilibrated part and what that is worth; 0 and NaN without a time axis."""
-    time_fs = checks["time_fs"]
-    if not len(time_fs) or not np.isfinite(time_fs).all():
-        return 0, np.nan
+def _equilibration(checks: Columns, facts: RunFacts) -> Equilibration:
+    """Of the energy, temperature and pressure of its sound frames."""
     sound = (checks["n_faults"] == 0) & (checks["label_source"] != "vasp_mlff")
     names = ("energy_ev", "temperature_k", "virial_trace_ev")
-    found = equilibration([np.where(sound, checks[name], np.nan) for name in names])
-    if facts.goes_on:
-        return found.start, found.n_independent
-    shortest = min(_SHORTEST_EQUILIBRATION_FS, _LARGEST_SHARE * float(time_fs[-1] - time_fs[0]))
-    least = int(np.searchsorted(time_fs - time_fs[0], shortest))
-    return max(found.start, min(least, len(time_fs) - 1)), found.n_independent
+    series = [np.where(sound, checks[name], np.nan) for name in names]
+    return equilibration_of_run(checks["time_fs"], series, goes_on=facts.goes_on)
 
 
 def _temperature_deviations(checks: Columns, facts: RunFacts, *, start: int) -> float:

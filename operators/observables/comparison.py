@@ -16,9 +16,10 @@ from operators.physics.agreement import (
     rms_percent,
 )
 from operators.physics.blocks import SHORTEST_RUN_FS
+from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution
 from operators.physics.thermodynamics import canonical_spread_k, mean_temperature_k
-from operators.physics.vacf import VelocityAutocorrelation, sampling_fs, vacf_from_positions
+from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
 
@@ -130,7 +131,7 @@ def vacf_rows(simulation: Trajectory, aimd: Trajectory) -> list[Row]:
         moved by a machine-learned force field.
     """
     require_one_dynamics(aimd)
-    own, its = sampling_fs(simulation.time_fs), sampling_fs(aimd.time_fs)
+    own, its = (sampling_fs(run.time_fs, what="A velocity autocorrelation") for run in (simulation, aimd))
     step = max(own, its)
     if step > LARGEST_STEP_FS or abs(step / min(own, its) - round(step / min(own, its))) > _EVEN_TO_FS:
         raise MeltlakeError(

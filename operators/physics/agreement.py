@@ -1,15 +1,18 @@
 """How far two curves lie apart, beside how far two samples of the same melt would. Estimating the curves is elsewhere.
 
-The floor is what finite sampling alone gives: the distance between the two halves of the reference run over the square
-root of two, since a half scatters twice as much in the mean square as the whole.
+The floor is what finite sampling alone gives, told by the two halves of the reference run. A half scatters twice as
+much in the mean square as the whole, so that the halves are 2 sigma apart where the whole scatters by sigma. Runs of
+lengths T and T' are sigma sqrt(1 + T/T') apart: of equal lengths, as far as the halves over the square root of two.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from operators.physics.blocks import is_long_enough
+from operators.physics.first_shell import FirstShell
 from schemas.frames import Floats
 
 Verdict = Literal["indistinguishable", "good", "visible", "disagrees", "undecided"]
@@ -22,6 +25,36 @@ LARGEST_FLOOR_PERCENT = 25.0
 """Below such a floor a melt of another chemistry (7 to 10 percent in RDFs) could hide."""
 
 _VERDICTS: tuple[tuple[float, Verdict], ...] = ((1.5, "indistinguishable"), (3.0, "good"), (6.0, "visible"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distance:
+    """How far apart two curves are, in percent by one measure, and how far two samples of the same melt would be."""
+
+    percent: float
+    floor_percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurveDistances:
+    """How far apart two radial distribution functions are, by every measure that the literature uses."""
+
+    l1: Distance
+    """See `l1_percent`."""
+    wright: Distance
+    """See `wright_percent`."""
+    not_shared: Distance
+    """100 less the overlap; see `overlap_percent`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakShift:
+    """By how much the first peak of one curve lies further out and is higher; errors are NaN where a run has none."""
+
+    position_angstrom: float
+    position_error_angstrom: float
+    height: float
+    height_error: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +72,73 @@ def l1_percent(one: Floats, reference: Floats) -> float:
     return float(100 * np.abs(one - reference).sum() / np.abs(reference).sum())
 
 
+def overlap_percent(one: Floats, reference: Floats) -> float:
+    """Area that two curves share, 1 - int |a - b| / int (a + b): 100 for equal ones; on one even grid, (n_bins,)."""
+    return float(100 * (1 - np.abs(one - reference).sum() / (np.abs(one) + np.abs(reference)).sum()))
+
+
+def wright_percent(one: Floats, reference: Floats) -> float:
+    """R_chi = sqrt(sum (a - b)^2 / sum b^2) of Wright, J. Non-Cryst. Solids 159, 264 (1993); (n_bins,)."""
+    return float(100 * np.sqrt(np.square(one - reference).sum() / np.square(reference).sum()))
+
+
 def rms_percent(one: Floats, reference: Floats) -> float:
     """Root mean square difference of two curves normalised to 1 at zero lag: (n_lags,)."""
     return float(100 * np.sqrt(np.mean(np.square(one - reference))))
 
 
-def judged(distance_percent: float, between_halves_percent: float, *, sampled_fs: float) -> Agreement:
+def floor_percent(between_halves_percent: float, *, length_ratio: float = 1.0) -> float:
+    """Distance that two samples of one melt have, from that of the halves of one of them.
+
+    Parameters
+    ----------
+    between_halves_percent
+        Between the curves of the two halves of the reference run.
+    length_ratio
+        Length of the reference run over that of the other.
+    """
+    return float(between_halves_percent * np.sqrt(1 + length_ratio) / 2)
+
+
+def curve_distances(
+    one: Floats, reference: Floats, *, halves: tuple[Floats, Floats], length_ratio: float = 1.0
+) -> CurveDistances:
+    """Every measure of how far a radial distribution function is from another, each with its floor.
+
+    Parameters
+    ----------
+    one, reference
+        (n_bins,), on one even grid that begins at `R_FROM_ANGSTROM`.
+    halves
+        (n_bins,) each, of the reference run.
+    length_ratio
+        Length of the reference run over that of the other.
+    """
+
+    def distance(measure: Callable[[Floats, Floats], float]) -> Distance:
+        floor = floor_percent(measure(*halves), length_ratio=length_ratio)
+        return Distance(percent=measure(one, reference), floor_percent=floor)
+
+    return CurveDistances(
+        l1=distance(l1_percent),
+        wright=distance(wright_percent),
+        not_shared=distance(lambda a, b: 100 - overlap_percent(a, b)),
+    )
+
+
+def peak_shift(one: FirstShell, reference: FirstShell) -> PeakShift:
+    """First peak of one run against that of another, of the same pair."""
+    return PeakShift(
+        position_angstrom=one.order.first_peak_angstrom - reference.order.first_peak_angstrom,
+        position_error_angstrom=float(np.hypot(one.first_peak_error_angstrom, reference.first_peak_error_angstrom)),
+        height=one.order.first_peak_height - reference.order.first_peak_height,
+        height_error=float(np.hypot(one.first_peak_height_error, reference.first_peak_height_error)),
+    )
+
+
+def judged(
+    distance_percent: float, between_halves_percent: float, *, sampled_fs: float, length_ratio: float = 1.0
+) -> Agreement:
     """Agreement from the distance of two curves, and from that of the two halves of the reference run.
 
     Parameters
@@ -55,8 +149,10 @@ def judged(distance_percent: float, between_halves_percent: float, *, sampled_fs
         Between the curves of the two halves of the reference run.
     sampled_fs
         Length of the shorter run, accepted frames only, fs; NaN without a time axis.
+    length_ratio
+        Length of the reference run over that of the other.
     """
-    floor = float(between_halves_percent / np.sqrt(2))
+    floor = floor_percent(between_halves_percent, length_ratio=length_ratio)
     z = distance_percent / floor if floor > 0 else None
     decided = z is not None and floor <= LARGEST_FLOOR_PERCENT and is_long_enough(sampled_fs)
     return Agreement(

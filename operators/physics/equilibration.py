@@ -29,6 +29,10 @@ _LATEST_START = 0.9
 
 _N_STARTS = 46
 
+SHORTEST_FS = 1000.0
+LARGEST_SHARE = 0.25
+"""Of a run that starts anew, 1 ps is never called equilibrated; of runs shorter than 4 ps, a quarter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Equilibration:
@@ -72,6 +76,59 @@ def equilibration(series: Iterable[Floats]) -> Equilibration:
     start = max(equilibrated_from(values) for values in told)
     worth = [n_independent(values[start:]) for values in told]
     return Equilibration(start, float(np.nan_to_num(worth, nan=1.0).min()))
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How long a run remembers what it was."""
+
+    correlation_time_fs: float
+    """Time per independent value of the slowest series, about two correlation times; NaN where nothing can be told."""
+    n_independent: float
+    """What that series is worth. Three or fewer: the run is no longer than its memory; the time is a lower bound."""
+
+
+def equilibration_of_run(time_fs: Floats, series: Iterable[Floats], *, goes_on: bool) -> Equilibration:
+    """The equilibrated part of a run on a time axis, never its first picosecond unless it goes on from another run.
+
+    Parameters
+    ----------
+    time_fs
+        (n_frames,), fs; a run without a time axis (NaN) has no relaxation.
+    series
+        (n_frames,) each, any unit, as for `equilibration`.
+    goes_on
+        Whether another run was equilibrated before it.
+    """
+    if not len(time_fs) or not np.isfinite(time_fs).all():
+        return Equilibration(0, np.nan)
+    found = equilibration(series)
+    if goes_on:
+        return found
+    shortest = min(SHORTEST_FS, LARGEST_SHARE * float(time_fs[-1] - time_fs[0]))
+    least = int(np.searchsorted(time_fs - time_fs[0], shortest))
+    return Equilibration(max(found.start, min(least, len(time_fs) - 1)), found.n_independent)
+
+
+def memory(time_fs: Floats, series: Iterable[Floats]) -> Memory:
+    """The statistical inefficiency of a run's slowest series, as a time.
+
+    Parameters
+    ----------
+    time_fs
+        (n_frames,), fs, increasing and even.
+    series
+        (n_frames,) each, any unit, of the equilibrated part: energy, temperature, pressure. Those that are constant, or
+        known in fewer than `FEWEST_FRAMES` frames, are passed over.
+    """
+    steps = np.diff(time_fs)
+    worth = [(n_independent(values), int(np.isfinite(values).sum())) for values in series if _tells(values)]
+    if not worth or not (steps > 0).any():
+        return Memory(np.nan, np.nan)
+    step_fs = float(np.median(steps[steps > 0]))
+    # A drift is worth nothing that can be told: one value.
+    n_told = [(1.0 if np.isnan(n) else n, n_known) for n, n_known in worth]
+    return Memory(max(step_fs * n_known / n for n, n_known in n_told), min(n for n, _ in n_told))
 
 
 def equilibrated_from(series: Floats) -> int:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3
+from operators.physics.pair_counts import pair_counts
 from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -167,7 +167,9 @@ def _mean_over_frames(
     for frame in range(len(positions)):
         scaled = fractional(positions[frame : frame + 1], cells[frame : frame + 1])[0]
         columns = np.ascontiguousarray((scaled - np.floor(scaled)).T)
-        total += volumes[frame] * _pair_counts(columns, starts, turned[frame], r_max_angstrom, n_bins)
+        total += volumes[frame] * pair_counts(
+            columns, starts, cell=turned[frame], r_max_angstrom=r_max_angstrom, n_bins=n_bins
+        )
     return total / len(positions)
 
 
@@ -185,35 +187,3 @@ def _normalise(
             curves.append(counts[:, slot] / (n_pairs * shells))
     curves.append(counts.sum(axis=1) / (n_atoms * (n_atoms - 1) // 2 * shells))
     return (*names, TOTAL), np.stack(curves, axis=1)
-
-
-@njit(cache=True, fastmath={"nnan", "nsz", "contract"}, error_model="numpy")  # type: ignore[untyped-decorator]
-def _pair_counts(
-    scaled: Floats, starts: NDArray[np.int64], cell: Floats, r_max: float, n_bins: int
-) -> NDArray[np.int64]:
-    """Unordered pairs per bin and pair of elements, (n_pairs, n_bins); atoms sorted by element."""
-    xx, yx, yy, zx, zy, zz = cell[0, 0], cell[1, 0], cell[1, 1], cell[2, 0], cell[2, 1], cell[2, 2]
-    n_elements = len(starts) - 1
-    counts = np.zeros((n_elements * (n_elements + 1) // 2, n_bins), np.int64)
-    # Four histograms in turn, so that an increment need not wait for the one before it to be written.
-    lanes = np.empty((4, n_bins + 1), np.int64)
-    bins = np.empty(scaled.shape[1], np.int32)
-    per_angstrom, slot = n_bins / r_max, 0
-    for a in range(n_elements):
-        for b in range(a, n_elements):
-            lanes[:] = 0
-            for i in range(starts[a], starts[a + 1]):
-                x, y, z = scaled[0, i], scaled[1, i], scaled[2, i]
-                first = i + 1 if a == b else starts[b]
-                n_partners = starts[b + 1] - first
-                for k in range(n_partners):
-                    s, t, u = scaled[0, first + k] - x, scaled[1, first + k] - y, scaled[2, first + k] - z
-                    s, t, u = s - np.rint(s), t - np.rint(t), u - np.rint(u)
-                    dx, dy, dz = s * xx + t * yx + u * zx, t * yy + u * zy, u * zz
-                    # Bin n_bins takes all pairs beyond r_max: cheaper than asking.
-                    bins[k] = np.int32(min(np.sqrt(dx * dx + dy * dy + dz * dz) * per_angstrom, n_bins))
-                for k in range(n_partners):
-                    lanes[k & 3, bins[k]] += 1
-            counts[slot] = lanes[:, :n_bins].sum(axis=0)
-            slot += 1
-    return counts

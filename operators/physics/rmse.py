@@ -16,25 +16,48 @@ from schemas.frames import Floats
 class Errors:
     """Sums over prediction minus reference of one quantity, from which mean and RMSE follow; sums of parts add."""
 
+    n_frames: int = 0
     n_components: int = 0
     total: float = 0.0
     total_of_squares: float = 0.0
+    largest: float | None = None
+    """Largest magnitude; None without components."""
+    largest_frame: int | None = None
+    """Which of the frames has it, counted over all parts in their order."""
 
     @classmethod
     def between(cls, predicted: Floats, reference: Floats) -> "Errors":
-        """Errors of arrays of one shape; a reference that is NaN has no error."""
-        difference = (predicted - reference)[~np.isnan(reference)]
-        return cls(difference.size, float(difference.sum()), float(np.square(difference).sum()))
+        """Errors of arrays of one shape, frames first; a reference that is NaN has no error."""
+        difference = predicted - reference
+        known = difference[~np.isnan(reference)]
+        if not known.size:
+            return cls(n_frames=len(difference))
+        by_frame = np.nan_to_num(np.abs(difference), nan=-1.0).reshape(len(difference), -1).max(axis=1)
+        worst = int(by_frame.argmax())
+        return cls(
+            n_frames=len(difference),
+            n_components=known.size,
+            total=float(known.sum()),
+            total_of_squares=float(np.square(known).sum()),
+            largest=float(by_frame[worst]),
+            largest_frame=worst,
+        )
 
     @classmethod
     def merged(cls, parts: Iterable["Errors"]) -> "Errors":
         """Errors of all parts together."""
-        parts = tuple(parts)
-        return cls(
-            sum(part.n_components for part in parts),
-            sum(part.total for part in parts),
-            sum(part.total_of_squares for part in parts),
-        )
+        whole = cls()
+        for part in parts:
+            is_worse = part.largest is not None and (whole.largest is None or part.largest > whole.largest)
+            whole = cls(
+                n_frames=whole.n_frames + part.n_frames,
+                n_components=whole.n_components + part.n_components,
+                total=whole.total + part.total,
+                total_of_squares=whole.total_of_squares + part.total_of_squares,
+                largest=part.largest if is_worse else whole.largest,
+                largest_frame=whole.n_frames + (part.largest_frame or 0) if is_worse else whole.largest_frame,
+            )
+        return whole
 
     @property
     def rmse(self) -> float | None:

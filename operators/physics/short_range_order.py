@@ -6,11 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from operators.physics.rdf import TOTAL, RadialDistribution, shell_volumes_angstrom3
+from operators.physics.rdf import TOTAL, RadialDistribution
 from schemas.frames import Floats
 
 _SMOOTHING_ANGSTROM = 0.1
 """Enough to walk from peak to minimum without stopping at noise; positions are then read off the curve itself."""
+
+_MINIMUM_WIDTH_ANGSTROM = 0.5
+"""Of a melt's first minimum, over which it is a parabola: its lowest bin alone is a matter of luck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,8 @@ def first_peak(r_angstrom: Floats, g: Floats) -> tuple[float, float]:
 def first_minimum_angstrom(r_angstrom: Floats, g: Floats) -> float:
     """Lowest point between the first peak and the next rise above 1; NaN when the curve ends before it.
 
+    That of a parabola through the curve around its lowest bin, so that another sample of the melt has nearly the same.
+
     Parameters
     ----------
     r_angstrom
@@ -111,11 +116,41 @@ def first_minimum_angstrom(r_angstrom: Floats, g: Floats) -> float:
     start, stop = _first_region_above_one(r_angstrom, g)
     if start == stop or stop == len(g):
         return np.nan
-    smooth = _smooth(r_angstrom, g)[stop:]
-    rises = np.flatnonzero(smooth > 1)
-    lowest = int(np.argmin(smooth[: rises[0]] if len(rises) else smooth))
-    # A curve that still falls where it ends has not shown its minimum.
-    return float(r_angstrom[stop + lowest]) if stop + lowest < len(g) - 1 else np.nan
+    smooth = _smooth(r_angstrom, g)
+    rises = np.flatnonzero(smooth[stop:] > 1)
+    end = stop + int(rises[0]) if len(rises) else len(g)
+    lowest = stop + int(np.argmin(smooth[stop:end]))
+    if lowest == len(g) - 1:
+        return np.nan  # a curve that still falls where it ends has not shown its minimum
+    near = np.abs(r_angstrom - r_angstrom[lowest]) <= _MINIMUM_WIDTH_ANGSTROM / 2
+    near[:stop], near[end:] = False, False
+    if near.sum() >= 5:
+        curvature, slope, _ = np.polyfit(r_angstrom[near] - r_angstrom[lowest], g[near], 2)
+        if curvature > 0 and abs(shift := -slope / (2 * curvature)) <= _MINIMUM_WIDTH_ANGSTROM / 2:
+            return float(r_angstrom[lowest] + shift)
+    return float(r_angstrom[lowest])
+
+
+def neighbours_within(
+    curve: Floats, r_angstrom: Floats, *, neighbours_per_angstrom3: float, within_angstrom: float
+) -> float:
+    """Neighbours up to a distance, 4 pi rho int g r^2 dr; of the bin where it ends, the part inside counts.
+
+    Parameters
+    ----------
+    curve
+        (n_bins,), g of the pair.
+    r_angstrom
+        (n_bins,), Angstrom, centres of even bins that begin at 0.
+    neighbours_per_angstrom3
+        Density of possible neighbours: without the atom itself, if it is one.
+    within_angstrom
+        The distance; NaN gives NaN.
+    """
+    if np.isnan(within_angstrom):
+        return np.nan
+    edges = np.minimum((r_angstrom[1] - r_angstrom[0]) * np.arange(len(r_angstrom) + 1), within_angstrom)
+    return float(neighbours_per_angstrom3 * 4 / 3 * np.pi * (curve @ np.diff(edges**3)))
 
 
 def _neighbours(
@@ -130,13 +165,8 @@ def _neighbours(
     curve = curves.get(_unordered(*pair))
     if curve is None:
         return 0.0  # a single atom has no like neighbour
-    if np.isnan(r_min):
-        return np.nan
-    width = r_angstrom[1] - r_angstrom[0]
-    shells = shell_volumes_angstrom3(width * len(r_angstrom), len(r_angstrom))
-    inside = r_angstrom <= r_min
     partners = counts[pair[1]] - (pair[0] == pair[1])
-    return float(partners * (curve * shells)[inside].sum())
+    return neighbours_within(curve, r_angstrom, neighbours_per_angstrom3=float(partners), within_angstrom=r_min)
 
 
 def _first_region_above_one(r_angstrom: Floats, g: Floats) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """Which frames of one run are trained on and which are set aside for testing. Choosing runs belongs in `materialize`.
 
+Runs that grow after they were split are `growing_split`'s.
+
 Consecutive frames of a molecular dynamics run are nearly the same picture of the melt: 0.01 A apart after 1 fs, about
 1 A after 0.5 ps. A test frame beside a training frame therefore tests memory, not prediction.
 """
@@ -25,7 +27,9 @@ SHARE_FOR_MORE_GAPS = 0.1
 FEWEST_FRAMES_WITH_GAP = 4
 
 
-def block_split(time: Floats, *, test_fraction: float, gap: float = DECORRELATION_FS) -> Splits:
+def block_split(
+    time: Floats, *, test_fraction: float, gap: float = DECORRELATION_FS, may_test: NDArray[np.bool_] | None = None
+) -> Splits:
     """Contiguous test blocks, each separated from the training frames by a gap that is neither.
 
     A long run gives up to five test blocks spread over its time, a short one a single block at its end. The gap shrinks
@@ -40,30 +44,27 @@ def block_split(time: Floats, *, test_fraction: float, gap: float = DECORRELATIO
         Share of the frames to test on; rounded, and at least one frame when there are three.
     gap
         fs: the least time wanted between a training and a test frame.
+    may_test
+        (n_frames,), false for frames that are trained on at most, such as those of a run's relaxation; all true by
+        default.
 
     Returns
     -------
     Splits
         (n_frames,), each `train`, `test` or `gap`.
     """
-    n_frames = len(time)
-    split = np.full(n_frames, "train", dtype="<U8")
-    n_test = _n_test(n_frames, test_fraction)
-    if n_test == 0:
-        return split
-    span = float(time[-1] - time[0])
-    gap_share = min(LARGEST_GAP_SHARE, max(0.0, 0.5 - test_fraction))
-    n_blocks = _n_blocks(n_frames, span=span, gap=gap, gap_share=min(gap_share, SHARE_FOR_MORE_GAPS), n_test=n_test)
-    for block in range(n_blocks):
-        end = (block + 1) * n_frames // n_blocks
-        length = (block + 1) * n_test // n_blocks - block * n_test // n_blocks
-        split[end - length : end] = "test"
-    if n_frames >= FEWEST_FRAMES_WITH_GAP:
-        split[_beside_test(time, split == "test", gap=min(gap, gap_share * span))] = "gap"
+    split = np.full(len(time), "train", dtype="<U8")
+    testable = _testable(len(time), may_test)
+    n_test = min(wanted_tests(len(time), test_fraction), -(-len(testable) // 2))
+    split[testable[blocks_to_test(time[testable], n_test=n_test, test_fraction=test_fraction, gap=gap)]] = "test"
+    gap = affordable_gap(time[testable], test_fraction=test_fraction, gap=gap)
+    split[beside_test(time, split == "test", gap=gap)] = "gap"
     return split
 
 
-def random_split(n_frames: int, *, test_fraction: float, seed: tuple[int, ...]) -> Splits:
+def random_split(
+    n_frames: int, *, test_fraction: float, seed: tuple[int, ...], may_test: NDArray[np.bool_] | None = None
+) -> Splits:
     """Test frames drawn without replacement, with no regard to time: the paper's 3:1. It flatters the test error.
 
     Returns
@@ -72,9 +73,50 @@ def random_split(n_frames: int, *, test_fraction: float, seed: tuple[int, ...]) 
         (n_frames,), each `train` or `test`.
     """
     split = np.full(n_frames, "train", dtype="<U8")
-    chosen = np.random.default_rng(seed).choice(n_frames, _n_test(n_frames, test_fraction), replace=False)
-    split[chosen] = "test"
+    testable = _testable(n_frames, may_test)
+    n_test = min(wanted_tests(n_frames, test_fraction), len(testable))
+    split[np.random.default_rng(seed).choice(testable, n_test, replace=False)] = "test"
     return split
+
+
+def blocks_to_test(time: Floats, *, n_test: int, test_fraction: float, gap: float) -> NDArray[np.bool_]:
+    """(n_frames,): true in blocks of `n_test` frames together, each at the end of its share of the time."""
+    n_frames = len(time)
+    test = np.zeros(n_frames, dtype=np.bool_)
+    if n_test == 0:
+        return test
+    share = min(_gap_share(test_fraction), SHARE_FOR_MORE_GAPS)
+    n_blocks = _n_blocks(n_frames, span=float(time[-1] - time[0]), gap=gap, gap_share=share, n_test=n_test)
+    for block in range(n_blocks):
+        end = (block + 1) * n_frames // n_blocks
+        length = (block + 1) * n_test // n_blocks - block * n_test // n_blocks
+        test[end - length : end] = True
+    return test
+
+
+def affordable_gap(time: Floats, *, test_fraction: float, gap: float) -> float:
+    """The wanted gap, or what a run too short for it can give; `time` is that of the frames that may be tested on."""
+    return min(gap, _gap_share(test_fraction) * float(time[-1] - time[0])) if len(time) else gap
+
+
+def wanted_tests(n_frames: int, test_fraction: float) -> int:
+    """At least one of three frames, and so few that training frames stay the majority beside a gap of one frame."""
+    most = (n_frames - 2) // 2 if n_frames >= FEWEST_FRAMES_WITH_GAP else (n_frames - 1) // 2
+    return int(np.clip(round(test_fraction * n_frames), min(1, most), max(0, most)))
+
+
+def beside_test(time: Floats, test: NDArray[np.bool_], *, gap: float) -> NDArray[np.bool_]:
+    """(n_frames,): training frames closer than `gap` to a test frame, and those next to one, whatever the time.
+
+    Of fewer than four frames none, lest nothing be left to train on.
+    """
+    if len(time) < FEWEST_FRAMES_WITH_GAP or not test.any():
+        return np.zeros_like(test)
+    near = _distance_to_nearest(time, time[test]) < gap
+    neighbour = np.zeros_like(test)
+    neighbour[1:] |= test[:-1]
+    neighbour[:-1] |= test[1:]
+    return (near | neighbour) & ~test
 
 
 def smallest_gap(time: Floats, split: Splits) -> float | None:
@@ -93,25 +135,18 @@ def smallest_gap(time: Floats, split: Splits) -> float | None:
     return float(_distance_to_nearest(train, test).min())
 
 
-def _n_test(n_frames: int, test_fraction: float) -> int:
-    """At least one of three frames, and so few that training frames stay the majority beside a gap of one frame."""
-    most = (n_frames - 2) // 2 if n_frames >= FEWEST_FRAMES_WITH_GAP else (n_frames - 1) // 2
-    return int(np.clip(round(test_fraction * n_frames), min(1, most), max(0, most)))
+def _testable(n_frames: int, may_test: NDArray[np.bool_] | None) -> NDArray[np.intp]:
+    return np.arange(n_frames) if may_test is None else np.flatnonzero(may_test)
+
+
+def _gap_share(test_fraction: float) -> float:
+    return min(LARGEST_GAP_SHARE, max(0.0, 0.5 - test_fraction))
 
 
 def _n_blocks(n_frames: int, *, span: float, gap: float, gap_share: float, n_test: int) -> int:
     """As many blocks as leave both sides of each a whole gap, within the share of time and of frames for gaps."""
     affordable = int(min(gap_share * span / (2 * gap), gap_share * n_frames / 2))
     return max(1, min(MOST_BLOCKS, n_test, affordable))
-
-
-def _beside_test(time: Floats, test: NDArray[np.bool_], *, gap: float) -> NDArray[np.bool_]:
-    """Training frames closer than `gap` to a test frame, and those next to one, whatever the time."""
-    near = _distance_to_nearest(time, time[test]) < gap
-    neighbour = np.zeros_like(test)
-    neighbour[1:] |= test[:-1]
-    neighbour[:-1] |= test[1:]
-    return (near | neighbour) & ~test
 
 
 def _distance_to_nearest(points: Floats, others: Floats) -> Floats:

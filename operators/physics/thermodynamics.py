@@ -34,10 +34,10 @@ class Thermodynamics:
 def thermodynamics(trajectory: Trajectory) -> Thermodynamics:
     """Temperature, pressure, density and free energy per atom of a run."""
     with np.errstate(all="ignore"):  # a rejected frame may have a cell without a volume
-        temperature, temperature_error = _mean_and_error(trajectory, temperatures_k(trajectory))
-        pressure, pressure_error = _mean_and_error(trajectory, pressures_gpa(trajectory))
-        density, density_error = _mean_and_error(trajectory, densities_g_per_cm3(trajectory))
-        energy, energy_error = _mean_and_error(trajectory, trajectory.energy_ev / trajectory.n_atoms)
+        temperature, temperature_error = mean_over_run(trajectory, temperatures_k(trajectory))
+        pressure, pressure_error = mean_over_run(trajectory, pressures_gpa(trajectory))
+        density, density_error = mean_over_run(trajectory, densities_g_per_cm3(trajectory))
+        energy, energy_error = mean_over_run(trajectory, trajectory.energy_ev / trajectory.n_atoms)
     return Thermodynamics(
         temperature_k=temperature,
         temperature_error_k=temperature_error,
@@ -63,7 +63,7 @@ def n_independent_blocks(trajectory: Trajectory) -> int:
 
 def mean_temperature_k(trajectory: Trajectory) -> float:
     """Mean over the averaged frames; NaN where the run does not tell it."""
-    return _mean_and_error(trajectory, temperatures_k(trajectory))[0]
+    return mean_over_run(trajectory, temperatures_k(trajectory))[0]
 
 
 def canonical_spread_k(temperature_k: float, *, n_atoms: int) -> float:
@@ -71,7 +71,16 @@ def canonical_spread_k(temperature_k: float, *, n_atoms: int) -> float:
     return temperature_k * float(np.sqrt(2 / (3 * n_atoms)))
 
 
-def _mean_and_error(trajectory: Trajectory, series: Floats) -> tuple[float, float]:
+def mean_over_run(trajectory: Trajectory, series: Floats) -> tuple[float, float]:
+    """Mean over the averaged frames and its standard error; NaN for what the run does not say or is too short to tell.
+
+    Parameters
+    ----------
+    trajectory
+        The run.
+    series
+        (n_frames,), any unit.
+    """
     mean, error = mean_and_error(np.where(trajectory.averaged, series, np.nan))
     # What is constant has no error. Of the rest, too short a run shows a part of its fluctuations, a relaxation none.
     return mean, error if error == 0 or is_long_enough(trajectory.averaged_fs) else np.nan

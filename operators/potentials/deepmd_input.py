@@ -1,13 +1,15 @@
 """DeePMD's input file from a recipe and a training set. The one place where DeePMD's own spellings are written."""
 
 import copy
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
 
-BACKEND = "tensorflow"
+INPUT = "input.json"
 CHECKPOINT = "model.ckpt"
 LEARNING_CURVE = "lcurve.out"
 
@@ -21,6 +23,28 @@ LARGEST_CHECKPOINT_STEP = 1000
 """Bounds what a kill can cost, whatever the length of the training."""
 
 _TEST_BATCHES = 4
+
+_AUTO_PROB = {"by_frames": "prob_sys_size", "evenly": "prob_uniform"}
+_KEY_OF_RECIPE = {
+    "descriptor/neuron": "embedding_net",
+    "fitting_net/neuron": "fitting_net",
+    "axis_neuron": "axis_neuron",
+    "rcut_smth": "r_smooth_angstrom",
+    "rcut": "r_cut_angstrom",
+    "descriptor/resnet_dt": "resnet_embedding",
+    "fitting_net/resnet_dt": "resnet_fitting",
+    "type_one_side": "type_one_side",
+    "activation_function": "activation",
+    "precision": "precision",
+    "start_lr": "start_learning_rate",
+    "stop_lr": "stop_learning_rate",
+    "decay_steps": "decay_steps",
+    "decay_rate": "decay_rate",
+    "auto_prob": "sampling",
+    "batch_size": "batch_size",
+    "numb_steps": "n_steps",
+}
+"""What a recipe calls what DeePMD calls so; the folder before a name, where the name alone could mean two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,17 +74,17 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
                 "rcut": recipe.r_cut_angstrom,
                 "neuron": list(recipe.embedding_net),
                 "axis_neuron": recipe.axis_neuron,
-                "resnet_dt": False,
-                "type_one_side": False,
-                "activation_function": "tanh",
-                "precision": "float64",
+                "resnet_dt": recipe.resnet_embedding,
+                "type_one_side": recipe.type_one_side,
+                "activation_function": recipe.activation,
+                "precision": recipe.precision,
                 "seed": seed,
             },
             "fitting_net": {
                 "neuron": list(recipe.fitting_net),
-                "resnet_dt": True,
-                "activation_function": "tanh",
-                "precision": "float64",
+                "resnet_dt": recipe.resnet_fitting,
+                "activation_function": recipe.activation,
+                "precision": recipe.precision,
                 "seed": seed + 1,
             },
         },
@@ -69,46 +93,87 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
             "start_lr": recipe.start_learning_rate,
             "stop_lr": recipe.stop_learning_rate,
             "decay_steps": decay_steps(recipe),
+            **({} if recipe.decay_rate is None else {"decay_rate": recipe.decay_rate}),
         },
         "loss": _loss(recipe, has_virials=data.has_virials),
         "training": {
             "training_data": {
                 "systems": list(data.train),
                 "batch_size": recipe.batch_size,
-                "auto_prob": "prob_sys_size",
+                "auto_prob": _AUTO_PROB[recipe.sampling],
             },
             **({"validation_data": validation} if data.test else {}),
             "numb_steps": recipe.n_steps,
             "seed": seed + 2,
             "disp_file": LEARNING_CURVE,
-            "disp_freq": _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP),
-            "save_freq": _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP),
+            "disp_freq": displayed_every(recipe),
+            "save_freq": saved_every(recipe),
             "save_ckpt": CHECKPOINT,
         },
     }
 
 
-def checked_by_deepmd(written: dict[str, Any]) -> dict[str, Any]:
+def checked_by_deepmd(written: dict[str, Any], recipe: str) -> dict[str, Any]:
     """The input completed by DeePMD's own rules.
 
     Raises
     ------
     MeltlakeError
-        If DeePMD does not accept it.
+        If DeePMD does not accept what was made of the recipe of that name.
     """
     from dargs.dargs import ArgumentError  # type: ignore[import-not-found,unused-ignore]
     from deepmd.utils.argcheck import normalize
 
     try:
         completed: dict[str, Any] = normalize(copy.deepcopy(written))
-    except ArgumentError as error:
-        raise MeltlakeError(f"DeePMD refuses the input made of this recipe: {error}.", "Change the recipe.") from error
+    except (ArgumentError, ValueError) as error:
+        key = _key_of_recipe(f"{getattr(error, 'path', '')} {error}")
+        raise MeltlakeError(
+            f"Recipe {recipe}: DeePMD refuses {key}: {str(error).rstrip('.')}.", "Change the recipe."
+        ) from error
     return completed
+
+
+def _key_of_recipe(said: str) -> str:
+    """The recipe's key that DeePMD's words are about."""
+    for spelled, key in _KEY_OF_RECIPE.items():
+        folder, _, name = spelled.rpartition("/")
+        if folder in said and re.search(rf"\b{name}\b", said):
+            return key
+    return "the input made of it"
+
+
+def nets(written: Mapping[str, Any]) -> dict[str, object]:
+    """What an input says of the nets, as a recipe calls it: where it differs, weights mean something else."""
+    descriptor, fitting = written["model"]["descriptor"], written["model"]["fitting_net"]
+    return {
+        "embedding_net": descriptor["neuron"],
+        "axis_neuron": descriptor["axis_neuron"],
+        "fitting_net": fitting["neuron"],
+        "r_smooth_angstrom": descriptor["rcut_smth"],
+        "r_cut_angstrom": descriptor["rcut"],
+        "type_one_side": descriptor["type_one_side"],
+        "activation": descriptor["activation_function"],
+        "resnet_embedding": descriptor["resnet_dt"],
+        "resnet_fitting": fitting["resnet_dt"],
+        "precision": descriptor["precision"],
+    }
 
 
 def decay_steps(recipe: Recipe) -> int:
     """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
     return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
+
+
+def displayed_every(recipe: Recipe) -> int:
+    """Steps between two points of the learning curve."""
+    return _share(recipe.n_steps, POINTS_IN_CURVE, LARGEST_DISPLAY_STEP)
+
+
+def saved_every(recipe: Recipe) -> int:
+    """Steps between two checkpoints: DeePMD saves only at steps that it displays, too."""
+    displayed = displayed_every(recipe)
+    return max(1, _share(recipe.n_steps, CHECKPOINTS, LARGEST_CHECKPOINT_STEP) // displayed) * displayed
 
 
 def _loss(recipe: Recipe, *, has_virials: bool) -> dict[str, Any]:

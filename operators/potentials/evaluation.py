@@ -1,32 +1,27 @@
-"""A potential against the labels of its training set: predictions, pooled errors, and a sample for parity plots.
+"""A potential against the labels of its training set: predictions, pooled and largest errors, a sample for parity.
 
 What an error is stands in `physics.rmse`; storing the rows is `observe`'s.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from lake.deep_potential import DeepPotential
-from lake.deepmd_npy import deepmd_systems, read_deepmd_system
-from operators.physics.rmse import LabelErrors, label_errors
-from schemas.composition import atomic_numbers_of, composition, element_counts
+from lake.delta import Lake
+from operators.physics.rmse import Errors, LabelErrors, label_errors
+from operators.potentials.judged_frames import ALL, SPLITS, FrameNames, Labels, judged_frames
 from schemas.frames import Floats
 from schemas.units import MEV_PER_EV
-
-SPLITS = ("train", "test", "held_out")
-ALL = "all"
 
 N_SAMPLED = {"energy": 500, "force": 2000, "virial": 500}
 """Points per composition and split in the parity table: as many as a plot can show."""
 
-_FRAMES_AT_ONCE = 64
 _SEED = 0
 
-Labels = tuple[Floats, Floats, Floats]
 Row = dict[str, object]
 
 
@@ -37,40 +32,51 @@ class Evaluation:
     composition: str
     split: str
     errors: LabelErrors
+    frames: Sequence[tuple[str, int]]
+    """Run and frame, in the order in which the errors count them."""
     parity: Mapping[str, tuple[Floats, Floats]]
     """Reference and prediction by quantity, (n_sampled,) each: energy and virial in eV/atom, force in eV/Angstrom."""
 
 
-def evaluations(potential: DeepPotential, training_set: Path) -> Iterator[Evaluation]:
+def evaluations(potential: DeepPotential, training_set: Path, names: FrameNames) -> Iterator[Evaluation]:
     """The potential on every composition and split of a training set's folder, one after the other.
 
     Raises
     ------
     MeltlakeError
-        If a deepmd_system is not whole, or has an element that the potential does not know.
+        If a deepmd_system is not whole or not what the lake lists, has an element that the potential does not know,
+        or makes it say what is not a number.
     """
     for split in SPLITS:
-        by_composition: dict[str, list[Path]] = defaultdict(list)
-        for folder in deepmd_systems(training_set / split):
-            by_composition[_composition(folder)].append(folder)
-        for name, folders in sorted(by_composition.items()):
-            labels = [
-                (predicted, reference) for folder in folders for predicted, reference in _labels(potential, folder)
-            ]
+        for name, some in groupby(judged_frames(training_set, names, split=split), key=lambda one: one.composition):
+            frames: list[tuple[str, int]] = []
+            labels: list[tuple[Labels, Labels]] = []
+            for portion in some:
+                frames += [(portion.run_id, int(frame)) for frame in portion.frames]
+                labels.append((portion.predicted_by(potential), portion.labels))
             yield Evaluation(
                 composition=name,
                 split=split,
                 errors=LabelErrors.merged(label_errors(predicted, reference) for predicted, reference in labels),
+                frames=frames,
                 parity=_parity(labels),
             )
 
 
+def is_judged(lake: Lake, potential: Mapping[str, object]) -> bool:
+    """Whether the lake has the errors of this very model file."""
+    rows = lake.rows("rmse", key=str(potential["potential_id"]), columns=["model_sha256"])
+    return bool(rows.num_rows) and rows["model_sha256"].to_pylist()[0] == potential["sha256"]
+
+
 def rmse_rows(found: Sequence[Evaluation]) -> list[Row]:
     """Rows of `rmse`: every composition and split, and the pool of each split."""
-    rows = [_rmse_row(one.composition, one.split, errors=one.errors) for one in found]
-    by_split = {split: [one.errors for one in found if one.split == split] for split in SPLITS}
-    pooled = [_rmse_row(ALL, split, errors=LabelErrors.merged(parts)) for split, parts in by_split.items() if parts]
-    return [*rows, *pooled]
+    rows = [_rmse_row(one.composition, one.split, errors=one.errors, frames=one.frames) for one in found]
+    for split in SPLITS:
+        if parts := [one for one in found if one.split == split]:
+            errors = LabelErrors.merged(one.errors for one in parts)
+            rows.append(_rmse_row(ALL, split, errors=errors, frames=[name for one in parts for name in one.frames]))
+    return rows
 
 
 def parity_rows(found: Sequence[Evaluation]) -> list[Row]:
@@ -98,28 +104,6 @@ def sample(reference: Floats, predicted: Floats, *, most: int) -> tuple[Floats, 
     return reference[present], predicted[present]
 
 
-def _composition(folder: Path) -> str:
-    read = read_deepmd_system(folder)
-    return composition(element_counts(atomic_numbers_of([read.type_map[kind] for kind in read.types])))
-
-
-def _labels(potential: DeepPotential, folder: Path) -> Iterator[tuple[Labels, Labels]]:
-    """Predicted and reference labels of a deepmd_system, some frames at a time; a virial is NaN where there is none."""
-    read = read_deepmd_system(folder)
-    numbers = atomic_numbers_of([read.type_map[kind] for kind in read.types])
-    for start in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
-        some = slice(start, start + _FRAMES_AT_ONCE)
-        cells = np.asarray(read.frames.cell_angstrom[some])
-        energy, forces = read.frames.energy_ev[some], read.frames.forces_ev_per_angstrom[some]
-        virial = read.frames.virial_ev
-        reference = (
-            np.asarray(energy),
-            np.asarray(forces),
-            np.full(cells.shape, np.nan) if virial is None else np.asarray(virial[some]),
-        )
-        yield potential.predict(numbers, np.asarray(read.frames.positions_angstrom[some]), cells=cells), reference
-
-
 def _parity(labels: Sequence[tuple[Labels, Labels]]) -> dict[str, tuple[Floats, Floats]]:
     columns: dict[str, tuple[list[Floats], list[Floats]]] = {name: ([], []) for name in N_SAMPLED}
     for sides in labels:
@@ -134,7 +118,7 @@ def _parity(labels: Sequence[tuple[Labels, Labels]]) -> dict[str, tuple[Floats, 
     }
 
 
-def _rmse_row(name: str, split: str, *, errors: LabelErrors) -> Row:
+def _rmse_row(name: str, split: str, *, errors: LabelErrors, frames: Sequence[tuple[str, int]]) -> Row:
     return {
         "composition": name,
         "split": split,
@@ -145,7 +129,18 @@ def _rmse_row(name: str, split: str, *, errors: LabelErrors) -> Row:
         "bias_energy_mev_per_atom": _milli(errors.energy_ev_per_atom.bias),
         "bias_force_mev_per_angstrom": _milli(errors.force_ev_per_angstrom.bias),
         "bias_virial_mev_per_atom": _milli(errors.virial_trace_ev_per_atom.bias),
+        "max_energy_mev_per_atom": _milli(errors.energy_ev_per_atom.largest),
+        "max_force_mev_per_angstrom": _milli(errors.force_ev_per_angstrom.largest),
+        "max_virial_mev_per_atom": _milli(errors.virial_ev_per_atom.largest),
+        **_worst_frame("energy", errors.energy_ev_per_atom, frames),
+        **_worst_frame("force", errors.force_ev_per_angstrom, frames),
+        **_worst_frame("virial", errors.virial_ev_per_atom, frames),
     }
+
+
+def _worst_frame(quantity: str, errors: Errors, frames: Sequence[tuple[str, int]]) -> Row:
+    run_id, frame = (None, None) if errors.largest_frame is None else frames[errors.largest_frame]
+    return {f"max_{quantity}_run_id": run_id, f"max_{quantity}_frame": frame}
 
 
 def _milli(value_ev: float | None) -> float | None:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from schemas.errors import MeltlakeError
+from schemas.errors import StepFailed
 from schemas.settings import Settings
 
 
@@ -13,14 +13,14 @@ def model_file(settings: Settings, potential: Mapping[str, object]) -> Path:
 
     Raises
     ------
-    MeltlakeError
+    StepFailed
         If the file is missing or is not the one that was trained.
     """
     recorded = Path(str(potential["path"]))
     here = settings.artifacts / "potentials" / str(potential["potential_id"]) / recorded.name
     model = (here if here.is_file() else recorded).absolute()
     if not model.is_file() or _sha256(model) != potential["sha256"]:
-        raise MeltlakeError(
+        raise StepFailed(
             f"The model file of potential {potential['potential_id']} is missing or was changed: {model}.",
             "Run `meltlake train` with the same options again: it makes the file anew.",
         )

@@ -14,6 +14,7 @@ from lake.warehouse import session
 from operators.data_docs import write_data_docs
 from operators.log import log
 from operators.report.accuracy import parity_section, transferability_section
+from operators.report.choice import choice_section
 from operators.report.comparisons import order_section, rdf_section, vacf_section
 from operators.report.compositions import map_section
 from operators.report.densities import density_section
@@ -27,6 +28,7 @@ from schemas.settings import Settings
 _CHAPTER = (
     map_section,
     table_1_section,
+    choice_section,
     training_section,
     parity_section,
     transferability_section,

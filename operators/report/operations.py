@@ -1,6 +1,7 @@
 """Sections about the lake itself: its runs, the frames that the gate rejected, and what failed."""
 
-from operators.report.page import Ask, Cell, Grid, Section, data_kind, number, plain, with_error
+from operators.failures import cause_beside
+from operators.report.page import Ask, Cell, Grid, Row, Section, data_kind, number, path, plain, with_error
 
 _MOST_EVENTS_SHOWN = 500
 
@@ -54,8 +55,8 @@ def rejections_section(ask: Ask, *, data_docs: str) -> Section:
     data_docs
         Address of the data docs as the report sees it; empty where it cannot tell.
     """
-    sql = f"""select run_id, composition, synthetic, severity, expectation, n_unexpected, n_frames, observed,
-       expectation_results.reason, error
+    sql = f"""select run_id, composition, synthetic, severity, expectation, scope, n_unexpected, n_overruled, n_frames,
+       observed, expectation_results.reason, error
 from expectation_results join runs using (run_id)
 where success is distinct from true
 order by severity desc, n_unexpected desc, composition, run_id, expectation
@@ -70,8 +71,7 @@ limit {_MOST_EVENTS_SHOWN}"""
             row["expectation"].replace("_", " "),
             plain(row["error"] or row["reason"]),
             plain(row["observed"]),
-            number(row["n_unexpected"]),
-            number(row["n_frames"]),
+            _concerned(row),
         )
         for row in rows
     ]
@@ -84,7 +84,6 @@ limit {_MOST_EVENTS_SHOWN}"""
         "why",
         "worst value",
         "frames that failed",
-        "frames of the run",
     )
     return Section(
         anchor="rejections",
@@ -95,9 +94,16 @@ limit {_MOST_EVENTS_SHOWN}"""
         sql=sql,
         command="",
         when_empty="Every frame met every rule.",
-        grids=[Grid(head, cells, n_text=7)] if cells else [],
+        grids=[Grid(head, cells, n_text=8)] if cells else [],
         synthetic=any(row["synthetic"] for row in rows),
     )
+
+
+def _concerned(row: Row) -> str:
+    if row["scope"] == "run":
+        return "the run"
+    overruled = f", {number(row['n_overruled'])} overruled" if row["n_overruled"] else ""
+    return f"{number(row['n_unexpected'])} of {number(row['n_frames'])}{overruled}"
 
 
 def failures_section(ask: Ask) -> Section:
@@ -108,7 +114,13 @@ order by failed_at desc, key
 limit {_MOST_EVENTS_SHOWN}"""
     rows = ask(sql)
     cells = [
-        (*(plain(row[name]) for name in ("verb", "subject", "cause", "remedy")), f"{row['failed_at']:%Y-%m-%d %H:%M}")
+        (
+            plain(row["verb"]),
+            path(row["subject"]),
+            path(cause_beside(row["subject"], row["cause"])),
+            plain(row["remedy"]),
+            f"{row['failed_at']:%Y-%m-%d %H:%M}",
+        )
         for row in rows
     ]
     return Section(

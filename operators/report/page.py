@@ -15,6 +15,7 @@ Ask = Callable[[str], list[Row]]
 """Answers a query over the warehouse."""
 
 Cell = str | Markup
+_SLASH = Markup("/<wbr>")
 NOTHING = "–"
 SYNTHETIC = Markup('<span class="badge">synthetic</span>')
 
@@ -104,6 +105,15 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """A section that some groups do not have yet, and the command that would fill it."""
+
+    title: str
+    command: str
+    groups: Sequence[Group]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """The whole report."""
 
@@ -114,6 +124,16 @@ class Page:
     sections: Sequence[Section]
     has_synthetic: bool = False
     ingested_only: Sequence[Group] = field(default_factory=tuple)
+
+    @property
+    def missing(self) -> list[Gap]:
+        """Sections that are empty, each once for all groups that lack it."""
+        groups: dict[tuple[str, str], list[Group]] = {}
+        for chapter in self.chapters:
+            for section in chapter.sections:
+                if section.is_empty:
+                    groups.setdefault((section.title, section.command), []).append(chapter.group)
+        return [Gap(title, command, lacking) for (title, command), lacking in groups.items()]
 
 
 def html(page: Page) -> str:
@@ -158,6 +178,12 @@ def counted(count: int, noun: str) -> str:
 def plain(value: object) -> str:
     """A text cell; a dash where there is none."""
     return NOTHING if value is None or value == "" else str(value)
+
+
+def path(value: object) -> Cell:
+    """A text with paths, which may break between folders where it is too long for a line."""
+    text = plain(value)
+    return _SLASH.join(text.split("/")) if "/" in text else text
 
 
 def data_kind(synthetic: bool | None) -> Cell:  # noqa: FBT001  # a column's value

@@ -87,8 +87,14 @@ def _table_1_row(recipe: Row, ours: Row, *, with_paper: bool) -> list[Cell]:
         *numbers,
         *(number(ours.get(name)) for name in ("n_atoms", "n_seeds", "n_steps")),
         plain(ours.get("hardware")),
-        plain(ours.get("training_set_id")),
+        plain(ours.get("training_set_id")) + _told_apart(ours),
     ]
+
+
+def _told_apart(ours: Row) -> str:
+    """What else than its recipe and training set a potential came from, where it is not the usual."""
+    backend = f", {ours['backend']}" if ours.get("backend") not in (None, "tensorflow") else ""
+    return backend + (f", from potential {ours['init_from']}" if ours.get("init_from") else "")
 
 
 def _as_printed(value: float | None) -> str:

@@ -10,6 +10,7 @@ def takeaways(group: Group, ask: Ask) -> list[tuple[str, str]]:
     found = {
         "Data": _data(group, ask),
         "Best potential": _best_potential(group, ask),
+        **_worth_of_virials(group, ask),
         "Held-out compositions": _held_out(group, ask),
         "Curves against AIMD": _agreement(group, ask),
         "Density against experiment": _density(group, ask),
@@ -53,6 +54,26 @@ def _best_potential(group: Group, ask: Ask) -> str:
         f"meV/atom, force {number(best['rmse_force_mev_per_angstrom'])} meV/Å"
         + (f", virial {number(virial)} meV/atom" if virial is not None else "")
         + f" RMSE on {counted(best['n_frames'], 'test frame')}."
+    )
+
+
+def _worth_of_virials(group: Group, ask: Ask) -> dict[str, str]:
+    """The paper's first claim; nothing is said where no two potentials differ in their virials only."""
+    rows = ask(f"""select * from virials_worth where {group.where}
+order by n_steps desc, rmse_force_mev_per_angstrom, potential_id, potential_id_without limit 1""")
+    return {"Virials in the loss": _virials_sentence(rows[0])} if rows else {}
+
+
+def _virials_sentence(row: Row) -> str:
+    energy, force = (
+        f"{number(row[f'rmse_{name}_{unit}'])} against {number(row[f'rmse_{name}_without_{unit}'])} {spoken}"
+        for name, unit, spoken in (("energy", "mev_per_atom", "meV/atom"), ("force", "mev_per_angstrom", "meV/Å"))
+    )
+    virial, without = row["rmse_virial_mev_per_atom"], row["rmse_virial_without_mev_per_atom"]
+    return (
+        f"With them, the virial error is {number(virial)} meV/atom, without them {number(without)}: "
+        f"{row['times_the_virial_error']:.1f} times; energy {energy}, force {force} "
+        f"({row['recipe']} against {row['recipe_without']}, seed {row['seed']}, {row['n_steps']:,} steps)."
     )
 
 

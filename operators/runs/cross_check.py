@@ -24,7 +24,7 @@ class CrossCheck:
     row: dict[str, object]
     """Of `cross_checks`, without the run."""
     is_another_run: bool
-    """Whether no step is the same, so that it is what another calculation left in the folder."""
+    """Whether no step is common or most have other energies: it is what another calculation left in the folder."""
 
     @property
     def note(self) -> str | None:
@@ -47,9 +47,20 @@ def cross_check(kept: Testimony, other: Testimony) -> CrossCheck:
     row = _row(other, verdict=verdict, n_compared=n_rows(both), reason=f"{name_of(other.uri)} beside it {reason}")
     row["max_energy_difference_ev"] = _largest(energy)
     row["max_volume_difference_angstrom3"] = _largest(volume)
+    return CrossCheck(row, is_another_run=not n_rows(both) or _are_others(energy))
+
+
+def begins_otherwise(kept: Testimony, beginning: Testimony) -> bool:
+    """Whether a file is not known to be the same calculation: its first frames are another's, or cannot be read."""
+    return not n_rows(beginning.frames) or _are_others(
+        _differences(_common_steps(kept.frames, beginning.frames), "energy_ev")
+    )
+
+
+def _are_others(energy: Floats) -> bool:
+    """Two calculations may begin with the same frame, and one of the same frames may be damaged."""
     known = energy[np.isfinite(energy)]
-    is_another_run = not n_rows(both) or (len(known) > 0 and bool((known > SAME_ENERGY_EV).all()))
-    return CrossCheck(row, is_another_run=is_another_run)
+    return len(known) > 0 and 2 * int((known > SAME_ENERGY_EV).sum()) >= len(known)
 
 
 def _common_steps(one: Columns, other: Columns) -> Columns:

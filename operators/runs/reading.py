@@ -4,8 +4,9 @@ Nothing is stored here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -177,6 +178,15 @@ def testimony_of(uri: str, *, progress: Progress | None) -> Testimony:
         return unreadable(uri, error)
     except OSError as error:
         return unreadable(uri, refused_by_system(uri, error))
+    return told
+
+
+def beginning_of(uri: str) -> Testimony:
+    """What the first frames of a file say; nothing where it cannot be read, which is told when it is ingested."""
+    told = Testimony(uri)
+    with suppress(UnreadableFile, OSError), open_run(uri) as reader:
+        for batch in islice(reader.batches(), 1):
+            told.add(_told(batch))
     return told
 
 

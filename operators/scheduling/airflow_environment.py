@@ -21,6 +21,7 @@ _FIXED = {
     "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",  # no login: everything listens on the loopback address only
     "CORE__DEFAULT_TASK_RETRY_DELAY": "5",
     "CORE__MAX_TASK_RETRY_DELAY": "60",
+    "CORE__MAX_MAP_LENGTH": "8192",  # 42 potentials x 16 compositions x 3 protocols are twice Airflow's 1024
     "API__HOST": LOOPBACK,  # Airflow's own choice is every address of the machine
     "API__WORKERS": "1",
     "API__INSTANCE_NAME": "meltlake",

@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from operators.campaign import Campaign, campaign_of
-from operators.scheduling.groups import Group, groups_of
 from operators.scheduling.landing_zone import entries
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from operators.stale.campaign_work import CampaignWork
+    from operators.stale.item import Stale
 
 Commands = list[list[str]]
 
@@ -75,54 +77,41 @@ def observe_commands(composition: str, since: datetime | None) -> Commands:
 
 
 def materialize_commands() -> Commands:
-    """One training set per group of compositions whose energies are comparable."""
-    campaign = campaign_of(here())
-    groups = _groups()
-    return [_materialize(group, campaign, groups) for group in groups if group.trained(campaign)]
+    """One training set per group of compositions whose energies are comparable, where frames or choices changed."""
+    return _commands(campaign_work().training_sets())
 
 
 def train_commands() -> Commands:
-    """Newest training set of every group x recipe x seed. Potentials that exist are found by the command itself.
+    """Newest training set of every group x recipe x seed, but for potentials that are there.
 
     Raises
     ------
     MeltlakeError
         If there are frames to train on and no training set of them.
     """
-    campaign = campaign_of(here())
-    steps = [] if campaign.steps is None else ["--steps", str(campaign.steps)]
-    training_sets = _newest_training_sets()
-    if not training_sets and materialize_commands():
+    work = campaign_work()
+    if work.sets and not any(one.newest for one in work.sets):
         raise MeltlakeError(
             "The lake has frames to train on, and no training set that was made of them as the campaign wants it.",
             "See why the task materialize failed; `meltlake materialize` tells the same by hand.",
         )
-    return [
-        ["train", training_set_id, "--recipe", recipe, "--seed", str(seed), *steps]
-        for training_set_id in training_sets
-        for recipe in campaign.recipes
-        for seed in campaign.seeds
-    ]
+    return _commands(work.potentials())
 
 
 def score_commands() -> Commands:
-    """One command per potential of the newest training sets."""
-    return [["observe", "--potential", potential["potential_id"]] for potential in _newest_potentials()]
+    """One command per potential of the newest training sets whose errors are not known."""
+    return _commands(campaign_work().scores())
 
 
 def simulate_commands() -> Commands:
-    """Newest potentials x their compositions, held-out ones included, x the campaign's protocols."""
-    campaign = campaign_of(here())
-    heat = [] if campaign.temperature_k is None else ["--temperature-k", str(campaign.temperature_k)]
-    length = [] if campaign.simulation_steps is None else ["--steps", str(campaign.simulation_steps)]
-    return [
-        ["simulate", potential["potential_id"], "--protocol", protocol, "--composition", composition]
-        + (heat if protocol != "twin" else [])
-        + length
-        for potential in _newest_potentials()
-        for composition in sorted({*potential["compositions"], *potential["held_out"]})
-        for protocol in campaign.protocols
-    ]
+    """Newest potentials x their compositions x the campaign's protocols, but for simulations that are there."""
+    return _commands(campaign_work().simulations())
+
+
+def has_news_of_potentials() -> bool:
+    """Whether there are potentials to be simulated or to be published."""
+    work = campaign_work()
+    return bool(work.newest_potentials) and (bool(work.simulations()) or not work.is_published())
 
 
 def observe_simulations_commands(since: datetime | None) -> Commands:
@@ -147,39 +136,15 @@ def _timestamp(when: datetime) -> str:
     return f"timestamp '{when.astimezone(UTC):%Y-%m-%d %H:%M:%S}'"
 
 
-def _groups() -> list[Group]:
-    columns = "run_id, composition, chemical_system, level_of_theory, synthetic"
-    return groups_of(_query(f"select {columns} from runs where origin = 'aimd' and n_accepted > 0"))
+def campaign_work() -> "CampaignWork":
+    """What is due of the campaign, with the reasons."""
+    from operators.stale.campaign_work import CampaignWork  # as below
+
+    return CampaignWork(here())
 
 
-def _materialize(group: Group, campaign: Campaign, groups: list[Group]) -> list[str]:
-    command = ["materialize", "--compositions", *group.trained(campaign)]
-    if held_out := group.held_out(campaign):
-        command += ["--hold-out", *held_out]
-    command += ["--split", campaign.split, "--test-fraction", str(campaign.test_fraction)]
-    elsewhere = {
-        (other.level_of_theory, other.synthetic) for other in groups if other.compositions & group.compositions
-    }
-    if len(elsewhere) > 1:  # a composition alone would not say which level of theory is meant
-        command += ["--runs", *(run_id for _, run_id in group.runs)]
-    return command
-
-
-def _newest_training_sets() -> dict[str, dict[str, Any]]:
-    """The training set that was frozen last for each of today's groups."""
-    campaign = campaign_of(here())
-    rows = _query("select * from training_sets order by lake_version, created_at")
-    owned = [[row for row in rows if group.owns(row, campaign)] for group in _groups()]
-    return {sets[-1]["training_set_id"]: sets[-1] for sets in owned if sets}
-
-
-def _newest_potentials() -> list[dict[str, Any]]:
-    campaign, sets = campaign_of(here()), _newest_training_sets()
-    return [
-        {**sets[row["training_set_id"]], "potential_id": row["potential_id"]}
-        for row in _query("select potential_id, training_set_id, recipe from potentials order by potential_id")
-        if row["training_set_id"] in sets and row["recipe"] in campaign.recipes
-    ]
+def _commands(items: "Iterable[Stale]") -> Commands:
+    return [list(item.arguments) for item in items]
 
 
 def _unknown_entries(settings: Settings, zone: str) -> list[str]:

@@ -9,6 +9,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from kubernetes.client import models as k8s
 
+from operators.scheduling.task_names import subject
 from schemas.errors import (
     EXIT_BAD_INPUT,
     EXIT_STOPPED,
@@ -90,9 +91,8 @@ class RunnerOperator(KubernetesPodOperator):
 
     @property
     def subject(self) -> str:
-        """What the command works on, to tell mapped tasks apart: the arguments without verb and option names."""
-        words = [word for word in self.arguments[1:] if not word.startswith("--")]
-        return " ".join("/".join(Path(word).parts[-2:]) if "/" in word else word for word in words)
+        """What the command works on, to tell mapped tasks apart."""
+        return subject(self.arguments)
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod, on the template that the configuration names when the task runs (never while a DAG is parsed)."""

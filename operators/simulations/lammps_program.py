@@ -34,7 +34,7 @@ def lammps_command(*, with_deepmd: bool) -> tuple[str, dict[str, str]]:
     if not with_deepmd:
         return str(binary), {"LD_LIBRARY_PATH": _joined(libraries), "LAMMPS_PLUGIN_PATH": ""}
     plugin = _package("deepmd") / "lib"
-    libraries += [_package("tensorflow"), _package("tensorflow") / "python", plugin]
+    libraries += [_package("tensorflow"), _package("tensorflow") / "python", _package("torch") / "lib", plugin]
     return str(binary), {"LD_LIBRARY_PATH": _joined(libraries), "LAMMPS_PLUGIN_PATH": str(plugin)}
 
 

@@ -15,9 +15,9 @@ NEVER_OVERRULED = frozenset({READ_WHOLE, "energy_present", "forces_present"})
 UNLABELLED_RULES = frozenset({"label_from_dft"})
 """Rules that frames without DFT labels fail, which is nobody's fault."""
 
-_OF_SHORTEST_PAIR = "of the shortest trainable distance (1.5 angstrom between metal atoms)"
+_OF_SHORTEST_PAIR = "times the shortest trainable distance (1.5 angstrom between metal atoms)"
 
-_OF_UNEXPLAINED = "of ten times what the run's usual step leaves unexplained"
+_OF_UNEXPLAINED = "times the limit, ten times what the run's usual step leaves unexplained"
 
 _REJECTING: Rules = (
     Rule(
@@ -103,7 +103,7 @@ _REJECTING: Rules = (
         column="forces_over_limit",
         severity="reject",
         maximum=1.0,
-        unit="of how unlike forces of neighbouring frames may be",
+        unit="times the unlikeness that forces of neighbouring frames may have",
         reason="the forces are unlike those of the frames before and after: another unit, sign or order of atoms",
     ),
     Rule(
@@ -112,7 +112,7 @@ _REJECTING: Rules = (
         column="virial_over_limit",
         severity="reject",
         maximum=1.0,
-        unit="of how much the virial may change in a step of this run",
+        unit="times the largest change of the virial that a step of this run may bring",
         reason="the virial is far from that of the frames before and after",
     ),
     Rule(
@@ -120,7 +120,7 @@ _REJECTING: Rules = (
         column="way_over_limit",
         severity="reject",
         maximum=1.0,
-        unit="of the longest way that an atom may go in one step of this run",
+        unit="times the longest way that an atom may go in one step of this run",
         reason="atoms jump into this frame and out of it again: their order or their cell is another one",
     ),
     Rule(
@@ -162,7 +162,7 @@ _FLAGGING: Rules = (
         column="temperature_over_limit",
         severity="flag",
         maximum=1.0,
-        unit="of one and a half times what a thermostat's fluctuation reaches",
+        unit="times the limit, one and a half times what a thermostat's fluctuation reaches",
         reason="the run heats up without bound: a time step too long, or a thermostat that lost it",
     ),
     Rule(
@@ -229,7 +229,7 @@ _FLAGGING: Rules = (
         column="n_atoms_at_rest",
         severity="flag",
         maximum=0,
-        unit="atoms",
+        unit="atoms at rest",
         reason="atoms stayed exactly where they were while others moved: frozen on purpose, or copied",
     ),
     Rule(
@@ -237,7 +237,7 @@ _FLAGGING: Rules = (
         column="jump_over_limit",
         severity="flag",
         maximum=1.0,
-        unit="of the longest way that an atom may go in one step",
+        unit="times the longest way that an atom may go in one step",
         reason="the trajectory does not go on from the frame before: velocities and displacements across it are wrong",
     ),
     Rule(
@@ -245,7 +245,7 @@ _FLAGGING: Rules = (
         column="steps_over_stride",
         severity="flag",
         maximum=1.5,
-        unit="of the run's usual stride",
+        unit="times the run's usual stride",
         reason="ionic steps are missing before this frame: velocities and displacements across the gap are wrong",
     ),
 )

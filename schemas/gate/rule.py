@@ -37,16 +37,18 @@ class Rule:
 
     @property
     def expected(self) -> str:
-        """What the rule wants, for a person: `at most 50 eV/angstrom`."""
+        """What the rule wants, for a person: `at most 50 eV/angstrom`; `at most the limit` where once it is allowed."""
         if self.not_null:
             return "present"
         if self.unique:
             return "once"
         if self.allowed:
-            return " or ".join(str(value) for value in self.allowed)
+            return " or ".join(map(spoken, self.allowed))
+        if self.minimum is None and self.maximum == 0:
+            return f"no {self.unit}"
         bounds = (("at least", self.minimum), ("at most", self.maximum))
         words = " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-        return f"{words} {self.unit}".strip()
+        return f"{words} {self.unit}".strip().replace(" 1 times ", " ")
 
 
 Rules: TypeAlias = tuple[Rule, ...]
@@ -63,6 +65,11 @@ class Override:
     def covers(self, rule: str, frame: int) -> bool:
         """Whether the rule may not reject that frame."""
         return self.rule == rule and (self.frames is None or frame in self.frames)
+
+
+def spoken(value: object) -> str:
+    """A word of a file as it is; yes or no where it is asked whether."""
+    return {"True": "yes", "False": "no"}.get(str(value), str(value))
 
 
 def rules_id(rules: Rules) -> str:

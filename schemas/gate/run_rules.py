@@ -10,7 +10,7 @@ RUN_RULES: Rules = (
         column="energy_per_work_off",
         severity="reject",
         maximum=1.0,
-        unit="of 0.1, beyond its error, by which energy changes may differ from the forces' work",
+        unit="times the tolerance: energy changes may be off from the forces' work by a tenth, beyond its error",
         reason="over the whole run the energy changes by another amount than the forces' work: a unit or a sign is "
         "wrong, or energies and forces are not of one kind",
     ),
@@ -21,7 +21,7 @@ RUN_RULES: Rules = (
         column="virial_per_work_off",
         severity="reject",
         maximum=1.0,
-        unit="of 0.5, beyond its error, by which energy changes may differ from the virial's work on the cell",
+        unit="times the tolerance: energy changes may be off from the virial's work by half, beyond its error",
         reason="the energy changes with the cell by another amount than the virial says: its sign or its unit is wrong",
     ),
     Rule(
@@ -40,7 +40,7 @@ RUN_RULES: Rules = (
         column="encut_over_enmax",
         severity="flag",
         minimum=1.3,
-        unit="of the largest ENMAX of its POTCARs",
+        unit="times the largest ENMAX of its POTCARs",
         reason="at a lower cutoff the stress carries Pulay stress: pressures and densities are off",
     ),
     Rule(
@@ -78,7 +78,7 @@ RUN_RULES: Rules = (
         column="msd_over_limit",
         severity="flag",
         minimum=1.0,
-        unit="of (2.5 angstrom)^2 in 10 ps",
+        unit="times the mean square way of a slow melt: (2.5 angstrom)^2 in 10 ps",
         reason="atoms stay where they are: a solid or a glass, not a melt",
     ),
     Rule(
@@ -87,7 +87,7 @@ RUN_RULES: Rules = (
         column="bragg_share_over_limit",
         severity="flag",
         maximum=1.0,
-        unit="of the share of atoms that may scatter in step in a melt",
+        unit="times the share of atoms that may scatter in step in a melt",
         reason="atoms scatter in step like those of a crystal",
     ),
     Rule(

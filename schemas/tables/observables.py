@@ -90,7 +90,7 @@ PERFORMANCE = table(
     column("ns_per_day", REAL, "simulated time per day of wall time"),
     column("n_atoms", WHOLE, "atoms"),
     column("hardware", TEXT, "processor or GPU"),
-    column("backend", TEXT, "tensorflow"),
+    column("backend", TEXT, "tensorflow or pytorch"),
     column("precision", TEXT, "float64"),
     column("compressed", FLAG, "the compressed model ran"),
     column("lammps_version", TEXT, "version of LAMMPS"),

@@ -137,6 +137,7 @@ EXPECTATION_RESULTS = table(
     column("expectation", TEXT, "name of the rule"),
     column("scope", TEXT, "frame: judged frame by frame; run: judged as a whole"),
     column("success", FLAG, "every frame met it; null when the check itself could not run"),
+    column("n_judged", WHOLE, "frames that had a value to judge, or 1 for the run; 0 where the rule does not apply"),
     column("n_unexpected", WHOLE, "frames that failed; 1 for a run that failed"),
     column("unexpected_frames", WHOLES, "which frames failed"),
     column("unexpected_values", TEXTS, "what they had instead, in the same order; the first hundred"),

@@ -7,8 +7,16 @@ from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN
 from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
 from schemas.views.description import View
 from schemas.views.lineage import LINEAGE
-from schemas.views.potentials import PARITY_PLOT, TABLE_1, TRAINED_POTENTIALS, TRANSFERABILITY
+from schemas.views.potentials import (
+    ERROR_AGAINST_DEVIATION,
+    PARITY_PLOT,
+    TABLE_1,
+    TRAINED_POTENTIALS,
+    TRANSFERABILITY,
+    VIRIALS_WORTH,
+)
 from schemas.views.quarantine import QUARANTINE
+from schemas.views.selection import POTENTIAL_CHOICE, RECIPE_COMPARISON, RECIPE_ERRORS
 
 __all__ = ["VIEWS", "View"]
 
@@ -19,12 +27,17 @@ VIEWS: tuple[View, ...] = (
     COMPOSITION_DISTANCES,
     COMPOSITION_MAP,
     TABLE_1,
+    VIRIALS_WORTH,
     PARITY_PLOT,
     RUN_PAIRS,
     RDF_COMPARISON,
     VACF_COMPARISON,
     DENSITY_VS_EXPERIMENT,
     TRANSFERABILITY,
+    ERROR_AGAINST_DEVIATION,
+    RECIPE_ERRORS,
+    RECIPE_COMPARISON,
+    POTENTIAL_CHOICE,
     LINEAGE,
 )
 """In the order in which they can be created."""

@@ -8,9 +8,10 @@ _OF_POTENTIALS = ("learning_curves", "rmse", "parity")
 LINEAGE = View(
     "lineage",
     "From the rows of an observable back to raw files: the run or potential they belong to, the training set, and "
-    "every run behind it with its file and checksum. A run that was only timed left no file of its own.",
+    "every run behind it with its file and checksum, and those behind a potential that its weights came from. A run "
+    "that was only timed left no file of its own.",
     f"""
-with of_runs as (
+with recursive of_runs as (
     {" union ".join(f"select '{table}' as observable, run_id from {table}" for table in _OF_RUNS)}
 ),
 of_potentials as (
@@ -22,6 +23,13 @@ roots as (
     select 'performance', run_id, potential_id from performance
     union all
     select observable, null, potential_id from of_potentials
+),
+ancestry as (
+    select potential_id, potential_id as ancestor_id from potentials
+    union
+    select ancestry.potential_id, potentials.init_from
+    from ancestry join potentials on potentials.potential_id = ancestry.ancestor_id
+    where potentials.init_from is not null
 ),
 taught as (
     select training_set_id, run_id, if(bool_and(split = 'held_out'), 'held_out', 'trained_on') as role
@@ -40,6 +48,12 @@ sources as (
     from roots
     join potentials on potentials.potential_id = roots.potential_id
     join taught on taught.training_set_id = potentials.training_set_id
+    union
+    select observable, roots.run_id, roots.potential_id, 'parent_trained_on', taught.run_id
+    from roots
+    join ancestry on ancestry.potential_id = roots.potential_id and ancestry.ancestor_id <> roots.potential_id
+    join potentials on potentials.potential_id = ancestry.ancestor_id
+    join taught on taught.training_set_id = potentials.training_set_id and taught.role = 'trained_on'
 )
 select
     sources.observable, sources.run_id, sources.potential_id, trained_potentials.recipe,

@@ -16,28 +16,33 @@ left join training_sets on training_sets.training_set_id = potentials.training_s
 TABLE_1 = View(
     "table_1",
     "Table 1: what the paper prints for each recipe beside ours, the median over seeds of the RMSE pooled over the "
-    "test split, per training set and number of steps. The speed is that of the largest timed simulation.",
+    "test split, per training set, steps, backend and potential that the weights came from. The speed is that "
+    "of the largest timed simulation. A recipe that was changed under its name has one row for each content.",
     """
-with trained as (
-    select potentials.recipe, potentials.training_set_id, potentials.n_steps,
-           count(distinct potentials.seed) as n_seeds,
+with alike as (
+    select potentials.* exclude (recipe_id), coalesce(potentials.recipe_id, recipes.recipe_id) as recipe_id,
+           dense_rank() over (order by recipe, coalesce(potentials.recipe_id, recipes.recipe_id), training_set_id,
+                              potentials.n_steps, backend, init_from) as kind
+    from potentials left join recipes using (recipe)
+),
+trained as (
+    select kind, recipe, recipe_id, training_set_id, n_steps, backend, init_from, count(distinct seed) as n_seeds,
            median(rmse_energy_mev_per_atom) as rmse_energy_mev_per_atom,
            median(rmse_force_mev_per_angstrom) as rmse_force_mev_per_angstrom,
            median(rmse_virial_mev_per_atom) as rmse_virial_mev_per_atom,
            max(rmse_force_mev_per_angstrom) - min(rmse_force_mev_per_angstrom) as seed_range_force_mev_per_angstrom
-    from potentials left join rmse
-      on rmse.potential_id = potentials.potential_id and rmse.composition = 'all' and rmse.split = 'test'
-    group by potentials.recipe, potentials.training_set_id, potentials.n_steps
+    from alike left join rmse
+      on rmse.potential_id = alike.potential_id and rmse.composition = 'all' and rmse.split = 'test'
+    group by kind, recipe, recipe_id, training_set_id, n_steps, backend, init_from
 ),
 timed as (
-    select potentials.recipe, potentials.training_set_id, potentials.n_steps, performance.ns_per_day,
-           performance.n_atoms, performance.hardware,
+    select kind, performance.ns_per_day, performance.n_atoms, performance.hardware,
            row_number() over (
-               partition by potentials.recipe, potentials.training_set_id, potentials.n_steps
+               partition by kind
                order by performance.protocol = 'performance' desc, performance.n_atoms desc,
                         performance.ns_per_day desc, performance.run_id
            ) as place
-    from performance join potentials on potentials.potential_id = performance.potential_id
+    from performance join alike on alike.potential_id = performance.potential_id
     where performance.outcome = 'finished'
 )
 select
@@ -47,16 +52,53 @@ select
     trained.seed_range_force_mev_per_angstrom,
     paper_rmse_virial_mev_per_atom, trained.rmse_virial_mev_per_atom,
     paper_ns_per_day, timed.ns_per_day, timed.n_atoms, timed.hardware,
-    trained.n_seeds, trained.n_steps, trained.training_set_id,
+    trained.n_seeds, trained.n_steps, trained.backend, trained.init_from, trained.training_set_id,
     array_to_string(list_sort(training_sets.type_map), '-') as chemical_system, training_sets.synthetic
 from recipes
-full join trained using (recipe)
+full join trained using (recipe, recipe_id)
 left join training_sets on training_sets.training_set_id = trained.training_set_id
-left join timed
-  on timed.recipe = trained.recipe and timed.training_set_id = trained.training_set_id
- and timed.n_steps = trained.n_steps and timed.place = 1
+left join timed on timed.kind = trained.kind and timed.place = 1
 order by try_cast(nullif(regexp_extract(recipe, '^DP-([0-9]+)$', 1), '') as integer) nulls last,
-         recipe, trained.training_set_id, trained.n_steps
+         recipe, trained.training_set_id, trained.n_steps, trained.kind
+""",
+)
+
+_RECIPE_BUT_VIRIALS = ", ".join(
+    f"recipes.{name}"
+    for name in (
+        "embedding_net", "axis_neuron", "fitting_net", "r_smooth_angstrom", "r_cut_angstrom", "start_pref_energy",
+        "limit_pref_energy", "start_pref_force", "limit_pref_force", "batch_size", "start_learning_rate",
+        "stop_learning_rate", "decay_steps", "decay_rate", "activation", "resnet_embedding", "resnet_fitting",
+        "type_one_side", "precision", "sampling",
+    )
+)  # fmt: skip
+
+VIRIALS_WORTH = View(
+    "virials_worth",
+    "What virials in the loss are worth: errors on the test split of two potentials that were trained alike but for "
+    "the prefactors of the virial, which are 0 for one of them (DP-1 and DP-2 of the paper).",
+    f"""
+with judged as (
+    select potential_id, recipes.recipe, chemical_system, synthetic, training_set_id, seed,
+           trained_potentials.n_steps as steps, start_pref_virial = 0 and limit_pref_virial = 0 as is_without,
+           rmse_energy_mev_per_atom, rmse_force_mev_per_angstrom, rmse_virial_mev_per_atom,
+           row({_RECIPE_BUT_VIRIALS},
+               training_set_id, seed, trained_potentials.n_steps, backend, init_from) as alike
+    from trained_potentials
+    join recipes on recipes.recipe = trained_potentials.recipe and recipes.recipe_id = trained_potentials.recipe_id
+    join rmse using (potential_id)
+    where composition = 'all' and split = 'test' and rmse_virial_mev_per_atom is not null
+)
+select
+    used.recipe, used.potential_id, unused.recipe as recipe_without, unused.potential_id as potential_id_without,
+    used.chemical_system, used.synthetic, used.training_set_id, used.seed, used.steps as n_steps,
+    used.rmse_energy_mev_per_atom, unused.rmse_energy_mev_per_atom as rmse_energy_without_mev_per_atom,
+    used.rmse_force_mev_per_angstrom, unused.rmse_force_mev_per_angstrom as rmse_force_without_mev_per_angstrom,
+    used.rmse_virial_mev_per_atom, unused.rmse_virial_mev_per_atom as rmse_virial_without_mev_per_atom,
+    unused.rmse_virial_mev_per_atom / used.rmse_virial_mev_per_atom as times_the_virial_error
+from judged used
+join judged unused on unused.alike is not distinct from used.alike and unused.is_without and not used.is_without
+order by used.recipe, unused.recipe, used.training_set_id, used.steps, used.seed
 """,
 )
 
@@ -75,7 +117,8 @@ join trained_potentials using (potential_id)
 TRANSFERABILITY = View(
     "transferability",
     "Error of a potential on each composition against the distance (half-L1, at.%) to the nearest composition that it "
-    "trained on, and the largest z of its simulations' curves there that have a verdict.",
+    "trained on, the deviation of its committee there with the true error over it, and the largest z of its "
+    "simulations' curves there that have a verdict.",
     """
 with asked as (
     select rmse.*, recipe, seed, training_set_id, chemical_system, synthetic
@@ -91,15 +134,43 @@ nearest as (
 ),
 curves as (
     select potential_id, composition, max(z) filter (verdict <> 'undecided') as largest_z from agreement group by all
+),
+seeds as (
+    select unnest(potential_ids) as potential_id, composition, split, len(potential_ids) as n_seeds,
+           deviation_force_mev_per_angstrom, force_error_over_deviation
+    from committees
 )
 select
     asked.potential_id, asked.recipe, asked.seed, asked.training_set_id, asked.chemical_system, asked.synthetic,
     asked.composition, asked.split, asked.n_frames, nearest.distance_at_percent, nearest.nearest_composition,
     asked.rmse_energy_mev_per_atom, asked.rmse_force_mev_per_angstrom, asked.rmse_virial_mev_per_atom,
-    curves.largest_z
+    seeds.n_seeds, seeds.deviation_force_mev_per_angstrom, seeds.force_error_over_deviation, curves.largest_z
 from asked
 left join nearest on nearest.training_set_id = asked.training_set_id and nearest.composition = asked.composition
+left join seeds on seeds.potential_id = asked.potential_id and seeds.composition = asked.composition
+ and seeds.split = asked.split
 left join curves on curves.potential_id = asked.potential_id and curves.composition = asked.composition
 order by asked.potential_id, nearest.distance_at_percent, asked.composition, asked.split
+""",
+)
+
+ERROR_AGAINST_DEVIATION = View(
+    "error_against_deviation",
+    "Every frame that a committee was judged on: how much its potentials disagree, and how wrong one of them is; "
+    "forces in meV/angstrom. Points on a line through zero would be a committee that knows its errors.",
+    """
+select
+    committee_id, about.recipe, about.training_set_id, about.n_seeds, about.chemical_system, about.synthetic,
+    composition, split, run_id, frame,
+    deviation_force_mev_per_angstrom, error_force_mev_per_angstrom,
+    error_force_mev_per_angstrom / nullif(deviation_force_mev_per_angstrom, 0) as force_error_over_deviation,
+    max_deviation_force_mev_per_angstrom, max_error_force_mev_per_angstrom,
+    deviation_energy_mev_per_atom, error_energy_mev_per_atom, deviation_virial_mev_per_atom, error_virial_mev_per_atom
+from committee_frames
+join (
+    select distinct committee_id, committees.recipe, committees.training_set_id, len(potential_ids) as n_seeds,
+           array_to_string(list_sort(type_map), '-') as chemical_system, synthetic
+    from committees left join training_sets on training_sets.training_set_id = committees.training_set_id
+) about using (committee_id)
 """,
 )

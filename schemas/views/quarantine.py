@@ -18,15 +18,24 @@ of_frames as (
            unnest(list_resize(unexpected_values, len(unexpected_frames))) as found
     from failed where scope = 'frame' and success is not null
 ),
+passed as (
+    -- Frames are renumbered when a restart is linked: an override names them by their content.
+    select overrides.run_id, expectation, frames.frame, reason as because
+    from overrides join frames on frames.run_id = overrides.run_id
+     and (content_ids is null or list_contains(content_ids, frames.content_id))
+),
 overruled as (
-    select run_id, expectation, frames, reason as because from overrides
+    select run_id, expectation,
+           if(content_ids is null, reason, format('{} frames: {}', len(content_ids), reason)) as because
+    from overrides
 )
-select 'frame' as kind, runs.source_uri as source, of_frames.run_id, runs.composition, runs.synthetic, frame,
-       of_frames.expectation as rule, of_frames.expected, found, of_frames.reason, overruled.because as overruled
+select 'frame' as kind, runs.source_uri as source, of_frames.run_id, runs.composition, runs.synthetic,
+       of_frames.frame, of_frames.expectation as rule, of_frames.expected, found, of_frames.reason,
+       passed.because as overruled
 from of_frames
 join runs on runs.run_id = of_frames.run_id
-left join overruled on overruled.run_id = of_frames.run_id and overruled.expectation = of_frames.expectation
-    and (overruled.frames is null or list_contains(overruled.frames, frame))
+left join passed on passed.run_id = of_frames.run_id and passed.expectation = of_frames.expectation
+    and passed.frame = of_frames.frame
 union all
 select 'run', runs.source_uri, failed.run_id, runs.composition, runs.synthetic, null, failed.expectation,
        failed.expected, coalesce(failed.error, failed.observed), failed.reason, overruled.because

@@ -17,17 +17,30 @@ RACES = (
     "outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "extxyz", "dump", "lake", "rdf",
     "gate", "headline",
 )  # fmt: skip
+ALONE = ("recipes", "training-overhead")
 _OF_THE_PAPER = ("gate", "headline")
 PEERS = ("ase", "dpdata", "freud", "h5py", "pymatgen")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("races", nargs="*", choices=[*RACES, []], help="which ones; all by default")
+    parser.add_argument(
+        "races",
+        nargs="*",
+        choices=[*RACES, *ALONE, []],
+        help="which ones; all by default but `recipes`, which takes long and has a page of its own, and "
+        "`training-overhead`, a training of minutes",
+    )
     parser.add_argument("--frames", type=int, default=PAPER_FRAMES, help="of the headline's data set")
     parser.add_argument("--folder", type=Path, help="where to leave the synthetic files; by default they are removed")
     parser.add_argument("--page", type=Path, help="where to write the page; docs/benchmarks.md after all races")
     chosen = parser.parse_args()
+    if "recipes" in chosen.races:
+        _check_recipes(chosen)
+        return
+    if "training-overhead" in chosen.races:
+        _measure_training(chosen)
+        return
     names = chosen.races or RACES
     _have_peers()
     accept()
@@ -41,6 +54,21 @@ def main() -> None:
     page = chosen.page or (ROOT / "docs" / "benchmarks.md" if not chosen.races else None)
     if page:
         write_page(page, lines, sizes=_sizes(chosen.frames))
+
+
+def _check_recipes(chosen: argparse.Namespace) -> None:
+    from tests.benchmarks.recipes import write_page as write_recipes_page
+
+    with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
+        write_recipes_page(chosen.page or ROOT / "docs" / "table-1-check.md", Path(folder))
+
+
+def _measure_training(chosen: argparse.Namespace) -> None:
+    from tests.benchmarks.training_overhead import training_overhead
+
+    with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
+        for line in training_overhead(Path(folder)):
+            sys.stdout.write(f"{line}\n")
 
 
 def _have_peers() -> None:

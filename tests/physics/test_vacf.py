@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from operators.physics.motion import sampling_fs
 from operators.physics.vacf import (
     VelocityAutocorrelation,
     central_difference_velocities,
-    sampling_fs,
     vacf_from_positions,
     vacf_from_velocities,
 )

@@ -23,6 +23,7 @@ os.environ |= {
     "AIRFLOW__MELTLAKE__POLL_SECONDS": "0.05",
 }
 
+from lake.delta import Lake  # noqa: E402
 from operators.scheduling.pod_devices import Devices  # noqa: E402
 from operators.scheduling.pods import PodApi  # noqa: E402
 
@@ -86,3 +87,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodClient]:
     devices = Devices(("first", "second"), real=False)
     with PodApi(folder, devices=devices, environment=environment, stop_grace_s=1.0) as api:
         yield PodClient(api)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("MELTLAKE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path / "landing"))
+    return Lake(str(tmp_path / "lake"))

@@ -9,41 +9,12 @@ import pytest
 from lake.delta import Lake
 from lake.known_runs import remember_file
 from operators.campaign import Campaign, campaign_of
+from operators.potentials.groups import groups_of, largest_systems
+from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
-from operators.scheduling.groups import groups_of, largest_systems
 from schemas.errors import MeltlakeError
-
-EARLY, LATE = datetime(2026, 1, 1), datetime(2026, 6, 1)  # noqa: DTZ001 - as the lake stores times
-
-
-@pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    monkeypatch.setenv("MELTLAKE_LAKE", str(tmp_path / "lake"))
-    monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path / "landing"))
-    return Lake(str(tmp_path / "lake"))
-
-
-def _run(composition: str, chemical_system: str, **changes: Any) -> dict[str, Any]:
-    name = f"{composition}{changes.get('level_of_theory', '')}".lower()
-    row: dict[str, Any] = {
-        "run_id": name,
-        "composition": composition,
-        "chemical_system": chemical_system,
-        "origin": "aimd",
-    }
-    row |= {"n_frames": 9, "n_accepted": 9, "level_of_theory": "PBE", "synthetic": False, "ingested_at": EARLY}
-    return row | {"source_uri": f"/nowhere/{name}/OUTCAR"} | changes
-
-
-def _ingest(lake: Lake, *runs: dict[str, Any]) -> None:
-    for run in runs:
-        lake.replace("runs", run["run_id"], [run])
-
-
-def _freeze(lake: Lake, name: str, **columns: Any) -> None:
-    row = {"training_set_id": name, "lake_version": 1, "split_rule": "blocks", "test_fraction": 0.25}
-    row |= {"level_of_theory": "PBE", "synthetic": False, "created_at": EARLY, "held_out": []}
-    lake.replace("training_sets", name, [row | columns])
+from schemas.recipes import recipe_named
+from tests.scheduling.lake_rows import LATE, freeze, ingest, run, trained
 
 
 def test_largest_systems_are_those_within_no_other() -> None:
@@ -52,25 +23,27 @@ def test_largest_systems_are_those_within_no_other() -> None:
 
 
 def test_pure_element_trains_with_every_larger_system() -> None:
-    groups = groups_of([_run("Al100", "Al"), _run("Al50Cu50", "Al-Cu"), _run("Al50Zr50", "Al-Zr")])
+    groups = groups_of([run("Al100", "Al"), run("Al50Cu50", "Al-Cu"), run("Al50Zr50", "Al-Zr")])
     assert [sorted(group.compositions) for group in groups] == [["Al100", "Al50Cu50"], ["Al100", "Al50Zr50"]]
 
 
 @pytest.mark.parametrize("change", [{"level_of_theory": "PBEsol"}, {"synthetic": True}])
 def test_energies_that_cannot_be_compared_never_train_together(change: dict[str, Any]) -> None:
-    groups = groups_of([_run("Al100", "Al"), _run("Al50Cu50", "Al-Cu", **change)])
+    groups = groups_of([run("Al100", "Al"), run("Al50Cu50", "Al-Cu", **change)])
     assert sorted(sorted(group.compositions) for group in groups) == [["Al100"], ["Al50Cu50"]]
 
 
 def test_every_group_is_frozen_once_and_held_out_compositions_are_told(lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"), _run("Zr100", "Zr", n_accepted=0))
+    ingest(lake, run("Al100", "Al"), run("Al50Ni50", "Al-Ni"), run("Zr100", "Zr", n_accepted=0))
     (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]')
     expected = ["materialize", "--compositions", "Al50Ni50", "--hold-out", "Al100"]
-    assert plans.materialize_commands() == [[*expected, "--split", "blocks", "--test-fraction", "0.25"]]
+    assert plans.materialize_commands() == [expected]
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nsplit = "random"\ntest_fraction = 0.2')
+    assert plans.materialize_commands() == [[*expected, "--split", "random", "--test-fraction", "0.2"]]
 
 
 def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) -> None:
-    _ingest(lake, _run("Al100", "Al"), _run("Al100", "Al", level_of_theory="PBEsol"))
+    ingest(lake, run("Al100", "Al"), run("Al100", "Al", level_of_theory="PBEsol"))
     assert [command[-2:] for command in plans.materialize_commands()] == [
         ["--runs", "al100"],
         ["--runs", "al100pbesol"],
@@ -78,37 +51,53 @@ def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) 
 
 
 def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _run("Al100", "Al"))
-    _freeze(lake, "old", type_map=["Al"], compositions=["Al100"])
-    _freeze(lake, "new", type_map=["Al"], compositions=["Al100"], lake_version=2)
-    _freeze(lake, "other", type_map=["Cu"], compositions=["Cu100"], lake_version=3)
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "old", type_map=["Al"], compositions=["Al100"])
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"], lake_version=2)
+    freeze(lake, "other", type_map=["Cu"], compositions=["Cu100"], lake_version=3)
     (tmp_path / "campaign.toml").write_text('recipes = ["DP-1", "DP-2"]\nsteps = 50')
-    trained = [command[1:4] for command in plans.train_commands()]
-    assert trained == [["new", "--recipe", "DP-1"], ["new", "--recipe", "DP-2"]]
+    planned = [command[1:4] for command in plans.train_commands()]
+    assert planned == [["new", "--recipe", "DP-1"], ["new", "--recipe", "DP-2"]]
     assert plans.train_commands()[0][-2:] == ["--steps", "50"]
+
+
+def test_a_labs_own_recipe_and_backend_are_planned_as_any_other(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"])
+    own = '[recipe.mine]\nbased_on = "DP-small"\nsampling = "evenly"'
+    (tmp_path / "campaign.toml").write_text(f'recipes = ["mine"]\nbackend = "pytorch"\n{own}')
+    assert plans.train_commands() == [["train", "new", "--recipe", "mine", "--seed", "1"]]
+    recipe = campaign_of(plans.here()).all_recipes["mine"]
+    assert name_of_potential(recipe, "new", 1, backend="pytorch") != name_of_potential(recipe, "new", 1)
+    (tmp_path / "campaign.toml").write_text(f'recipes = ["min"]\n{own}')
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: There is no recipe 'min'. Did you mean mine\?"):
+        plans.train_commands()
+    (tmp_path / "campaign.toml").write_text(own.replace("sampling", "sampler"))
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: recipe mine: there is no key `sampler`"):
+        plans.train_commands()
 
 
 def test_missing_training_sets_are_an_error_and_no_silence(lake: Lake) -> None:
     assert plans.train_commands() == []
-    _ingest(lake, _run("Al100", "Al"))
+    ingest(lake, run("Al100", "Al"))
     with pytest.raises(MeltlakeError, match="no training set that was made of them"):
         plans.train_commands()
 
 
 def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_path: Path) -> None:
-    _ingest(lake, _run("Al100", "Al"), _run("Al50Ni50", "Al-Ni"))
-    _freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"])
-    lake.replace("potentials", "p", [{"potential_id": "p", "recipe": "DP-small", "training_set_id": "set"}])
+    ingest(lake, run("Al100", "Al"), run("Al50Ni50", "Al-Ni"))
+    freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"])
+    name = trained(lake, "set", recipe_named("DP-small"))
     (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nprotocols = ["twin", "npt"]\ntemperature_k = 1500')
     told = [command[3:] for command in plans.simulate_commands()]
     assert ["twin", "--composition", "Al100"] in told
     assert ["npt", "--composition", "Al50Ni50", "--temperature-k", "1500.0"] in told
     assert len(told) == 4
-    assert plans.score_commands() == [["observe", "--potential", "p"]]
+    assert plans.score_commands() == [["observe", "--potential", name]]
 
 
 def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:
-    _ingest(lake, _run("Al100", "Al"), _run("Cu100", "Cu", ingested_at=LATE), _run("Ni100", "Ni"))
+    ingest(lake, run("Al100", "Al"), run("Cu100", "Cu", ingested_at=LATE), run("Ni100", "Ni"))
     for run_id in ("al100", "cu100"):
         lake.replace("thermodynamics", run_id, [{"run_id": run_id, "composition": "x", "n_frames": 9}])
     assert plans.changed_compositions(datetime(2026, 5, 1, tzinfo=UTC)) == ["Cu100", "Ni100"]
@@ -117,7 +106,7 @@ def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -
 
 
 def test_simulations_are_observed_apart_from_aimd_runs(lake: Lake) -> None:
-    _ingest(lake, _run("Al100", "Al"), _run("Cu100", "Cu", origin="dnnp", potential_id="p"))
+    ingest(lake, run("Al100", "Al"), run("Cu100", "Cu", origin="dnnp", potential_id="p"))
     assert plans.observe_simulations_commands(None) == [["observe", "--run", "cu100"]]
 
 

@@ -91,7 +91,16 @@ def test_mapped_tasks_keep_retries_pool_and_template() -> None:
     [
         (["observe", "--run", "3fa2"], "3fa2"),
         (["ingest", "/data/landing/2024/Al100"], "2024/Al100"),
-        (["train", "1f", "--recipe", "DP-2"], "1f DP-2"),
+        (["train", "1f", "--recipe", "DP-2", "--seed", "3", "--steps", "50"], "DP-2 seed 3 50 steps on 1f"),
+        (
+            ["simulate", "2e", "--protocol", "npt", "--composition", "Al100", "--temperature-k", "983"],
+            "2e npt Al100 983 K",
+        ),
+        (
+            ["materialize", "--compositions", "Al1", "Al2", "Al3", "Al4", "--runs", "b0"],
+            "Al1 Al2 Al3 and 1 more of runs b0",
+        ),
+        (["validate", "--require", "b0", "c1"], "b0 c1"),
     ],
 )
 def test_mapped_tasks_are_told_apart_by_what_they_work_on(arguments: list[str], subject: str) -> None:

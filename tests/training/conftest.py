@@ -39,6 +39,7 @@ class LakeMaker:
             "n_atoms": sum(counts.values()),
             "n_frames": len(frames),
             "n_accepted": sum(bool(frame["accepted"]) for frame in frames),
+            "n_rejected": sum(not frame["accepted"] for frame in frames),
             "level_of_theory": "functional=PBE ENCUT=300",
             "potcar_titles": [TITLES[element] for element in counts],
             "synthetic": True,

@@ -6,20 +6,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
 
+from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import deepmd_systems
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.materialize import materialize
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, decay_steps, deepmd_input
-from operators.potentials.deepmd_training import last_checkpoint
-from operators.potentials.freezing import is_equal
-from operators.potentials.learning_curve import learning_curve
+from operators.potentials.deepmd_training import checkpoints, last_checkpoint
+from operators.potentials.freezing import LARGEST_BY_FREEZING, is_equal, largest_differences, unfrozen
+from operators.potentials.learning_curve import Diverged, learning_curve, sound_part
 from operators.train import train
 from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.model_card import FILE_NAME, ModelCard
 from schemas.recipes import RECIPES, Recipe, recipe_named
 from schemas.training import TrainingSetRequest
 
@@ -99,7 +103,7 @@ def test_training_survives_kill_and_sigterm_and_is_done_once(melts, settings, la
     wait_until(lambda: not processes_in(folder), 15)
 
     with start_training(settings, training_set_id) as caller:
-        wait_until(lambda: any("--restart" in command for command in processes_in(folder)))
+        wait_until(lambda: "goes on from step" in (folder / "train.log").read_text())
         caller.terminate()
         _, said = caller.communicate(timeout=30)
     assert "was stopped by SIGTERM" in said
@@ -108,6 +112,7 @@ def test_training_survives_kill_and_sigterm_and_is_done_once(melts, settings, la
     reached = last_checkpoint(folder)
     made = train(settings, training_set_id, recipe=TINY)
     check_potential(melts.lake, made, folder=folder)
+    check_that_another_checkpoint_would_be_noticed(folder, settings.artifacts / "training_sets" / training_set_id)
     check_no_step_was_trained_twice_before(reached, (folder / "lcurve.out").read_text())
 
     before = (folder / "train.log").read_bytes()
@@ -123,7 +128,20 @@ def check_potential(lake: Lake, made: dict[str, object], *, folder: Path) -> Non
     assert is_equal(json.loads((folder / "compression.json").read_text()))
     (row,) = lake.rows("potentials", key=str(made["potential_id"])).to_pylist()
     assert (row["compressed"], row["n_steps"], row["n_restarts"], row["type_map"]) == (True, 200, 2, ["Al", "Cu"])
+    card = ModelCard.model_validate_json((folder / FILE_NAME).read_text())
+    assert (card.observed, card.model.sha256, card.neighbours.sel) == (False, row["sha256"], row["sel"])
+    assert card.training.software["deepmd-kit"] == row["deepmd_version"]
+    assert card.model.compression_differences is not None
+    assert [one.pair for one in card.safe_distances] == ["Al-Al", "Al-Cu", "Cu-Cu"]
     assert all(slots >= 1.15 * count for slots, count in zip(row["sel"], row["max_neighbours"], strict=True))
+
+
+def check_that_another_checkpoint_would_be_noticed(folder: Path, training_set: Path) -> None:
+    frozen, oldest = folder / "frozen.pb", checkpoints(folder)[-1]
+    models = [unfrozen(f"{folder}/model.ckpt-{step}", frozen) for step in (200, oldest)]
+    right, wrong = largest_differences([DeepPotential(frozen), *models], deepmd_systems(training_set / "test"))
+    assert max(right.values()) < 1e-12
+    assert min(wrong.values()) > LARGEST_BY_FREEZING
 
 
 def check_no_step_was_trained_twice_before(checkpoint: int | None, text: str) -> None:
@@ -135,7 +153,7 @@ def check_no_step_was_trained_twice_before(checkpoint: int | None, text: str) ->
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
 def test_deepmd_accepts_every_recipe(recipe: Recipe) -> None:
-    completed = checked_by_deepmd(deepmd_input(recipe, DATA, seed=1))
+    completed = checked_by_deepmd(deepmd_input(recipe, DATA, seed=1), recipe.name)
     assert completed["training"]["numb_steps"] == recipe.n_steps
     assert completed["loss"]["intensive_ener_virial"] is False
 
@@ -173,8 +191,35 @@ def test_without_virials_the_virial_has_no_weight() -> None:
 def test_a_recipe_that_deepmd_refuses_is_told() -> None:
     written = deepmd_input(TINY, DATA, seed=1)
     written["training"]["numb_stepz"] = 3
-    with pytest.raises(MeltlakeError, match="DeePMD refuses"):
-        checked_by_deepmd(written)
+    with pytest.raises(MeltlakeError, match=r"Recipe tiny: DeePMD refuses .*numb_stepz"):
+        checked_by_deepmd(written, "tiny")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "key"),
+    [
+        (("model", "fitting_net"), "neuron", "fitting_net"),
+        (("model", "descriptor"), "neuron", "embedding_net"),
+        (("learning_rate",), "decay_rate", "decay_rate"),
+        (("training", "training_data"), "auto_prob", "sampling"),
+    ],
+)
+def test_what_deepmd_refuses_is_told_as_the_recipe_calls_it(part, name, key) -> None:
+    written = deepmd_input(TINY, DATA, seed=1)
+    reduce(getitem, part, written)[name] = 3
+    with pytest.raises(MeltlakeError, match=f"Recipe tiny: DeePMD refuses {key}: "):
+        checked_by_deepmd(written, "tiny")
+
+
+def test_what_the_paper_leaves_open_reaches_deepmd() -> None:
+    chosen = {"activation": "gelu", "type_one_side": True, "resnet_embedding": True, "precision": "float32"}
+    changed = TINY.model_copy(update={**chosen, "sampling": "evenly", "decay_rate": 0.95})
+    written = checked_by_deepmd(deepmd_input(changed, DATA, seed=1), "tiny")
+    descriptor = written["model"]["descriptor"]
+    keys = ("activation_function", "type_one_side", "resnet_dt", "precision")
+    assert [descriptor[key] for key in keys] == list(chosen.values())
+    assert written["learning_rate"]["decay_rate"] == 0.95
+    assert written["training"]["training_data"]["auto_prob"] == "prob_uniform"
 
 
 def test_the_last_row_of_a_repeated_step_counts() -> None:
@@ -185,15 +230,27 @@ def test_the_last_row_of_a_repeated_step_counts() -> None:
     assert rows[0]["rmse_virial_mev_per_atom"] is None
 
 
+def test_of_the_checkpoint_itself_the_first_row_counts() -> None:
+    *_, last = CURVE.splitlines()
+    again = last.replace("4.03e-01", "9.99e-01")
+    rows = learning_curve(f"{CURVE}{CURVE.splitlines()[0]}\n{again}\n")
+    assert rows[-1]["rmse_energy_train_mev_per_atom"] == 403.0
+
+
 def test_a_diverged_training_is_told() -> None:
-    with pytest.raises(MeltlakeError, match="not a number at step 3"):
-        learning_curve(CURVE.replace("1.33e+00", "nan"))
+    diverged = CURVE.replace("1.33e+00", "nan")
+    with pytest.raises(Diverged, match="not a number at step 3"):
+        learning_curve(diverged)
+    assert [row["step"] for row in sound_part(diverged)] == [0]
 
 
-@pytest.mark.parametrize(("energy", "force"), [(2e-4, 0.0), (0.0, 2e-3), (float("nan"), 0.0)])
-def test_a_compressed_model_that_differs_is_not_equal(energy: float, force: float) -> None:
-    assert not is_equal({"energy_ev_per_atom": energy, "force_ev_per_angstrom": force})
-    assert is_equal({"energy_ev_per_atom": 1e-9, "force_ev_per_angstrom": 1e-9})
+@pytest.mark.parametrize(
+    ("energy", "force", "virial"), [(2e-4, 0, 0), (0, 2e-3, 0), (0, 0, 2e-4), (float("nan"), 0, 0)]
+)
+def test_a_compressed_model_that_differs_is_not_equal(energy: float, force: float, virial: float) -> None:
+    same = {"energy_ev_per_atom": 1e-9, "force_ev_per_angstrom": 1e-9, "virial_ev_per_atom": 1e-9}
+    other = {"energy_ev_per_atom": energy, "force_ev_per_angstrom": force, "virial_ev_per_atom": virial}
+    assert (is_equal(same), is_equal(other)) == (True, False)
 
 
 def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:

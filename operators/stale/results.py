@@ -1,0 +1,105 @@
+"""What is due of potentials that are there: their errors and simulations; and the warehouse."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pydantic import ValidationError
+
+from lake.sources import SIMULATION_CARD
+from lake.warehouse import published_versions
+from operators.campaign import Campaign
+from operators.potentials.committee import stale_committees
+from operators.stale.holdings import Holdings, Row
+from operators.stale.item import Stale
+from operators.stale.potentials import missing_model, wanted_potentials
+from operators.stale.wanted_sets import WantedSet
+from schemas.simulation import SimulationCard
+from schemas.tables import TABLES
+
+
+def potentials_of(holdings: Holdings, wanted: WantedSet) -> list[Row]:
+    """Potentials of its newest training set whose model is there: the campaign's, or all that were trained by hand."""
+    made = wanted.newest
+    if made is None:
+        return []
+    campaigns = {one.potential_id for one in wanted_potentials(holdings, [wanted])}
+    return [
+        row
+        for row in holdings.potentials
+        if row["training_set_id"] == made["training_set_id"]
+        and (row["potential_id"] in campaigns or not wanted.by_campaign)
+        and missing_model(holdings, row) is None
+    ]
+
+
+def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]:
+    """Potentials whose errors are not known."""
+    rows = holdings.lake.rows("rmse", columns=["potential_id", "model_sha256"]).to_pylist()
+    scored = {row["potential_id"]: row["model_sha256"] for row in rows}
+    there = [row for row in potentials if missing_model(holdings, row) is None]
+    for row in there:
+        if (name := row["potential_id"]) not in scored or scored[name] != row["sha256"]:
+            why = "its model file is another one since" if name in scored else "its errors are not known"
+            yield Stale(f"potential {name}", why, ["observe", "--potential", name])
+    for committee in stale_committees(holdings.lake, there):
+        if scored.keys() >= set(committee.potential_ids):  # otherwise a line above is enough
+            why = f"its {len(committee.potentials)} seeds were not compared"
+            yield Stale(
+                f"committee {committee.committee_id}", why, ["observe", "--potential", committee.potential_ids[0]]
+            )
+
+
+def not_simulated(holdings: Holdings, sets: Iterable[WantedSet]) -> Iterator[Stale]:
+    """Potentials of the newest sets x their compositions, held-out ones included, x the campaign's protocols."""
+    campaign, done = holdings.campaign, _simulations(holdings)
+    for one in sets:
+        made = one.newest or {}
+        compositions = sorted({*(made.get("compositions") or ()), *(made.get("held_out") or ())})
+        for name in [row["potential_id"] for row in potentials_of(holdings, one)]:
+            for composition in compositions:
+                for protocol in campaign.protocols:
+                    found = done.get((name, composition, protocol), [])
+                    if not any(_is_as_wanted(holdings, run_id, campaign) for run_id in found):
+                        why = "temperature_k or simulation_steps of campaign.toml has changed since"
+                        yield Stale(
+                            f"potential {name} {composition} {protocol}",
+                            why if found else "it was not simulated there",
+                            _simulate(name, protocol, composition=composition, campaign=campaign),
+                        )
+
+
+def not_published(holdings: Holdings) -> Iterator[Stale]:
+    """The warehouse, where it does not show the lake as it is."""
+    if published_versions(holdings.settings) != {name: holdings.lake.version(name) for name in TABLES}:
+        yield Stale("warehouse", "the lake has changed since it was published", ["publish"])
+
+
+def _simulations(holdings: Holdings) -> dict[tuple[str, str, str], list[str]]:
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for row in holdings.lake.rows("performance").to_pylist():
+        found.setdefault((row["potential_id"], row["composition"], row["protocol"]), []).append(row["run_id"])
+    return found
+
+
+def _is_as_wanted(holdings: Holdings, run_id: str, campaign: Campaign) -> bool:
+    """Whether a simulation has the campaign's temperature and length; a twin takes them from its AIMD run."""
+    if campaign.temperature_k is None and campaign.simulation_steps is None:
+        return True
+    card = holdings.settings.artifacts / "simulations" / run_id / SIMULATION_CARD
+    try:
+        plan = SimulationCard.model_validate_json(card.read_bytes()).plan
+    except (OSError, ValidationError):
+        return True  # on another machine, where the command itself finds it
+    if plan.protocol == "twin":
+        return campaign.simulation_steps is None or plan.n_production_steps <= campaign.simulation_steps
+    return (campaign.temperature_k in (None, plan.temperature_k)) and (
+        campaign.simulation_steps in (None, plan.n_production_steps)
+    )
+
+
+def _simulate(name: str, protocol: str, *, composition: str, campaign: Campaign) -> Sequence[str]:
+    words = ["simulate", name, "--protocol", protocol, "--composition", composition]
+    if campaign.temperature_k is not None and protocol != "twin":
+        words += ["--temperature-k", str(campaign.temperature_k)]
+    if campaign.simulation_steps is not None:
+        words += ["--steps", str(campaign.simulation_steps)]
+    return words

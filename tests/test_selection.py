@@ -1,0 +1,176 @@
+"""Which potential to choose: dominance, noise over seeds, agreement and speed, and how status tells it."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lake.delta import Lake
+from lake.warehouse import query, session
+from operators.campaign import campaign_of
+from operators.choice import choice
+from operators.report.choice import choice_section
+from operators.report.page import Group
+from operators.status_text import choice_text, due_text
+from schemas.recipes import TABLE_1
+from schemas.settings import Settings
+
+JANUARY = datetime(2026, 1, 1)  # noqa: DTZ001 - as the lake stores times
+QUANTITIES = ("rmse_energy_mev_per_atom", "rmse_force_mev_per_angstrom", "rmse_virial_mev_per_atom")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    settings = Settings.from_mapping({}, lake=str(tmp_path / "lake"))
+    made = {"training_set_id": "set", "type_map": ["Al", "Cu", "Ni"], "synthetic": False}
+    Lake(settings.lake).replace("training_sets", "set", [made])
+    return settings
+
+
+def add(settings, recipe, errors, *, seed=1, ns_per_day=None, hardware="one GPU", split="test", **columns):
+    """A potential with its errors of energy, force and virial, and its speed."""
+    lake, name = Lake(settings.lake), f"{recipe}.{seed}.{columns.get('recipe_id', '')}"
+    row = {"potential_id": name, "recipe": recipe, "training_set_id": "set", "seed": seed, "n_steps": 400_000}
+    lake.replace("potentials", name, [row | columns])
+    rmse = {"potential_id": name, "composition": "all", "split": split}
+    lake.replace("rmse", name, [rmse | dict(zip(QUANTITIES, errors, strict=True))])
+    if ns_per_day is not None:
+        timed = {"run_id": name, "potential_id": name, "protocol": "performance", "outcome": "finished"}
+        timed |= {"ns_per_day": ns_per_day, "n_atoms": 4096, "hardware": hardware}
+        lake.replace("performance", name, [timed])
+    return name
+
+
+def rows_of(settings, view="potential_choice", where="true"):
+    return query(settings, f"from {view} where {where}")
+
+
+def test_by_table_1_alone_13_of_14_are_pareto_optimal_and_dp_13_dominates_dp_14(settings):
+    for recipe in TABLE_1:
+        printed = recipe.paper
+        errors = tuple(getattr(printed, name) for name in QUANTITIES)
+        add(settings, recipe.name, errors, ns_per_day=printed.ns_per_day)
+    rows = rows_of(settings)
+    assert [row["candidate"] for row in rows if not row["pareto_optimal"]] == ["DP-14"]
+    assert (len(rows), rows[-1]["dominated_by"]) == (14, ["DP-13"])
+    by_rank = {name: row["candidate"] for row in rows for name in row if name.startswith("rank_") and row[name] == 1}
+    assert by_rank == {"rank_energy": "DP-1", "rank_force": "DP-13", "rank_virial": "DP-13", "rank_speed": "DP-8"}
+    assert {row["noise"] for row in rows} == {"one seed: noise unknown"}
+
+
+def test_mean_and_spread_are_over_seeds(settings):
+    for seed, force in enumerate((70.0, 72.0, 77.0), start=1):
+        add(settings, "DP-2", (1.0, force, 6.0), seed=seed)
+    [row] = rows_of(settings)
+    assert (row["n_seeds"], row["noise"], row["rmse_force_mev_per_angstrom"]) == (3, "3 seeds", 73.0)
+    assert row["spread_force_mev_per_angstrom"] == pytest.approx(13**0.5)
+    assert row["typical_potential_id"] == "DP-2.2."
+
+
+def test_a_difference_counts_when_it_is_larger_than_the_seeds_make_it(settings):
+    for seed, shift in enumerate((-1.0, 0.0, 1.0), start=1):
+        add(settings, "DP-2", (1.0, 70.0 + shift, 6.0), seed=seed)
+        add(settings, "DP-4", (1.0, 72.0 + shift, 6.0), seed=seed)
+        add(settings, "DP-6", (1.0, 73.0 + shift, 6.0), seed=seed)
+    noise = 2.776 * (2 / 3) ** 0.5  # Student's t at 4 degrees of freedom, spread 1, three seeds each
+    forces = rows_of(settings, "recipe_comparison", "quantity = 'force' and candidate = 'DP-2'")
+    assert [(row["other"], row["verdict"]) for row in forces] == [("DP-4", "within seed noise"), ("DP-6", "smaller")]
+    assert [row["noise"] for row in forces] == pytest.approx([noise, noise])
+    alike = {row["candidate"]: row["within_noise_of"] for row in rows_of(settings)}
+    assert alike == {"DP-2": ["DP-4"], "DP-4": ["DP-2", "DP-6"], "DP-6": ["DP-4"]}
+
+
+def test_noise_of_one_seed_is_said_to_be_unknown(settings):
+    add(settings, "DP-2", (1.0, 70.0, 6.0))
+    add(settings, "DP-4", (1.0, 70.0, 6.0))
+    [told] = {row["verdict"] for row in rows_of(settings, "recipe_comparison")}
+    assert told == "one seed: noise unknown"
+    assert all(row["within_noise_of"] == [] for row in rows_of(settings))
+
+
+@pytest.mark.parametrize(
+    ("other", "dominated"),
+    [
+        ({"ns_per_day": 0.2}, True),
+        ({"ns_per_day": 0.4}, False),
+        ({"ns_per_day": 0.2, "hardware": "another GPU"}, False),
+        ({}, False),
+    ],
+)
+def test_speed_is_compared_on_equal_hardware_only(settings, other, dominated):
+    add(settings, "DP-2", (1.0, 70.0, 6.0), ns_per_day=0.3)
+    add(settings, "DP-3", (1.1, 71.0, 6.1), **other)
+    [row] = rows_of(settings, where="candidate = 'DP-3'")
+    assert row["pareto_optimal"] is not dominated
+    assert ("speed" in row["not_measured"]) == (not other)
+
+
+def test_agreement_with_aimd_ranks_before_errors(settings):
+    for recipe, force, zs in (("DP-2", 70.0, (1.0, 2.0, 9.0)), ("DP-13", 67.0, (2.0, 3.0, 9.5))):
+        name = add(settings, recipe, (1.0, force, 6.0))
+        verdicts = zip(zs, ("indistinguishable", "good", "undecided"), strict=True)
+        rows = [{"run_id": name, "potential_id": name, "z": z, "verdict": verdict} for z, verdict in verdicts]
+        Lake(settings.lake).replace("agreement", name, rows)
+    first, second = rows_of(settings)
+    assert (first["candidate"], first["rank_agreement"], first["rank_force"]) == ("DP-2", 1, 2)
+    assert (first["n_curves"], first["n_curves_agree"], first["median_z"]) == (2, 2, 1.5)
+    assert first["pareto_optimal"] is second["pareto_optimal"] is True
+
+
+def test_of_a_recipe_that_was_changed_only_the_last_content_counts(settings):
+    for seed in (1, 2):
+        add(settings, "mine", (1.0, 90.0, 6.0), seed=seed, recipe_id="a", created_at=JANUARY)
+    add(settings, "mine", (1.0, 70.0, 6.0), recipe_id="b", created_at=JANUARY + timedelta(days=31))
+    [row] = rows_of(settings)
+    assert (row["n_seeds"], row["rmse_force_mev_per_angstrom"]) == (1, 70.0)
+
+
+def test_other_lengths_and_backends_are_candidates_of_their_own(settings):
+    add(settings, "DP-2", (1.0, 70.0, 6.0))
+    add(settings, "DP-2", (1.0, 80.0, 6.0), seed=2, n_steps=4000)
+    add(settings, "DP-3", (1.0, 71.0, 6.0), backend="pytorch")
+    assert {row["candidate"] for row in rows_of(settings)} == {"DP-2 400000 steps", "DP-2 4000 steps", "DP-3 pytorch"}
+
+
+def test_status_tells_the_choice_briefly(settings):
+    for seed, shift in enumerate((-1.0, 1.0), start=1):
+        add(settings, "DP-2", (1.0, 70.0 + shift, 6.0), seed=seed)
+    add(settings, "DP-14", (1.1, 79.0, 6.5))
+    told = choice_text(choice(settings))
+    assert "on training set set (Al-Cu-Ni):" in told
+    assert "70.0 ± 1.4" in told
+    assert "DP-14: dominated by DP-2; one seed: noise unknown" in told
+    assert "DP-2: Pareto-optimal, agreement and speed unknown" in told
+
+
+def test_of_many_things_of_a_kind_status_shows_the_first_few_with_whole_commands():
+    long = " ".join(f"run{number:03}" for number in range(40))
+    items = [{"what": f"set {n}", "why": "x", "command": f"meltlake materialize --runs {long}"} for n in range(7)]
+    told = due_text(items)
+    assert told.count(long) == 5
+    assert "and 2 more to materialize" in told
+
+
+def test_what_docs_tell_of_sweeps_can_be_typed(settings):
+    told = (Path(__file__).parents[1] / "docs" / "sweeps.md").read_text()
+    add(settings, "DP-2", (1.0, 70.0, 6.0))
+    queries = re.findall(r"```sql\n(.*?)```", told, re.DOTALL)
+    answers = [query(settings, sql) for sql in queries]
+    assert (len(queries), len(answers[0])) == (6, 1)
+    [campaign] = re.findall(r"```toml\n(.*?)```", told, re.DOTALL)
+    settings.home.joinpath("campaign.toml").write_text(campaign)
+    wanted = campaign_of(settings)
+    assert len(wanted.recipes) * len(wanted.seeds) == 42
+
+
+def test_report_ranks_the_potentials(settings):
+    add(settings, "DP-2", (1.0, 70.0, 6.0), ns_per_day=0.3)
+    add(settings, "DP-14", (1.1, 79.0, 6.5), ns_per_day=0.1)
+    with session(settings) as run:
+        section = choice_section(Group("Al-Cu-Ni", synthetic=False), lambda sql: run(sql).to_pylist())
+    [grid] = section.grids
+    assert [row[:3] for row in grid.rows] == [
+        ["DP-2", "Pareto-optimal, agreement unknown; one seed: noise unknown", "70.0"],
+        ["DP-14", "dominated by DP-2; one seed: noise unknown", "79.0"],
+    ]
