@@ -45,7 +45,6 @@ from operators.runs.reading import (
     unreadable,
 )
 from operators.runs.storing import Stored, known_run, rewrite_run, store_run
-from schemas.columns import n_rows
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
 from schemas.rows import Row, text
@@ -196,6 +195,8 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
     error = found if isinstance(found, MeltlakeError) else refused_by_system(source, found)
+    if held := [text(row, "run_id") for row in raw_files_of(lake, source)]:
+        error = UnreadableFile(f"{error.problem} What it told of before stays: run {', '.join(held)}.", error.remedy)
     record_failure(lake, VERB, source, error)
     log.warning("ingest refused", source=source, reason=_without(source, error.problem))
     return _not_stored(source, error)
@@ -246,7 +247,7 @@ def _ingest_file(desk: _Desk, uri: str) -> list[Entry]:
             stored.append((_store(desk, read, told_by=[uri] if part == "" else []), read))
     if not is_folder(uri):
         _remember(desk.lake, stored, uri)
-    why = overwritten(before, [(one, n_rows(read.checks)) for one, read in stored])
+    why = overwritten(before, stored)
     return [_entry(one, uri, reason=why) for one, _ in stored]
 
 
@@ -281,7 +282,7 @@ def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
     for other in told:
         if other.uri in beside:
             remember_file(lake, other.uri, runs=[run_id], about=other.facts)
-    why = overwritten(before, [(stored, n_rows(read.checks))])
+    why = overwritten(before, [(stored, read)])
     entries = [_entry(stored, read.uri, reason=why)]
     for uri in apart:
         entries += _ingest_or_refuse(desk, RunSource((uri,)))

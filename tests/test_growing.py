@@ -108,6 +108,9 @@ def test_a_file_that_shrank_loses_no_frame(settings, file):
     [entry] = ingest(settings, [str(file)])["runs"]
     assert (entry["n_frames"], entry["n_new"], entry["changed"]) == (10, 0, False)
     assert "has shrunk: it holds 1 of the 10 frames" in entry["reason"]
+    file.write_bytes(b"")
+    [refused] = ingest(settings, [str(file)])["runs"]
+    assert refused["reason"].endswith(f"What it told of before stays: run {entry['run_id']}.")
 
 
 def test_a_growing_file_that_was_compressed_in_between_is_the_same_run(settings, file):

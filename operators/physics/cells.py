@@ -4,6 +4,9 @@ import numpy as np
 
 from schemas.frames import Floats
 
+_NEXT, _AFTER_NEXT = [1, 2, 0], [2, 0, 1]
+"""Of three vectors or components, in a circle."""
+
 
 def volumes_angstrom3(cells: Floats) -> Floats:
     """Volumes of cells.
@@ -37,7 +40,9 @@ def plane_distances_angstrom(cells: Floats) -> Floats:
     Floats
         (n_frames, 3), Angstrom: between the faces spanned by bc, ca and ab.
     """
-    faces = np.cross(np.roll(cells, -1, axis=1), np.roll(cells, -2, axis=1))
+    # The cross products of b and c, c and a, a and b; NumPy's own takes longer over one cell than all the rest.
+    two, three = cells[:, _NEXT], cells[:, _AFTER_NEXT]
+    faces = two[:, :, _NEXT] * three[:, :, _AFTER_NEXT] - two[:, :, _AFTER_NEXT] * three[:, :, _NEXT]
     areas = np.linalg.norm(faces, axis=2)
     distances: Floats = np.where(areas > 0, volumes_angstrom3(cells)[:, None] / np.where(areas > 0, areas, 1.0), 0.0)
     return distances

@@ -79,11 +79,15 @@ class _Pairs:
     """(n_pairs,)."""
     apart: Floats
     """(3, n_pairs): from the first to that image of the second in units of the cell, in the frame of the look-up."""
+    limits: Floats
+    """(n_pairs,), Angstrom."""
 
     def where(self, chosen: NDArray[np.bool_]) -> "_Pairs":
         """Some of them."""
         which = np.flatnonzero(chosen)
-        return _Pairs(self.first.take(which), self.second.take(which), self.apart.take(which, axis=1))
+        return _Pairs(
+            self.first.take(which), self.second.take(which), self.apart.take(which, axis=1), self.limits.take(which)
+        )
 
 
 def shortest_distances(
@@ -119,8 +123,8 @@ def shortest_distances(
     reduced = _shortest_bases(cells[usable])
     inside = np.ascontiguousarray(np.moveaxis(fractional(positions[usable], reduced), 2, 0))
     inside -= np.floor(inside)
-    for stretch, frames in _stretches(_Stretch(inside, lower_triangular(reduced), kinds, limits)):
-        distances[usable[frames]], ratios[usable[frames]] = _shortest_of_stretch(stretch)
+    for stretch, ways, frames in _stretches(_Stretch(inside, lower_triangular(reduced), kinds, limits)):
+        distances[usable[frames]], ratios[usable[frames]] = _shortest_of_stretch(stretch, ways)
     return distances, ratios
 
 
@@ -149,19 +153,23 @@ def _shortest_bases(cells: Floats) -> Floats:
     return bases
 
 
-def _stretches(run: _Stretch) -> Iterator[tuple[_Stretch, slice]]:
-    """Consecutive frames in which no atom goes far, so that one look-up of neighbours serves them all."""
+def _stretches(run: _Stretch) -> Iterator[tuple[_Stretch, Floats, slice]]:
+    """Consecutive frames in which no atom goes far, so that one look-up of neighbours serves them all, with `ways`."""
     start, n_frames = 0, _FRAMES_PER_STRETCH
     while start < run.n_frames:
         n_frames = min(2 * n_frames, _FRAMES_PER_STRETCH, run.n_frames - start)
-        while n_frames > 1 and _goes_far(run[start : start + n_frames]):
-            n_frames //= 2
-        yield run[start : start + n_frames], slice(start, start + n_frames)
+        stretch = run[start : start + n_frames]
+        ways = _longest_ways(stretch)
+        while stretch.n_frames > 1 and _goes_far(stretch, ways):
+            stretch = stretch[: stretch.n_frames // 2]
+            ways = _longest_ways(stretch)
+        n_frames = stretch.n_frames
+        yield stretch, ways, slice(start, start + n_frames)
         start += n_frames
 
 
-def _goes_far(stretch: _Stretch) -> bool:
-    packed, furthest = _closest_packed(stretch), float(_longest_ways(stretch).max())
+def _goes_far(stretch: _Stretch, ways: Floats) -> bool:
+    packed, furthest = _closest_packed(stretch), float(ways.max())
     reach = packed * _distortion(stretch) + 2 * furthest
     [planes] = plane_distances_angstrom(stretch.cells[stretch.middle, None])
     return reach > _FURTHEST_REACH * packed or furthest > _FURTHEST_WAY * planes.min()
@@ -200,16 +208,16 @@ def _closest_packed(stretch: _Stretch) -> float:
     return float(_CLOSEST_PACKING * np.cbrt(volume / len(stretch.kinds)))
 
 
-def _shortest_of_stretch(stretch: _Stretch) -> tuple[Floats, Floats]:
+def _shortest_of_stretch(stretch: _Stretch, ways: Floats) -> tuple[Floats, Floats]:
     distances = _own_images(stretch.cells)
     ratios = distances / stretch.own_limit
-    pairs = _pairs_of_stretch(stretch)
+    pairs = _pairs_of_stretch(stretch, ways)
     is_little = len(pairs.first) * stretch.n_frames <= 2 * _NUMBERS_AT_ONCE
     n_frames = stretch.n_frames if is_little else _FRAMES_PER_PART
     for start in range(0, stretch.n_frames, n_frames):
         part = stretch[start : start + n_frames]
         near = pairs if part.n_frames == stretch.n_frames else _pairs_of_part(part, pairs)
-        weights = _limits(near, stretch) ** -2
+        weights = near.limits**-2
         for frames in _portions(part.n_frames, len(weights)) if len(weights) else ():
             squared = _squared(near, part[frames])
             there = slice(start + frames.start, start + frames.stop)
@@ -225,13 +233,11 @@ def _own_images(cells: Floats) -> Floats:
     return distances
 
 
-def _pairs_of_stretch(stretch: _Stretch) -> _Pairs:
+def _pairs_of_stretch(stretch: _Stretch, ways: Floats) -> _Pairs:
     """What can be closest in any of its frames, of all pairs with all images."""
-    inside, cell = stretch.inside[:, stretch.middle], stretch.cells[stretch.middle]
-    ways = _longest_ways(stretch)
     reach = _closest_packed(stretch) + 2 * float(ways.max())
     while True:
-        pairs, distance = _pairs_within(inside, cell, reach)
+        pairs, distance = _pairs_within(stretch, reach)
         chosen, needed = _closest(pairs, distance, ways=ways, stretch=stretch)
         if needed <= reach:
             return pairs.where(chosen)
@@ -262,7 +268,7 @@ def _closest(pairs: _Pairs, distance: Floats, *, ways: Floats, stretch: _Stretch
         The frames.
     """
     # A pair that is r apart in one frame is |(r + way_j - way_i) (A^-1 A')| apart in the middle one, with cells A, A'.
-    between, limits = ways.take(pairs.first) + ways.take(pairs.second), _limits(pairs, stretch)
+    between, limits = ways.take(pairs.first) + ways.take(pairs.second), pairs.limits
     [own] = _own_images(stretch.cells[stretch.middle, None])
     furthest = distance + between
     distortion = _distortion(stretch)
@@ -270,13 +276,6 @@ def _closest(pairs: _Pairs, distance: Floats, *, ways: Floats, stretch: _Stretch
     least = float((furthest / limits).min(initial=own / stretch.own_limit)) * distortion
     needed = max(shortest, least * float(stretch.limits.max())) + 2 * float(ways.max())
     return distance - between <= np.maximum(shortest, least * limits), needed
-
-
-def _limits(pairs: _Pairs, stretch: _Stretch) -> Floats:
-    """(n_pairs,), Angstrom."""
-    kinds = stretch.kinds.take(pairs.first) * len(stretch.limits) + stretch.kinds.take(pairs.second)
-    limits: Floats = stretch.limits.take(kinds)
-    return limits
 
 
 def _squared(pairs: _Pairs, stretch: _Stretch) -> Floats:
@@ -303,18 +302,9 @@ def _squares(apart: Sequence[Floats] | Floats, cells: Floats) -> Floats:
     return squares
 
 
-def _pairs_within(inside: Floats, cell: Floats, reach_angstrom: float) -> tuple[_Pairs, Floats]:
-    """Every pair of different atoms of one frame with every image that is so close, and their distances.
-
-    Parameters
-    ----------
-    inside
-        (3, n_atoms), in units of the cell, wrapped.
-    cell
-        (3, 3), Angstrom.
-    reach_angstrom
-        How close.
-    """
+def _pairs_within(stretch: _Stretch, reach_angstrom: float) -> tuple[_Pairs, Floats]:
+    """Every pair of different atoms with every image that is so close in the middle frame, and their distances."""
+    inside, cell = stretch.inside[:, stretch.middle], stretch.cells[stretch.middle]
     reach = reach_angstrom / plane_distances_angstrom(cell[None])[0]
     images = np.array(list(product(*(range(-int(r + 0.5), int(r + 0.5) + 1) for r in reach))), dtype=float)
     found = []
@@ -325,11 +315,11 @@ def _pairs_within(inside: Floats, cell: Floats, reach_angstrom: float) -> tuple[
         for image in images:
             there = apart + image[:, None]
             distance = np.sqrt(_squares(there[:, None], cell[None, None])[0])
-            near = distance <= reach_angstrom
-            pairs = _Pairs(first, second, there).where(near)
-            found.append((pairs.first, pairs.second, pairs.apart, distance[near]))
+            near = np.flatnonzero(distance <= reach_angstrom)
+            found.append((first.take(near), second.take(near), there.take(near, axis=1), distance.take(near)))
     first, second, apart, distance = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
-    return _Pairs(first, second, apart), distance
+    kinds = stretch.kinds.take(first) * len(stretch.limits) + stretch.kinds.take(second)
+    return _Pairs(first, second, apart, stretch.limits.take(kinds)), distance
 
 
 def _candidates(inside: Floats, reach: Floats) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -4,6 +4,7 @@ What its fields mean is told in `schemas.model_card`. The file beside the model 
 """
 
 import json
+import math
 import platform
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -144,13 +145,16 @@ def card_text(card: ModelCard) -> str:
 
 def _model(settings: Settings, potential: Row) -> Row:
     path = Path(str(potential["path"]))
-    differences = settings.artifacts / "potentials" / str(potential["potential_id"]) / DIFFERENCES
+    path_of_differences = settings.artifacts / "potentials" / str(potential["potential_id"]) / DIFFERENCES
+    differences = json.loads(path_of_differences.read_text()) if path_of_differences.is_file() else None
+    if differences is not None:  # infinite where a model cannot be compressed, for which JSON has no number
+        differences = {name: value for name, value in differences.items() if math.isfinite(value)}
     return {
         "name": path.name,
         "sha256": potential["sha256"],
         "backend": potential["backend"],
         "compressed": bool(potential["compressed"]),
-        "compression_differences": json.loads(differences.read_text()) if differences.is_file() else None,
+        "compression_differences": differences,
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from schemas.errors import MeltlakeError
 from schemas.recipes import Recipe
 
+INPUT = "input.json"
 CHECKPOINT = "model.ckpt"
 LEARNING_CURVE = "lcurve.out"
 

@@ -18,7 +18,7 @@ import operators
 from operators.log import log
 from operators.potentials import freezing, resuming
 from operators.potentials.backends import BACKENDS, TENSORFLOW, Backend, checkpoints, forget_checkpoint
-from operators.potentials.deepmd_input import CHECKPOINT, LEARNING_CURVE
+from operators.potentials.deepmd_input import CHECKPOINT, INPUT, LEARNING_CURVE
 from operators.potentials.kept_files import read_json, write_whole
 from operators.potentials.learning_curve import Diverged
 from operators.potentials.watching import KeepPoints, Watcher
@@ -26,7 +26,6 @@ from operators.processes import program, run
 from schemas.errors import MeltlakeError, StepFailed, TryAgainLater
 
 LOG = "train.log"
-INPUT = "input.json"
 _PROGRESS = "progress.json"
 _CHECKPOINTS_KEPT = 5
 _UNFINISHED = (f"{CHECKPOINT}-*.tmp*", f"{CHECKPOINT}-*.tempstate*")
@@ -213,7 +212,8 @@ def freeze_and_compress(
         )
     equal = freezing.is_equal(differences)
     if not equal:
-        log.warning("train", potential_id=folder.name, note="compression changes what the model says: not used")
+        why = "changes what the model says: not used" if (folder / backend.compressed).exists() else "is not possible"
+        log.warning("train", potential_id=folder.name, note=f"compression {why}")
     model, prefix = (backend.compressed, "") if equal else (backend.frozen, freezing.FREEZING)
     of_model = {name: differences[prefix + name] for name in freezing.LARGEST_DIFFERENCES}
     log.info("train", potential_id=folder.name, model=model, **{name: f"{of_model[name]:.1e}" for name in of_model})
@@ -256,11 +256,11 @@ def _told_when_full(folder: Path) -> Iterator[None]:
 
 def _differences(folder: Path, backend: Backend) -> dict[str, float] | None:
     """What the last freezing found; None when it is to be done (again)."""
-    if not all((folder / name).exists() for name in _made_by_freezing(backend)):
-        return None
     with suppress(MeltlakeError):
-        found = read_json(folder / freezing.DIFFERENCES)
-        return found if found.keys() >= freezing.NAMES else None
+        found = read_json(folder / freezing.DIFFERENCES) if (folder / freezing.DIFFERENCES).exists() else {}
+        if found.keys() >= freezing.NAMES:
+            needed = [backend.frozen, *([backend.compressed] if freezing.is_equal(found) else [])]
+            return found if all((folder / name).exists() for name in needed) else None
     return None
 
 

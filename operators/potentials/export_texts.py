@@ -129,8 +129,8 @@ def _origin(card: ModelCard) -> Iterator[str]:
     if data.held_out:
         yield f"- Never trained on, only evaluated: {', '.join(data.held_out)}."
     if data.temperature_range_k:
-        lowest, highest = data.temperature_range_k
-        yield f"- Runs at {lowest:.0f} to {highest:.0f} K."
+        lowest, highest = (f"{kelvin:.0f}" for kelvin in data.temperature_range_k)
+        yield f"- Mean temperature of its runs: {lowest if lowest == highest else f'{lowest} to {highest}'} K."
     yield f"- Level of theory: {data.level_of_theory}."
     yield f"- Training set `{data.training_set_id}`, version {data.lake_version} of the lake."
     yield f"- {training.n_steps} steps on {training.hardware}; {_number(training.wall_seconds)} s."

@@ -5,6 +5,7 @@ because TensorFlow keeps its memory and reads its thread settings only once.
 """
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import LabelledFrames, read_deepmd_system
 from lake.parquet import flush_to_disk
 from operators.potentials.backends import BACKENDS, TENSORFLOW
-from operators.potentials.deepmd_input import CHECKPOINT
+from operators.potentials.deepmd_input import CHECKPOINT, INPUT
 from schemas.composition import atomic_numbers_of
 
 DIFFERENCES = "compression.json"
@@ -108,6 +109,11 @@ def unfrozen(checkpoint: str, frozen: Path) -> DeepPotential:
     return potential
 
 
+def _can_be_compressed() -> bool:
+    """DeePMD's tables hold no residual steps of the embedding net whose lengths were learnt."""
+    return not json.loads(Path(INPUT).read_text())["model"]["descriptor"]["resnet_dt"]
+
+
 def main(name: str, step: str, *folders: str) -> None:
     """Freeze and compress a checkpoint of the working folder; compare on these deepmd_systems."""
     from deepmd.main import main as dp
@@ -118,15 +124,19 @@ def main(name: str, step: str, *folders: str) -> None:
     Path("checkpoint").write_text(named)
     frozen, compressed = (Path(f"unfinished-{name}") for name in (backend.frozen, backend.compressed))
     dp([backend.option, "freeze", "-o", str(frozen)])
-    dp([backend.option, "compress", "-i", str(frozen), "-o", str(compressed)])
     trained = unfrozen(checkpoint, frozen) if backend is TENSORFLOW else DeepPotential(f"{checkpoint}.pt")
-    models = [trained, DeepPotential(frozen), DeepPotential(compressed)]
-    by_freezing, by_compression = largest_differences(models, [Path(folder) for folder in folders])
+    models = [trained, DeepPotential(frozen)]
+    if _can_be_compressed():
+        dp([backend.option, "compress", "-i", str(frozen), "-o", str(compressed)])
+        models.append(DeepPotential(compressed))
+    by_freezing, *rest = largest_differences(models, [Path(folder) for folder in folders])
+    by_compression = rest[0] if rest else dict.fromkeys(LARGEST_DIFFERENCES, math.inf)
     differences = by_compression | {FREEZING + name: value for name, value in by_freezing.items()}
     answer = Path(f"unfinished-{DIFFERENCES}")
     answer.write_text(json.dumps(differences))
-    flush_to_disk(frozen, compressed, answer)
-    for path, final in ((frozen, backend.frozen), (compressed, backend.compressed), (answer, DIFFERENCES)):
+    made = {frozen: backend.frozen, **({compressed: backend.compressed} if rest else {}), answer: DIFFERENCES}
+    flush_to_disk(*made)
+    for path, final in made.items():
         path.replace(final)
     shutil.rmtree(_COMPRESSION_FOLDER, ignore_errors=True)
 

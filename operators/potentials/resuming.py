@@ -88,7 +88,8 @@ def what_is_broken_of_pytorch(checkpoint: str, step: int) -> str | None:
         found = int(content["model"]["_extra_state"]["train_infos"]["step"])
     except (KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         return str(error).partition("\n")[0]
-    return None if found == step else f"it is of step {found}"
+    # Counted from 0 in checkpoints on the way, and from 1 in the last.
+    return None if found in (step - 1, step) else f"it is of step {found}"
 
 
 def _draw_as_if_unbroken(step: int, *, with_statistics: bool) -> None:

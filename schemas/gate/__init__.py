@@ -2,7 +2,7 @@
 
 from schemas.gate.frame_rules import FRAME_RULES, LABEL_RULES, NEVER_OVERRULED, READ_WHOLE, UNLABELLED_RULES
 from schemas.gate.limits import shortest_trainable_pairs_angstrom
-from schemas.gate.rule import GATE_VERSION, Origin, Override, Rule, Rules, Severity, rules_id
+from schemas.gate.rule import GATE_VERSION, Origin, Override, Rule, Rules, Severity, rules_id, spoken
 from schemas.gate.run_rules import RUN_RULES
 
 RULES: Rules = (*FRAME_RULES, *RUN_RULES)
@@ -24,4 +24,5 @@ __all__ = [
     "Severity",
     "rules_id",
     "shortest_trainable_pairs_angstrom",
+    "spoken",
 ]

@@ -43,7 +43,7 @@ class Rule:
         if self.unique:
             return "once"
         if self.allowed:
-            return " or ".join(str(value) for value in self.allowed)
+            return " or ".join(map(spoken, self.allowed))
         if self.minimum is None and self.maximum == 0:
             return f"no {self.unit}"
         bounds = (("at least", self.minimum), ("at most", self.maximum))
@@ -65,6 +65,11 @@ class Override:
     def covers(self, rule: str, frame: int) -> bool:
         """Whether the rule may not reject that frame."""
         return self.rule == rule and (self.frames is None or frame in self.frames)
+
+
+def spoken(value: object) -> str:
+    """A word of a file as it is; yes or no where it is asked whether."""
+    return {"True": "yes", "False": "no"}.get(str(value), str(value))
 
 
 def rules_id(rules: Rules) -> str:

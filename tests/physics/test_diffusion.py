@@ -11,10 +11,12 @@ from operators.physics.diffusion import (
     fit_window,
     green_kubo_diffusion,
     in_an_infinite_cell,
+    of_replicas,
     running_diffusion,
 )
 from operators.physics.msd import MeanSquaredDisplacement, mean_squared_displacement
 from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions, vacf_from_velocities
+from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 
 STEP_FS = 4.0
@@ -117,9 +119,25 @@ def test_a_run_of_8_ps_is_too_short_for_a_slope_behind_the_cage(langevin: tuple[
     assert "found them to 500 fs" in str(integral.reason)
 
 
-def known(error: float | None = None) -> Diffusion:
-    window = Window(from_fs=0, until_fs=1)
-    return Diffusion(element="Al", diffusion_angstrom2_per_ps=0.5, error_angstrom2_per_ps=error, window=window)
+def known(error: float | None = None, found: float | None = 0.5, until_fs: float = 1.0) -> Diffusion:
+    return Diffusion(
+        element="Al",
+        diffusion_angstrom2_per_ps=found,
+        error_angstrom2_per_ps=error,
+        window=Window(from_fs=0, until_fs=until_fs),
+        reason=None if found is not None else "it was too short",
+    )
+
+
+def test_replicas_scatter_by_their_error() -> None:
+    four = of_replicas([known(9.0, found) for found in (0.4, 0.5, 0.6, 0.5)])
+    assert (value(four), four.error_angstrom2_per_ps) == (pytest.approx(0.5), pytest.approx(np.sqrt(0.02 / 3) / 2))
+    two = of_replicas([known(0.03, 0.4), known(0.04, 0.6)])
+    assert (value(two), two.error_angstrom2_per_ps) == (pytest.approx(0.5), pytest.approx(0.025))
+    assert of_replicas([known(0.03), known()]).error_angstrom2_per_ps is None
+    assert "of one of 2 replicas, it was too short" in str(of_replicas([known(), known(found=None)]).reason)
+    with pytest.raises(MeltlakeError, match="found Al from 0 to 1 fs, Al from 0 to 2 fs"):
+        of_replicas([known(), known(until_fs=2.0)])
 
 
 def test_a_periodic_cell_slows_diffusion_by_what_yeh_and_hummer_say() -> None:
