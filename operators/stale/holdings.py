@@ -1,6 +1,6 @@
 """What the lake holds, as far as it decides what is due: each table is read once, when it is asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -101,6 +101,7 @@ class FrameFiles:
         self._log = lake.log("frames")
         self._now = lake.version("frames")
         self._at: dict[int, dict[str, list[RowFile]]] = {}
+        self._labels: dict[tuple[str, int], Labels] = {}
 
     def now(self) -> dict[str, list[RowFile]]:
         return self.at(self._now)
@@ -120,7 +121,12 @@ class FrameFiles:
 
     def labels(self, run_id: str, version: int | None = None) -> "Labels":
         """Which frames of a run may be trained on, by their labels."""
-        files = (self.now() if version is None else self.at(version)).get(run_id, [])
+        version = self._now if version is None else version
+        if (run_id, version) not in self._labels:
+            self._labels[run_id, version] = self._read_labels(self.at(version).get(run_id, []), run_id)
+        return self._labels[run_id, version]
+
+    def _read_labels(self, files: Sequence[RowFile], run_id: str) -> "Labels":
         columns = ("accepted", "label_source", "labels_id", "energy_ev")
         batches = self._lake.frame_batches(run_id, columns, files=files)
         schema = pa.schema([TABLES["frames"].file_schema.field(name) for name in columns])

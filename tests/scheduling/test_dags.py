@@ -27,6 +27,8 @@ def test_five_dags_are_found_without_errors(bag: DagBag) -> None:
     assert bag.import_errors == {}
     assert set(bag.dags) == NAMES
     assert {path.stem for path in FILES} == NAMES
+    n_tasks = {name: len(dag.tasks) for name, dag in bag.dags.items()}
+    assert n_tasks == {"ingest": 6, "observe": 4, "train": 8, "simulate": 6, "report": 3}
 
 
 def test_every_pool_is_in_the_file_that_makes_them(bag: DagBag) -> None:
@@ -62,6 +64,13 @@ def test_a_failed_entry_or_gate_fails_the_run_but_not_its_neighbours(bag: DagBag
     assert {tasks[name].trigger_rule for name in ("plan_gate", "announce")} == {"all_done"}
     assert tasks["all_good"].trigger_rule == "none_failed"
     assert tasks["all_good"].upstream_task_ids == {"ingest", "gate"}
+
+
+def test_what_fails_or_is_left_out_stops_no_later_plan(bag: DagBag) -> None:
+    rules = {name: {task.task_id: task.trigger_rule for task in bag.dags[name].tasks} for name in ("train", "simulate")}
+    assert {rules["train"][name] for name in ("plan_potentials", "plan_scores", "announce")} == {"all_done"}
+    assert {rules["simulate"][name] for name in ("plan_observations", "announce")} == {"all_done"}
+    assert rules["train"]["all_trained"] == rules["simulate"]["all_simulated"] == "none_failed"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
