@@ -4,7 +4,7 @@ Everything is float64: a total energy of -2e3 eV in float32 is known to 1e-4 eV 
 written by `deepmd_hdf5`; reading knows both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,6 @@ LABEL_COLUMNS = (
 
 HDF5_SUFFIX = ".hdf5"
 _HDF5_MARK = f"{HDF5_SUFFIX}#/"
-_LONG_ROW_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,15 +187,15 @@ class DeepmdSystemWriter:
             "force": frames.forces_ev_per_angstrom,
             "virial": frames.virial_ev,
         }
-        where = np.ones(frames.n_frames, dtype=np.bool_) if where is None else where
+        takes_all = where is None or bool(where.all())
         for name, sink in self._sinks.items():
             if (column := columns[name]) is None:
                 raise self._lacking(name)
-            for values in _chosen_rows(column, where):
-                if not np.isfinite(values).all():
-                    raise self._lacking(name)
-                sink.write(values)
-        self._n_written += int(where.sum())
+            values = column if takes_all else column[where]
+            if not np.isfinite(values.sum()):  # a sum of labels of melts cannot overflow
+                raise self._lacking(name)
+            sink.write(values)
+        self._n_written += len(values)
 
     def _lacking(self, name: str) -> MeltlakeError:
         return MeltlakeError(
@@ -263,19 +262,6 @@ def _read_group(address: Path) -> tuple[Integers, tuple[str, ...], dict[str, Flo
 
     file, _, name = str(address).partition("#/")
     return read_group(Path(file), name)
-
-
-def _chosen_rows(column: Floats, where: NDArray[np.bool_]) -> Iterator[Floats]:
-    """The rows where the mask is true, in one array or several.
-
-    Long rows come as views of the lake's own memory, one per run of neighbours: a copy would cost as much as writing.
-    """
-    if column[:1].nbytes < _LONG_ROW_BYTES:
-        yield column[where]
-        return
-    edges = np.flatnonzero(np.diff(where, prepend=False, append=False)).tolist()
-    for first, stop in zip(edges[::2], edges[1::2], strict=True):
-        yield column[first:stop]
 
 
 def _vectors(column: pa.Array, n_rows_of_three: int) -> Floats:

@@ -263,6 +263,14 @@ class Lake:
         log = self.log(table)
         return sorted({file.partition[log.description.key] for file in log.files(version=version)})
 
+    def files_by_key(self, table: str, *, version: int | None = None) -> dict[str, list[RowFile]]:
+        """A version's files by key, those of a key in the order of its rows: for who reads many keys one by one."""
+        log = self.log(table)
+        found: dict[str, list[RowFile]] = {}
+        for file in log.files(version=version):
+            found.setdefault(file.partition[log.description.key], []).append(file)
+        return found
+
     def files(self, table: str, *, key: str | None = None, version: int | None = None) -> list[str]:
         """Addresses of a version's Parquet files: by key, and those of a key in the order of its rows."""
         log = self.log(table)

@@ -25,7 +25,7 @@ Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
 
 _REMEMBERED = {"materialize", "train", "simulate", "observe", "publish", "report"}
-_PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.ESTALE}
+_PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.EFBIG, errno.ESTALE}
 """Errors of the system that may pass by themselves."""
 
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.locks import exclusive
 from operators.log import log
+from operators.potentials.chosen_run import NOT_USED, SPLITS, ChosenRun
 from operators.potentials.kept_labels import granted, kept_labels, remember
 from operators.potentials.selection import usable_runs
-from operators.potentials.splitting import NOT_USED, SPLITS, ChosenRun, chosen_runs
+from operators.potentials.splitting import chosen_runs
 from operators.potentials.training_set_files import Card, RunPart, folder_of, is_whole, write_training_set
 from operators.potentials.training_set_notes import notes
 from schemas.elements import SYMBOLS
@@ -55,10 +56,12 @@ def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, ob
     version = _pinned_version(lake, request)
     # Two sets of one family that are chosen at the same time would not know of each other's labels.
     with lake.writing("training_sets", doing="choosing the frames of a training set"):
-        name = granted(lake, request, version=version) if request.lake_version is not None else None
-        chosen = None if name else _chosen(lake, request, version=version)
-        answer = _stored(settings, lake, chosen, name=name or str(chosen and chosen.row["training_set_id"]))
-        remember(lake, request, text(answer, "training_set_id"), version=version)
+        name, chosen = granted(lake, request, version=version), None
+        if request.lake_version is None or name is None:
+            chosen = _chosen(lake, request, version=version)
+            name = text(chosen.row, "training_set_id")
+        answer = _stored(settings, lake, chosen, name=name)
+        remember(lake, request, name, version=version)
     return answer
 
 

@@ -8,9 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
 from lake.delta import Lake
 from lake.experiments import recipe_row
@@ -18,9 +15,10 @@ from lake.locks import exclusive
 from operators.campaign import campaign_of
 from operators.hardware import hardware
 from operators.log import log
-from operators.physics.neighbours import max_neighbours, require_room, sel
+from operators.physics.neighbours import require_room
 from operators.potentials.backends import BACKENDS, Backend
 from operators.potentials.card import software, store_card, trained_card
+from operators.potentials.chosen_run import SPLITS
 from operators.potentials.deepmd_input import TrainingData, checked_by_deepmd, deepmd_input
 from operators.potentials.deepmd_training import (
     forget_model,
@@ -31,16 +29,16 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.neighbour_maxima import neighbour_maxima
 from operators.potentials.parent import Parent, n_test_frames_known
+from operators.potentials.sampling import equal_compositions
 from operators.potentials.sound_files import inspected
-from operators.potentials.splitting import SPLITS
 from operators.potentials.training_set_files import is_whole
 from operators.potentials.watching import KeepPoints
 from schemas.errors import MeltlakeError, StepFailed
 from schemas.recipes import Recipe
 from schemas.settings import Settings
 
-_FRAMES_AT_ONCE = 256
 _INSPECTION = "training_set.json"
 
 
@@ -110,7 +108,7 @@ def train(
         def keep_points(points: Sequence[Mapping[str, object]]) -> None:
             lake.replace("learning_curves", potential_id, [{"potential_id": potential_id, **point} for point in points])
 
-        row = _trained(folder, training_set, wanted, keep_points=keep_points)
+        row = _trained(lake, folder, training_set, wanted, keep_points=keep_points)
         row |= {"potential_id": potential_id, **_told_of_parent(lake, training_set_id, parent)}
         # A shortened training does not change what the recipe of that name is.
         lake.replace("recipes", recipe.name, [recipe_row(usual)])
@@ -150,12 +148,12 @@ def _training_set(lake: Lake, settings: Settings, training_set_id: str) -> dict[
 
 
 def _trained(
-    folder: Path, training_set: Mapping[str, object], wanted: _Wanted, *, keep_points: KeepPoints
+    lake: Lake, folder: Path, training_set: Mapping[str, object], wanted: _Wanted, *, keep_points: KeepPoints
 ) -> dict[str, object]:
     """The row of the potential, but for its name."""
     path, recipe, parent = Path(str(training_set["path"])), wanted.recipe, wanted.parent
     files = inspected(path, folder / _INSPECTION)
-    data, most = _training_data(path, folder, recipe)
+    data, most = _training_data(lake, training_set, folder, recipe)
     if parent is not None:
         parent.require_same_nets(deepmd_input(recipe, data, seed=wanted.seed), recipe.name)
         data = parent.given_room(data, most)
@@ -208,42 +206,23 @@ def _told_of_parent(lake: Lake, training_set_id: str, parent: Parent | None) -> 
     return {"init_from": parent.potential_id, "n_test_frames_known": n_known}
 
 
-def _training_data(path: Path, folder: Path, recipe: Recipe) -> tuple[TrainingData, list[int]]:
-    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`.
-
-    Every frame counts, those of the test and held-out parts too: slots are room, not labels, and a potential whose
-    slots overflow on a held-out composition would be judged for the wrong reason.
-    """
+def _training_data(
+    lake: Lake, training_set: Mapping[str, object], folder: Path, recipe: Recipe
+) -> tuple[TrainingData, list[int]]:
+    """What DeePMD is told of the training set, and the neighbour counts behind its `sel`."""
+    path, name = Path(str(training_set["path"])), str(training_set["training_set_id"])
+    neighbours = neighbour_maxima(lake, name, path, r_cut_angstrom=recipe.r_cut_angstrom)
     systems = {split: deepmd_systems(path / split) for split in SPLITS}
-    type_map = read_deepmd_system(systems["train"][0]).type_map
-    most = np.zeros(len(type_map), dtype=np.int64)
-    for system in (system for split in SPLITS for system in systems[split]):
-        most = np.maximum(most, _max_neighbours_of(system, recipe.r_cut_angstrom))
     names = {split: tuple(os.path.relpath(system, folder) for system in systems[split]) for split in SPLITS}
     data = TrainingData(
-        type_map=type_map,
-        sel=tuple(sel(most.tolist())),
+        type_map=read_deepmd_system(systems["train"][0]).type_map,
+        sel=neighbours.sel,
         train=names["train"],
         test=names["test"],
         has_virials=any(read_deepmd_system(system).frames.virial_ev is not None for system in systems["train"]),
+        probabilities=equal_compositions(systems["train"]) if training_set["balance"] == "compositions" else None,
     )
-    return data, most.tolist()
-
-
-def _max_neighbours_of(system: Path, r_cut_angstrom: float) -> NDArray[np.int64]:
-    read = read_deepmd_system(system)
-    most = np.zeros(len(read.type_map), dtype=np.int64)
-    for first in range(0, read.frames.n_frames, _FRAMES_AT_ONCE):
-        part = slice(first, first + _FRAMES_AT_ONCE)
-        counted = max_neighbours(
-            read.frames.positions_angstrom[part],
-            read.frames.cell_angstrom[part],
-            read.types,
-            r_cut_angstrom=r_cut_angstrom,
-            n_types=len(read.type_map),
-        )
-        most = np.maximum(most, counted)
-    return most
+    return data, list(neighbours.most)
 
 
 def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:

@@ -59,6 +59,8 @@ class TrainingData:
     test: tuple[str, ...]
     has_virials: bool
     """Whether any deepmd_system to train on has virials."""
+    probabilities: tuple[float, ...] | None = None
+    """How often each deepmd_system to train on is drawn from; None leaves that to the recipe."""
 
 
 def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def deepmd_input(recipe: Recipe, data: TrainingData, *, seed: int) -> dict[str, 
             "training_data": {
                 "systems": list(data.train),
                 "batch_size": recipe.batch_size,
-                "auto_prob": _AUTO_PROB[recipe.sampling],
+                **_drawn_by(recipe, data),
             },
             **({"validation_data": validation} if data.test else {}),
             "numb_steps": recipe.n_steps,
@@ -163,6 +165,13 @@ def nets(written: Mapping[str, Any]) -> dict[str, object]:
 def decay_steps(recipe: Recipe) -> int:
     """Steps between two decays of the learning rate: the recipe's, or less in a training too short for it."""
     return max(1, min(recipe.decay_steps, recipe.n_steps // FEWEST_DECAYS))
+
+
+def _drawn_by(recipe: Recipe, data: TrainingData) -> dict[str, Any]:
+    """A training set that is balanced by composition says more than a recipe, which knows no compositions."""
+    if data.probabilities is not None:
+        return {"sys_probs": list(data.probabilities)}
+    return {"auto_prob": _AUTO_PROB[recipe.sampling]}
 
 
 def displayed_every(recipe: Recipe) -> int:

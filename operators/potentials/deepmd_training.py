@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +124,11 @@ def train_to_the_end(
         If the disk is full.
     """
     progress = Progress.read(folder)
-    spent_before, started = progress.wall_seconds, time.monotonic()
+    before, started = replace(progress), time.monotonic()
 
-    def note_time() -> None:
-        progress.wall_seconds = spent_before + time.monotonic() - started
+    def note_progress() -> None:
+        progress.wall_seconds = before.wall_seconds + time.monotonic() - started
+        progress.n_restarts = before.n_restarts + (watcher.went_on_from is not None)
         progress.write(folder)
 
     watcher = Watcher(
@@ -135,7 +136,7 @@ def train_to_the_end(
         n_steps=n_steps,
         reference_force_ev_per_angstrom=reference_force_ev_per_angstrom,
         keep_points=keep_points,
-        note_time=note_time,
+        note_progress=note_progress,
     )
     with _told_when_full(folder):
         try:
@@ -151,8 +152,7 @@ def train_to_the_end(
             _forget_checkpoints(folder, [step for step in checkpoints(folder) if step > watcher.last_sound_step])
             raise
         finally:
-            progress.n_restarts += watcher.went_on_from is not None
-            note_time()
+            note_progress()
             watcher.keep()
     if (reached := last_checkpoint(folder)) is None or reached < n_steps:
         raise StepFailed(

@@ -75,8 +75,10 @@ def kept_labels(lake: Lake, request: TrainingSetRequest) -> KeptLabels:
 
 def granted(lake: Lake, request: TrainingSetRequest, *, version: int) -> str | None:
     """The training set that this request was answered with at that version of the lake; None for a new one."""
-    rows = lake.rows(_TABLE, key=request_id(request, version=version)).to_pylist()
-    return str(rows[0]["training_set_id"]) if rows else None
+    for row in lake.rows(_TABLE, key=request_id(request, version=version)).to_pylist():
+        name = str(row["training_set_id"])
+        return name if lake.n_rows("training_sets", name) else None
+    return None
 
 
 def remember(lake: Lake, request: TrainingSetRequest, training_set_id: str, *, version: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import LABEL_COLUMNS
 from lake.delta import Lake
+from lake.delta_log import RowFile
 from lake.frames import vectors, virial_traces
 from operators.gate.frame_ids import frame_ids
 from operators.physics.equilibration import equilibration_of_run
@@ -18,7 +19,7 @@ from operators.potentials.comparable import require_one_level_of_theory
 from schemas.composition import half_l1_at_percent
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
-from schemas.rows import Row
+from schemas.rows import Row, real_or_none
 from schemas.training import TrainingSetRequest
 
 _COLUMNS = (
@@ -89,7 +90,11 @@ def usable_runs(
     seen: set[tuple[object, ...]] = set()
     used = set(used_before)
     in_order = sorted(rows, key=lambda row: (row["run_id"] not in used, -int(str(row["n_frames"])), str(row["run_id"])))
-    found = [_usable_run(lake, row, version=version, seen=seen) for row in in_order]
+    files, is_newest = lake.files_by_key("frames", version=version), version == lake.version("frames")
+    found = [
+        _usable_run(lake, row, files=files.get(str(row["run_id"]), []), is_newest=is_newest, seen=seen)
+        for row in in_order
+    ]
     return [run for run in found if run is not None]
 
 
@@ -144,9 +149,11 @@ def _has_only(row: Mapping[str, object], elements: frozenset[str]) -> bool:
     return set(str(row["chemical_system"]).split("-")) <= elements
 
 
-def _usable_run(lake: Lake, row: Row, *, version: int, seen: set[tuple[object, ...]]) -> UsableRun | None:
+def _usable_run(
+    lake: Lake, row: Row, *, files: Sequence[RowFile], is_newest: bool, seen: set[tuple[object, ...]]
+) -> UsableRun | None:
     run_id = str(row["run_id"])
-    batches = list(lake.frame_batches(run_id, _COLUMNS, version=version))
+    batches = list(lake.frame_batches(run_id, _COLUMNS, files=files))
     if not batches:
         return None
     accepted = np.concatenate([_numbers(batch, "accepted") for batch in batches]).astype(np.bool_)
@@ -165,19 +172,27 @@ def _usable_run(lake: Lake, row: Row, *, version: int, seen: set[tuple[object, .
         return None
     # What a run was worth by itself does not depend on which frames another run of the training set has too.
     series = np.where(accepted & (sources != "vasp_mlff"), np.stack([energy, traces, temperature]), np.nan)
-    start = equilibration_of_run(time_fs, series, goes_on=row["continues_run_id"] is not None).start
-    content_ids, labels_ids = _ids(lake, run_id, batches, version=version)
+    content_ids, labels_ids = _ids(lake, run_id, batches, files=files)
     return UsableRun(
         row=row,
         atomic_numbers=np.array(batches[0].column("atomic_numbers")[0].as_py(), dtype=np.int8),
         usable=usable,
-        is_equilibrated=np.arange(len(usable)) >= start,
+        is_equilibrated=_is_equilibrated(row, time_fs, series, is_newest=is_newest),
         time_fs=time_fs,
         series=series,
         has_virial=~np.isnan(virials).any(axis=(1, 2)),
         content_ids=content_ids,
         labels_ids=labels_ids,
     )
+
+
+def _is_equilibrated(row: Row, time_fs: Floats, series: Floats, *, is_newest: bool) -> NDArray[np.bool_]:
+    """(n_frames,): as the gate told it of today's frames; of older ones, by the same rule."""
+    if is_newest and (from_fs := real_or_none(row, "equilibrated_from_fs")) is not None:
+        told: NDArray[np.bool_] = ~(time_fs < from_fs - 1e-6)
+        return told
+    start = equilibration_of_run(time_fs, series, goes_on=row["continues_run_id"] is not None).start
+    return np.arange(len(time_fs)) >= start
 
 
 def _numbers(batch: pa.RecordBatch, column: str) -> Floats:
@@ -195,24 +210,25 @@ def _first_seen(
     seen: set[tuple[object, ...]],
 ) -> NDArray[np.bool_]:
     """(n_frames,): usable frames that no run before had, told by energy, volume and pressure as printed by VASP."""
-    volumes = np.abs(np.linalg.det(cells)).round(2)
-    traces = np.nan_to_num(traces).round(2)
+    printed = np.stack([energy.round(6), np.abs(np.linalg.det(cells)).round(2), np.nan_to_num(traces).round(2)])
     first = np.zeros(len(energy), dtype=np.bool_)
-    for frame in np.flatnonzero(usable):
-        key = (formula, round(float(energy[frame]), 6), float(volumes[frame]), float(traces[frame]))
+    for frame, *numbers in zip(np.flatnonzero(usable).tolist(), *printed[:, usable].tolist(), strict=True):
+        key = (formula, *numbers)
         first[frame] = key not in seen
         seen.add(key)
     return first
 
 
-def _ids(lake: Lake, run_id: str, batches: Sequence[pa.RecordBatch], *, version: int) -> tuple[pa.Array, pa.Array]:
+def _ids(
+    lake: Lake, run_id: str, batches: Sequence[pa.RecordBatch], *, files: Sequence[RowFile]
+) -> tuple[pa.Array, pa.Array]:
     """`content_id` and `labels_id` of every frame of a run; computed from the vectors where an old lake has none."""
     names = ("content_id", "labels_id")
     stored = [pa.concat_arrays([batch.column(name) for batch in batches]) for name in names]
     if not any(column.null_count for column in stored):
         return stored[0], stored[1]
     computed: tuple[list[str], list[str]] = ([], [])
-    for batch in lake.frame_batches(run_id, LABEL_COLUMNS, version=version):
+    for batch in lake.frame_batches(run_id, LABEL_COLUMNS, files=files):
         n_atoms = len(batch.column("atomic_numbers")[0])
         found = frame_ids(
             vectors(batch.column("positions_angstrom"), n_atoms),

@@ -5,7 +5,8 @@ Which frames there are is in `selection`, where blocks lie in `physics.split`, w
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,78 +15,15 @@ from numpy.typing import NDArray
 from operators.physics.equilibration import Memory, memory
 from operators.physics.growing_split import grown_block_split, grown_random_split, thinned
 from operators.physics.split import DECORRELATION_FS, Splits, smallest_gap
+from operators.potentials.chosen_run import NOT_USED, ChosenRun
 from operators.potentials.kept_labels import KeptLabels
 from operators.potentials.selection import UsableRun
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 from schemas.training import TrainingSetRequest
 
-SPLITS = ("train", "test", "held_out")
-NOT_USED = ("gap", "thinned", "relaxation")
-"""Why an accepted frame is in no part: beside a test frame, within `every_fs` of another, before equilibration."""
-
-_FEWEST_INDEPENDENT = 3.0
 _NAME = "<U10"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChosenRun:
-    """One run's part of a training set."""
-
-    run_id: str
-    composition: str
-    formula: str
-    atomic_numbers: NDArray[np.int8]
-    """(n_atoms,)."""
-    split: Splits
-    """(n_frames of the run,): one of `SPLITS` or of `NOT_USED`; empty where a frame may not be used at all."""
-    with_virial: bool
-    """Whether every frame that was split has a virial."""
-    content_ids: pa.Array
-    """(n_frames,)."""
-    labels_sha256: str
-    """Over all numbers of the frames that were split: a mended reader must not find the training set of its old
-    numbers."""
-    equilibrated_from_fs: float | None
-    frame_step_fs: float | None
-    """Usual time between frames that were split; None without a time axis, as the next three."""
-    memory: Memory
-    """Of its trajectory."""
-    gap_fs: float | None
-    """Wanted between training and test frames."""
-    min_gap_fs: float | None
-    """Found in its trajectory; None without both kinds of frames."""
-
-    def n_frames(self, *splits: str) -> int:
-        """How many frames are in those parts of the split."""
-        return int(np.isin(self.split, splits).sum())
-
-    @property
-    def is_used(self) -> NDArray[np.bool_]:
-        """(n_frames,): whether a frame is in the training set."""
-        return np.isin(self.split, SPLITS)
-
-    @property
-    def n_effective(self) -> float | None:
-        """Independent values that its training frames are worth; None where its memory is not known."""
-        if self.frame_step_fs is None or np.isnan(self.memory.correlation_time_fs):
-            return None
-        return self.n_frames("train") * min(1.0, self.frame_step_fs / self.memory.correlation_time_fs)
-
-    @property
-    def leakage(self) -> str | None:
-        """Whether its test errors are those of frames that the potential has not as good as seen.
-
-        `clear`, `leaks` (the gap is shorter than the correlation time), `too_short` (the run is, to tell that time),
-        `unknown` (no time axis, or nothing to tell it from); None where there is nothing to test or to train on.
-        """
-        if self.min_gap_fs is None:
-            return "unknown" if self.n_frames("train") and self.n_frames("test") else None
-        if np.isnan(self.memory.correlation_time_fs):
-            return "unknown"
-        if self.min_gap_fs < self.memory.correlation_time_fs:
-            return "leaks"
-        return "too_short" if self.memory.n_independent <= _FEWEST_INDEPENDENT else "clear"
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
 def chosen_runs(runs: Sequence[UsableRun], request: TrainingSetRequest, *, kept: KeptLabels) -> list[ChosenRun]:
@@ -122,73 +60,111 @@ def _split_by_trajectory(
         chains.setdefault(run.trajectory_id, []).append(run)
     for chain in chains.values():
         in_order = sorted(chain, key=lambda run: (float(np.nan_to_num(run.time_fs[0])), run.run_id))
-        yield from _chosen_of_chain(in_order, request, kept)
+        yield from _Chain(in_order, request, kept).chosen()
 
 
-def _chosen_of_chain(chain: Sequence[UsableRun], request: TrainingSetRequest, kept: KeptLabels) -> Iterator[ChosenRun]:
-    time_fs, usable, is_equilibrated = (
-        np.concatenate([getattr(run, name) for run in chain]) for name in ("time_fs", "usable", "is_equilibrated")
-    )
-    has_time = not np.isnan(time_fs).any()
-    order = np.argsort(time_fs, kind="stable") if has_time else np.arange(len(time_fs))  # a branch goes back in time
-    series = np.concatenate([run.series for run in chain], axis=1)[:, order]
-    settled = is_equilibrated[order]
-    remembered = memory(time_fs[order][settled], series[:, settled]) if has_time else Memory(np.nan, np.nan)
-    gap_fs = request.gap_fs or float(np.nanmax([DECORRELATION_FS, remembered.correlation_time_fs]))
+class _Chain:
+    """Runs that go on from each other. Arrays have one entry per frame, run after run."""
 
-    split = np.full(len(usable), "", dtype=_NAME)
-    is_held_out = chain[0].composition in request.hold_out
-    pool = usable.copy()
-    if is_held_out or request.relaxation == "drop":
-        split[usable & ~is_equilibrated] = "relaxation"
-        pool &= is_equilibrated
-    known = np.concatenate([kept.of(run.run_id, run.content_ids) for run in chain])
-    if request.every_fs is not None and has_time:
-        places = order[pool[order]]
-        stays = thinned(time_fs[places], every=request.every_fs, kept=known[places] != "")
-        split[places[~stays]] = "thinned"
-        pool[places[~stays]] = False
-    ends = np.cumsum([len(run.usable) for run in chain])
-    if is_held_out:
-        split[pool] = "held_out"
-    elif request.split == "random":
-        for run, first, end in zip(chain, [0, *ends[:-1]], ends, strict=True):
-            here = np.arange(first, end)[pool[first:end]]
-            split[here] = _random_split_of(run, known[here], request, may_test=is_equilibrated[here])
-    else:
-        places = order[pool[order]]
-        # A relaxation of a structure has an order and no time: keep one frame between training and test.
-        when, gap = (time_fs[places], gap_fs) if has_time else (np.arange(len(places), dtype=np.float64), 1.0)
+    def __init__(self, runs: Sequence[UsableRun], request: TrainingSetRequest, kept: KeptLabels) -> None:
+        self._runs, self._request = runs, request
+        self._time_fs, self._usable, self._is_equilibrated = (
+            np.concatenate([getattr(run, name) for run in runs]) for name in ("time_fs", "usable", "is_equilibrated")
+        )
+        self._known = np.concatenate([kept.of(run.run_id, run.content_ids) for run in runs])
+        self._ends = np.cumsum([len(run.usable) for run in runs])
+        self._has_time = not np.isnan(self._time_fs).any()
+        self._is_held_out = runs[0].composition in request.hold_out
+
+    def chosen(self) -> Iterator[ChosenRun]:
+        split, pool = self._pool()
+        if self._is_held_out:
+            split[pool] = "held_out"
+        elif self._request.split == "random":
+            self._split_at_random(split, pool)
+        else:
+            self._split_in_blocks(split, pool)
+        min_gap_fs = smallest_gap(self._time_fs, split) if self._has_time else None
+        has_gap = self._has_time and self._request.split == "blocks" and not self._is_held_out
+        for run, of_run, in_pool in zip(self._runs, self._by_run(split), self._by_run(pool), strict=True):
+            yield ChosenRun(
+                run_id=run.run_id,
+                composition=run.composition,
+                formula=str(run.row["formula"]),
+                atomic_numbers=run.atomic_numbers,
+                split=of_run,
+                with_virial=bool(run.has_virial[in_pool].all()),
+                content_ids=run.content_ids,
+                labels_sha256=_sha256(run.labels_ids.filter(pa.array(in_pool))),
+                equilibrated_from_fs=float(run.time_fs[np.argmax(run.is_equilibrated)]) if self._has_time else None,
+                frame_step_fs=_usual_step_fs(run.time_fs[in_pool]),
+                memory=self._memory,
+                gap_fs=self._gap_fs if has_gap else None,
+                min_gap_fs=min_gap_fs,
+            )
+
+    def _pool(self) -> tuple[Splits, NDArray[np.bool_]]:
+        """The split of what is left out before anything is split, and which frames remain to be split."""
+        split, pool = np.full(len(self._usable), "", dtype=_NAME), self._usable.copy()
+        if self._is_held_out or self._request.relaxation == "drop":
+            split[pool & ~self._is_equilibrated] = "relaxation"
+            pool &= self._is_equilibrated
+        if self._request.every_fs is not None and self._has_time:
+            places = self._in_order(pool)
+            stays = thinned(self._time_fs[places], every=self._request.every_fs, kept=self._known[places] != "")
+            split[places[~stays]] = "thinned"
+            pool[places[~stays]] = False
+        return split, pool
+
+    def _split_at_random(self, split: Splits, pool: NDArray[np.bool_]) -> None:
+        for run, first, end in zip(self._runs, [0, *self._ends[:-1]], self._ends, strict=True):
+            places = np.arange(first, end)[pool[first:end]]
+            # The run's name in the seed keeps its split as it is when other runs come to the lake.
+            seed = (self._request.seed, int.from_bytes(hashlib.sha256(run.run_id.encode()).digest()[:8]))
+            split[places] = grown_random_split(
+                self._known[places],
+                test_fraction=self._request.test_fraction,
+                seed=seed,
+                may_test=self._is_equilibrated[places],
+            )
+
+    def _split_in_blocks(self, split: Splits, pool: NDArray[np.bool_]) -> None:
+        places = self._in_order(pool)
+        time, gap = self._time_fs[places], self._gap_fs
+        if not self._has_time:  # the relaxation of a structure has an order: keep one frame between training and test
+            time, gap = np.arange(len(places), dtype=np.float64), 1.0
         split[places] = grown_block_split(
-            when, known[places], test_fraction=request.test_fraction, gap=gap, may_test=is_equilibrated[places]
-        )
-    min_gap_fs = smallest_gap(time_fs[order], split[order]) if has_time else None
-    for run, of_run, in_pool in zip(chain, np.split(split, ends[:-1]), np.split(pool, ends[:-1]), strict=True):
-        yield ChosenRun(
-            run_id=run.run_id,
-            composition=run.composition,
-            formula=str(run.row["formula"]),
-            atomic_numbers=run.atomic_numbers,
-            split=of_run,
-            with_virial=bool(run.has_virial[in_pool].all()),
-            content_ids=run.content_ids,
-            labels_sha256=hashlib.sha256(
-                "".join(run.labels_ids.filter(pa.array(in_pool)).to_pylist()).encode()
-            ).hexdigest(),
-            equilibrated_from_fs=float(run.time_fs[np.argmax(run.is_equilibrated)]) if has_time else None,
-            frame_step_fs=_usual_step_fs(run.time_fs[in_pool]),
-            memory=remembered,
-            gap_fs=gap_fs if has_time else None,
-            min_gap_fs=min_gap_fs,
+            time,
+            self._known[places],
+            test_fraction=self._request.test_fraction,
+            gap=gap,
+            may_test=self._is_equilibrated[places],
         )
 
+    @cached_property
+    def _memory(self) -> Memory:
+        if not self._has_time:
+            return Memory(np.nan, np.nan)
+        places = self._in_order(self._is_equilibrated)
+        return memory(self._time_fs[places], np.concatenate([run.series for run in self._runs], axis=1)[:, places])
 
-def _random_split_of(
-    run: UsableRun, known: Splits, request: TrainingSetRequest, *, may_test: NDArray[np.bool_]
-) -> Splits:
-    # The run's name in the seed keeps its split as it is when other runs come to the lake.
-    seed = (request.seed, int.from_bytes(hashlib.sha256(run.run_id.encode()).digest()[:8]))
-    return grown_random_split(known, test_fraction=request.test_fraction, seed=seed, may_test=may_test)
+    @property
+    def _gap_fs(self) -> float:
+        wanted_fs = self._request.gap_fs
+        measured_fs = float(np.nan_to_num(self._memory.correlation_time_fs))
+        return wanted_fs if wanted_fs is not None else max(DECORRELATION_FS, measured_fs)
+
+    def _in_order(self, where: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Places of the frames in their order in time: a branch of a chain goes back in it."""
+        places = np.flatnonzero(where)
+        return places[np.argsort(self._time_fs[places], kind="stable")] if self._has_time else places
+
+    def _by_run(self, values: NDArray[_Scalar]) -> list[NDArray[_Scalar]]:
+        return np.split(values, self._ends[:-1])
+
+
+def _sha256(names: pa.Array) -> str:
+    return hashlib.sha256("".join(names.to_pylist()).encode()).hexdigest()
 
 
 def _usual_step_fs(time_fs: Floats) -> float | None:

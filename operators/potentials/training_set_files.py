@@ -13,14 +13,19 @@ from numpy.typing import NDArray
 
 from lake.deepmd_npy import HDF5_SUFFIX, LABEL_COLUMNS, DeepmdSystemWriter, labelled_frames
 from lake.delta import Lake
+from lake.delta_log import RowFile
 from lake.parquet import flush_to_disk
 from operators.log import log
 from operators.physics.split import Splits
-from operators.potentials.splitting import SPLITS
+from operators.potentials.chosen_run import SPLITS
+from schemas.errors import TryAgainLater
 from schemas.settings import Settings
 from schemas.training import Balance, Format
 
 _CARD_NAME = "training_set.json"
+_NUMBERS_PER_FRAME = 19
+"""Energy, cell and virial."""
+_ROOM_TO_SPARE_BYTES = 1_000_000
 
 
 class Card(TypedDict):
@@ -71,23 +76,30 @@ def write_training_set(lake: Lake, parts: Sequence[RunPart], *, folder: Path, ca
     folder
         The training set's own; what is there of it is replaced.
     card
-        What the folder says of itself: `type_map` and `format` among it.
+        What the folder says of itself.
     version
         Of the frames.
+
+    Raises
+    ------
+    TryAgainLater
+        If the disk is too full for it.
     """
     unfinished = folder.with_name(f".{folder.name}.unfinished")
     for leftover in (unfinished, folder):
         if leftover.exists():
             log.info("materialize", training_set_id=folder.name, removing_unfinished=leftover.name)
             shutil.rmtree(leftover)
+    _require_room(parts, folder)
     unfinished.mkdir(parents=True)
     try:
+        files = lake.files_by_key("frames", version=version)
         for part in parts:
-            _write_run(lake, part, folder=unfinished, card=card, version=version)
+            _write_run(lake, part, folder=unfinished, card=card, files=files[part.run_id])
         written = sorted(path for path in unfinished.rglob("*") if path.is_file())
-        files = {str(path.relative_to(unfinished)): path.stat().st_size for path in written}
+        sizes = {str(path.relative_to(unfinished)): path.stat().st_size for path in written}
         (unfinished / _CARD_NAME).write_text(
-            json.dumps({"training_set_id": folder.name, **card, "files": files}, indent=1)
+            json.dumps({"training_set_id": folder.name, **card, "files": sizes}, indent=1)
         )
         flush_to_disk(unfinished / _CARD_NAME, unfinished)
     except BaseException:  # a full disk is helped by the room that half a training set takes
@@ -97,7 +109,21 @@ def write_training_set(lake: Lake, parts: Sequence[RunPart], *, folder: Path, ca
     flush_to_disk(folder.parent)
 
 
-def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, version: int) -> None:
+def _require_room(parts: Sequence[RunPart], folder: Path) -> None:
+    """HDF5 ends the whole process when a disk is full, and a person should not wait for that."""
+    n_numbers = sum(
+        int(np.isin(part.split, SPLITS).sum()) * (6 * len(part.atomic_numbers) + _NUMBERS_PER_FRAME) for part in parts
+    )
+    needed, free = n_numbers * 8 + _ROOM_TO_SPARE_BYTES, shutil.disk_usage(folder.parent).free
+    if needed > free:
+        raise TryAgainLater(
+            f"Training set {folder.name} needs {needed / 1e6:.0f} MB, and the disk of {folder.parent} has "
+            f"{free / 1e6:.0f} MB left.",
+            "Make room there, then run the same command again.",
+        )
+
+
+def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, files: Sequence[RowFile]) -> None:
     n_frames = {split: int((part.split == split).sum()) for split in SPLITS}
     with ExitStack() as stack:
         writers = {
@@ -114,7 +140,7 @@ def _write_run(lake: Lake, part: RunPart, *, folder: Path, card: Card, version: 
             if n_frames[split]
         }
         first = 0
-        for batch in lake.frame_batches(part.run_id, LABEL_COLUMNS, version=version):
+        for batch in lake.frame_batches(part.run_id, LABEL_COLUMNS, files=files):
             frames = labelled_frames(batch, part.atomic_numbers, with_virial=part.with_virial)
             its_split = part.split[first : first + batch.num_rows]
             first += batch.num_rows

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from operators.potentials.splitting import ChosenRun
+from operators.potentials.chosen_run import ChosenRun
 from schemas.training import TrainingSetRequest
 
 
@@ -39,8 +39,9 @@ def _of_leakage(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> Itera
     if short := by_verdict["too_short"]:
         longest = max(short, key=lambda run: run.memory.correlation_time_fs)
         yield (
-            f"{_runs(short, runs)} no more than three independent values (for example {longest.composition}, run "
-            f"{longest.run_id}): the correlation time is longer than was measured there."
+            f"{_runs(short, runs)} too little time for the gap that was wanted, or to tell a correlation time (for "
+            f"example {longest.composition}, run {longest.run_id}: {longest.min_gap_fs:g} fs between training and test "
+            "frames): the true memory may be longer, and test errors there flatter."
         )
     if unknown := by_verdict["unknown"]:
         yield (
@@ -50,7 +51,7 @@ def _of_leakage(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> Itera
 
 
 def _of_thinning(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> Iterator[str]:
-    timeless = [run for run in runs if run.gap_fs is None]
+    timeless = [run for run in runs if run.equilibrated_from_fs is None]
     if request.every_fs is not None and timeless:
         yield f"{_runs(timeless, runs)} no time axis and cannot be thinned by time: all frames were taken."
 

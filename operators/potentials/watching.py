@@ -47,8 +47,8 @@ class Watcher:
         Root mean square of the forces to learn.
     keep_points
         Where the learning curve goes while it grows.
-    note_time
-        Called when a checkpoint was saved.
+    note_progress
+        Called when a checkpoint was saved, and when the training goes on from one.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Watcher:
         n_steps: int,
         reference_force_ev_per_angstrom: float,
         keep_points: KeepPoints,
-        note_time: Callable[[], None],
+        note_progress: Callable[[], None],
     ) -> None:
         self._folder, self._n_steps = folder, n_steps
-        self._keep_points, self._note_time = keep_points, note_time
+        self._keep_points, self._note_progress = keep_points, note_progress
         self._references = {"e": _REFERENCE_ENERGY_EV_PER_ATOM, "f": reference_force_ev_per_angstrom}
         self._first_losses: dict[str, float] = {}
         self._step = self._waiting = self._n_bad = 0
@@ -89,7 +89,7 @@ class Watcher:
             self._tell(time_left=match[1])
             self._keep_now_and_then()
         elif any(words in line for words in _SAVED):
-            self._note_time()
+            self._note_progress()
         elif line.startswith(SAYS):
             self._hear(line.removeprefix(SAYS))
 
@@ -151,3 +151,4 @@ class Watcher:
         log.info("train", potential_id=self._folder.name, n_steps=self._n_steps, note=sentence)
         if sentence.startswith(GOES_ON):
             self.went_on_from = int(sentence.removeprefix(GOES_ON))
+            self._note_progress()  # now: whoever is killed outright notes nothing at its end

@@ -62,9 +62,15 @@ TRAINING_SET_RUNS = table(
     column("n_effective", REAL, "independent values that its training frames are worth; null where not told"),
     column("equilibrated_from_fs", REAL, "where its relaxation ends; null without a time axis"),
     column("correlation_time_fs", REAL, "time per independent value of energy, virial or temperature, the slowest"),
-    column("gap_fs", REAL, "gap wanted between training and test frames; null without a time axis"),
+    column(
+        "gap_fs", REAL, "gap wanted between training and test frames; null in a random split and without a time axis"
+    ),
     column("min_gap_fs", REAL, "smallest time between a training and a test frame of its trajectory"),
-    column("leakage", TEXT, "leaks: gap below correlation time; too_short: run hardly longer than it; unknown; clear"),
+    column(
+        "leakage",
+        TEXT,
+        "clear; leaks: gap below correlation time; too_short: run too short for gap or for telling it; unknown",
+    ),
     column("has_virials", FLAG, "its frames were written with virials"),
 )
 

@@ -6,6 +6,7 @@ A view may use the ones above it. Every view is valid over empty tables. Synthet
 from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
 from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
 from schemas.views.description import View
+from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
 from schemas.views.potentials import (
     ERROR_AGAINST_DEVIATION,
@@ -34,6 +35,7 @@ VIEWS: tuple[View, ...] = (
     VACF_COMPARISON,
     DENSITY_VS_EXPERIMENT,
     TRANSFERABILITY,
+    LEAKAGE,
     ERROR_AGAINST_DEVIATION,
     RECIPE_ERRORS,
     RECIPE_COMPARISON,

@@ -116,7 +116,8 @@ def our_materialize(folder: Path) -> Work:
     from schemas.training import TrainingSetRequest
 
     settings = Settings(lake=str(folder / "lake"))
-    for made in ("artifacts", "training_sets", "training_set_frames"):
+    tables = ("training_sets", "training_set_frames", "training_set_runs", "training_set_requests")
+    for made in ("artifacts", *tables):
         shutil.rmtree(folder / "lake" / made, ignore_errors=True)
 
     def work() -> Mapping[str, float]:

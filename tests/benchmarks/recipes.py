@@ -183,12 +183,12 @@ def train_small(folder: Path, name: str, *, n_steps: int | None = None) -> dict[
     ]
     frozen = training_set(settings, melts, TrainingSetRequest(hold_out=(HELD_OUT,)))
     recipe = recipe_named(name, campaign_of(settings).all_recipes)
-    began = _cpu_seconds()
-    made = train(settings, frozen, recipe=recipe.model_copy(update={} if n_steps is None else {"n_steps": n_steps}))
-    cpu_seconds = _cpu_seconds() - began
-    kept = settings.home / f"{made['potential_id']}.cpu"
-    if made["changed"]:
-        kept.write_text(str(cpu_seconds))
+    spent, began = settings.home / f"{name}.cpu", _cpu_seconds()
+    before = float(spent.read_text()) if spent.exists() else 0.0
+    try:
+        made = train(settings, frozen, recipe=recipe.model_copy(update={} if n_steps is None else {"n_steps": n_steps}))
+    finally:  # a training that was cut short costs what it cost, too
+        spent.write_text(str(before + _cpu_seconds() - began))
     observe_potential(settings, str(made["potential_id"]))
     [row] = query(
         settings,
@@ -196,7 +196,7 @@ def train_small(folder: Path, name: str, *, n_steps: int | None = None) -> dict[
         rmse_virial_mev_per_atom as virial, n_frames from rmse
         where potential_id = '{made["potential_id"]}' and composition = 'all' and split = 'test'""",
     )
-    return {**{key: float(str(value)) for key, value in row.items()}, "cpu_seconds": float(kept.read_text())}
+    return {**{key: float(str(value)) for key, value in row.items()}, "cpu_seconds": float(spent.read_text())}
 
 
 def _cpu_seconds() -> float:

@@ -42,6 +42,18 @@ def test_every_group_is_frozen_once_and_held_out_compositions_are_told(lake: Lak
     assert plans.materialize_commands() == [[*expected, "--split", "random", "--test-fraction", "0.2"]]
 
 
+def test_choices_of_a_training_set_reach_its_command_and_make_another_set_wanted(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "usual", type_map=["Al"], compositions=["Al100"])
+    assert [command[1] for command in plans.train_commands()] == ["usual"]
+    (tmp_path / "campaign.toml").write_text('every_fs = 25.0\nrelaxation = "drop"\nbalance = "compositions"')
+    [command] = plans.materialize_commands()
+    for option in (["--every-fs", "25.0"], ["--relaxation", "drop"], ["--balance", "compositions"]):
+        assert command[command.index(option[0]) : command.index(option[0]) + 2] == option
+    with pytest.raises(MeltlakeError, match="no training set that was made of them"):
+        plans.train_commands()
+
+
 def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Al100", "Al", level_of_theory="PBEsol"))
     assert [command[-2:] for command in plans.materialize_commands()] == [

@@ -53,7 +53,7 @@ except MeltlakeError as error:
     sys.exit(error.exit_code)
 """
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 class Training:
@@ -183,3 +183,4 @@ def test_every_potential_of_a_killed_sweep_is_the_unbroken_one(melts, settings, 
         check(training, melts.lake)
         again = train(settings, training_set_id, recipe=TINY, seed=training.seed)
         assert (again["changed"], again["potential_id"]) == (False, training.folder.name)
+        assert again["n_restarts"] == (training.folder / "train.log").read_text().count("goes on from step")

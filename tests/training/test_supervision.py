@@ -189,9 +189,7 @@ def frozen_with(folder: Path, **changes: float) -> Path:
 
 def test_a_model_that_was_frozen_wrongly_is_refused_and_forgotten(tmp_path):
     frozen_with(tmp_path, freezing_force_ev_per_angstrom=5.1)
-    with pytest.raises(
-        MeltlakeError, match=r"needed the numbers of checkpoint 8 .* freezing_force_ev_per_angstrom 5.1"
-    ):
+    with pytest.raises(MeltlakeError, match=r"needed the numbers of checkpoint 8 .*freezing_force_ev_per_angstrom 5.1"):
         freeze_and_compress(tmp_path, [], step=8)
     assert not list(tmp_path.glob("*.pb"))
 
@@ -239,7 +237,7 @@ def watcher(folder: Path, points: list[object]) -> Watcher:
         n_steps=100,
         reference_force_ev_per_angstrom=1.0,
         keep_points=points.append,
-        note_time=lambda: None,
+        note_progress=lambda: None,
     )
 
 
@@ -282,7 +280,7 @@ def test_a_lake_that_is_busy_does_not_cost_a_training(tmp_path):
 
     (tmp_path / "lcurve.out").write_text("# step rmse_trn lr\n0 1.0 1.0\n")
     watching = Watcher(
-        tmp_path, n_steps=100, reference_force_ev_per_angstrom=1.0, keep_points=busy, note_time=lambda: None
+        tmp_path, n_steps=100, reference_force_ev_per_angstrom=1.0, keep_points=busy, note_progress=lambda: None
     )
     for step in range(21):
         show(watching, step, "1.0e-01")
