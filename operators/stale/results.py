@@ -1,6 +1,7 @@
 """What is due of potentials that are there: their errors and simulations; and the warehouse."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import ceil
 
 from pydantic import ValidationError
 
@@ -12,7 +13,7 @@ from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.potentials import missing_model, wanted_potentials
 from operators.stale.wanted_sets import WantedSet
-from schemas.simulation import SimulationCard
+from schemas.simulation import SimulationCard, SimulationPlan
 from schemas.tables import TABLES
 
 
@@ -89,11 +90,19 @@ def _is_as_wanted(holdings: Holdings, run_id: str, campaign: Campaign) -> bool:
         plan = SimulationCard.model_validate_json(card.read_bytes()).plan
     except (OSError, ValidationError):
         return True  # on another machine, where the command itself finds it
-    if plan.protocol == "twin":
-        return campaign.simulation_steps is None or plan.n_production_steps <= campaign.simulation_steps
-    return (campaign.temperature_k in (None, plan.temperature_k)) and (
-        campaign.simulation_steps in (None, plan.n_production_steps)
-    )
+    is_as_warm = plan.protocol == "twin" or campaign.temperature_k in (None, plan.temperature_k)
+    return is_as_warm and has_length(plan, campaign.simulation_steps)
+
+
+def has_length(plan: SimulationPlan, n_steps: int | None) -> bool:
+    """Whether a simulation is as long as was asked for: in whole saved frames, and a twin no longer than its AIMD run.
+
+    A shorter twin is taken for one that its AIMD run has ended.
+    """
+    if n_steps is None:
+        return True
+    whole = ceil(n_steps / plan.steps_per_frame - 1e-9) * plan.steps_per_frame
+    return plan.n_production_steps <= whole if plan.protocol == "twin" else plan.n_production_steps == whole
 
 
 def _simulate(name: str, protocol: str, *, composition: str, campaign: Campaign) -> Sequence[str]:

@@ -10,10 +10,12 @@ from operators.arguments import parser
 from operators.materialize import materialize
 from operators.potentials.identity import name_of_potential
 from operators.stale import stale
+from operators.stale.results import has_length
 from operators.status import status
 from schemas.errors import MeltlakeError
 from schemas.model_card import FILE_NAME
 from schemas.recipes import RECIPES, recipe_named
+from schemas.simulation import SimulationPlan
 from schemas.training import TrainingSetRequest
 
 AL, CU, ALCU, NI = {"Al": 4}, {"Cu": 4}, {"Al": 2, "Cu": 2}, {"Ni": 4}
@@ -208,3 +210,22 @@ def test_new_compositions_are_due_without_a_campaign_too(three_melts, settings):
 def test_status_of_no_lake_is_a_sentence(settings):
     with pytest.raises(MeltlakeError, match=r"There is no lake at .*lake"):
         status(settings)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "n_done", "n_asked", "is_enough"),
+    [
+        ("twin", 42, 40, True),
+        ("twin", 30, 40, True),
+        ("twin", 42, 20, False),
+        ("nvt", 42, 40, True),
+        ("nvt", 30, 40, False),
+    ],
+)
+def test_length_of_a_simulation_is_in_whole_saved_frames(protocol, n_done, n_asked, is_enough):
+    plan = SimulationPlan(
+        protocol=protocol, composition="Al100", temperature_k=1000.0, time_step_fs=1.0, n_equilibration_steps=0,
+        n_production_steps=n_done, steps_per_frame=3, replicate=1, seed=1, pressure_gpa=0.0,
+    )  # fmt: skip
+    assert has_length(plan, n_asked) is is_enough
+    assert has_length(plan, None)
