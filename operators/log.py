@@ -4,12 +4,8 @@ import io
 import logging
 import sys
 
+import structlog
 from tqdm import tqdm
-
-from lake.small_process import without
-
-with without("rich"):  # for colours, which log lines have none of; it takes longer to load than all of ours
-    import structlog
 
 
 class _AboveBars(io.StringIO):

@@ -13,6 +13,7 @@ import pytest
 
 from lake.compaction import compact
 from lake.delta import Lake
+from lake.frames import row_groups
 from lake.locks import exclusive
 from lake.parquet import ROWS_PER_GROUP
 from lake.row_files import write_row_file
@@ -209,3 +210,10 @@ def test_a_compacted_lake_reads_without_us(lake):
     assert pl.scan_delta(f"{lake.root}/frames").select("frame").collect()["frame"].to_list() == as_bits(lake)[0]
     found = duckdb.sql(f"select count(*), sum(energy_ev) from read_parquet('{lake.root}/frames/*/*/*.parquet')")
     assert found.fetchall() == [(sum(N_FRAMES), float(sum(range(sum(N_FRAMES)))))]
+
+
+def test_row_groups_have_one_size_however_rows_come():
+    batches = [pa.RecordBatch.from_pydict({"n": list(range(*span))}) for span in ((0, 3), (3, 4), (4, 13))]
+    groups = list(row_groups(batches, 4))
+    assert [group.num_rows for group in groups] == [4, 4, 4, 1]
+    assert [n for group in groups for n in group["n"].to_pylist()] == list(range(13))

@@ -77,7 +77,7 @@ def is_alive(process_id):
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_until(true, seconds=20.0):
+def wait_until(true, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not true() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -135,7 +135,8 @@ def test_workers_end_with_the_process_that_started_them(tmp_path, how):
     command = [sys.executable, "-c", PARENT, *map(str, notes)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, **quiet) as parent:
-        assert wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
-        parent.send_signal(how)
+        have_begun = wait_until(lambda: all(note.exists() and note.read_text() for note in notes))
+        parent.send_signal(how if have_begun else signal.SIGKILL)
+    assert have_begun
     workers = [int(note.read_text()) for note in notes]
     assert wait_until(lambda: not any(map(is_alive, workers)))

@@ -69,10 +69,11 @@ def _variance_of_mean(series: Floats) -> float:
     if n_known < 2:
         return np.nan
     apart = np.where(known, series - series[known].mean(), 0.0)
-    n_pairs = np.rint(_products(known.astype(np.float64)))
+    n_frames = len(series)
+    n_pairs = np.arange(n_frames, 0, -1.0) if n_known == n_frames else np.rint(_products(known.astype(np.float64)))
     products = _products(apart)
     uncorrelated = np.flatnonzero((n_pairs > 0) & (products <= 0))
-    stop = int(uncorrelated[0]) if len(uncorrelated) else len(series)
+    stop = int(uncorrelated[0]) if len(uncorrelated) else n_frames
     n_used = n_pairs[0] + 2 * n_pairs[1:stop].sum()
     if n_used >= n_known**2:
         return np.nan

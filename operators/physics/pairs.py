@@ -120,9 +120,11 @@ def shortest_distances(
     usable = np.flatnonzero(_usable(positions, cells))
     if not len(usable):
         return distances, ratios
-    reduced = _shortest_bases(cells[usable])
-    inside = np.ascontiguousarray(np.moveaxis(fractional(positions[usable], reduced), 2, 0))
-    inside -= np.floor(inside)
+    chosen = slice(None) if len(usable) == len(positions) else usable  # numbers copy what they choose
+    reduced = _shortest_bases(cells[chosen])
+    inside = np.ascontiguousarray(np.moveaxis(fractional(positions[chosen], reduced), 2, 0))
+    for column in inside:
+        np.subtract(column, np.floor(column), out=column)
     for stretch, ways, frames in _stretches(_Stretch(inside, lower_triangular(reduced), kinds, limits)):
         distances[usable[frames]], ratios[usable[frames]] = _shortest_of_stretch(stretch, ways)
     return distances, ratios

@@ -21,7 +21,7 @@ from schemas.frames import Floats
 _STILL_ANGSTROM = 1e-8
 """Less than any file's last decimal, more than the rounding of what was read."""
 
-_NUMBERS_AT_ONCE = 1 << 14
+_NUMBERS_AT_ONCE = 1 << 15
 """What fits into a core's cache."""
 
 

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, cast
 
 from lake.gate import Case, Gate, RuleGate, Verdict
-from lake.small_process import keep_small
+from lake.small_process import keep_small, without
 from lake.sources import RunSource
 from operators.runs.reading import Progress
 from schemas.errors import TryAgainLater
@@ -111,9 +111,10 @@ def _workers(work: Work, rules_id: str, n_workers: int) -> Iterator[dict[Connect
     try:
         for _ in range(n_workers):
             ours, theirs = spawn.Pipe()
-            workers[ours] = spawn.Process(target=_work, args=(theirs, work, rules_id), daemon=True)
+            workers[ours] = spawn.Process(target=_work, args=(theirs, rules_id), daemon=True)
             workers[ours].start()
             theirs.close()  # so that a worker's end can be noticed
+            ours.send(work)
         yield workers
     except BaseException:  # what they have not committed never was there
         for process in workers.values():
@@ -138,11 +139,13 @@ def _heard(worker: Connection, process: BaseProcess) -> Any:
         ) from None
 
 
-def _work(parent: Connection, work: Work, rules_id: str) -> None:
-    """A worker's life: runs come, answers go, until the parent hangs up."""
+def _work(parent: Connection, rules_id: str) -> None:
+    """A worker's life: it hears what to do, then runs come, answers go, until the parent hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all of us; the parent ends its workers itself
     keep_small()
     asked = _Parent(parent, rules_id)
+    with without("rich"):  # with which the library of log lines would paint errors
+        work: Work = asked.heard()
     while True:
         run = asked.heard()
         try:

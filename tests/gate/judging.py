@@ -1,6 +1,6 @@
 """What the gate says of many files at once: each is read as `ingest` does it, and all are judged together.
 
-The gate costs a third of a second however few frames it judges, so frames of all files go through it as one table, and
+The gate costs a tenth of a second however few frames it judges, so frames of all files go through it as one table, and
 so do the values of all runs. What a rule says of a frame depends on the frame's own row alone.
 """
 

@@ -111,3 +111,10 @@ def test_largest_force_and_net_force() -> None:
     largest, net = largest_forces(forces)
     assert (largest[0], net[0]) == pytest.approx((np.sqrt(25.25), 0.5))
     assert np.isnan([largest[1], net[1]]).all()
+
+
+def test_a_force_too_large_to_be_squared_is_not_taken_for_a_missing_one() -> None:
+    forces = np.zeros((1, 3, 3))
+    forces[0, 0, 0] = 1e200
+    largest, net = largest_forces(forces)
+    assert (largest[0], net[0]) == (np.inf, 1e200)
