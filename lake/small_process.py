@@ -46,6 +46,17 @@ def loaded_late(*names: str) -> AbstractContextManager[None]:
 
 
 @contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that are spawned in the block do not import again what the command line imports."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
 def _asked_first(importer: Any) -> Iterator[None]:
     sys.meta_path.insert(0, importer)
     try:

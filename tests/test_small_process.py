@@ -1,5 +1,6 @@
 """Libraries that a process of ours does without are not in its memory, and are there for whoever uses them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,30 @@ def test_the_gate_judges_without_plots_and_statistics():
 
 def test_a_module_loaded_late_is_loaded_when_used():
     assert said_by(USES_LATE) == "False Error\n"
+
+
+SPAWNS = """
+import multiprocessing
+import sys
+from lake.small_process import without_main
+
+def tell():
+    pass
+
+if __name__ == "__main__":
+    with without_main():
+        worker = multiprocessing.get_context("spawn").Process(target=print, args=("began",))
+        worker.start()
+    worker.join()
+    print(worker.exitcode, sys.modules["__main__"].tell is tell)
+else:
+    print("the command line was imported again")
+"""
+
+
+def test_a_spawned_process_does_not_import_the_command_line(tmp_path):
+    (tmp_path / "command.py").write_text(SPAWNS)
+    command = [sys.executable, str(tmp_path / "command.py")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    assert said.split() == ["began", "0", "True"]

@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, cast
 
 from lake.gate import Case, Gate, RuleGate, Verdict
-from lake.small_process import keep_small, without
+from lake.small_process import keep_small, without, without_main
 from lake.sources import RunSource
 from operators.runs.reading import Progress
 from schemas.errors import TryAgainLater
@@ -112,7 +112,8 @@ def _workers(work: Work, rules_id: str, n_workers: int) -> Iterator[dict[Connect
         for _ in range(n_workers):
             ours, theirs = spawn.Pipe()
             workers[ours] = spawn.Process(target=_work, args=(theirs, rules_id), daemon=True)
-            workers[ours].start()
+            with without_main():
+                workers[ours].start()
             theirs.close()  # so that a worker's end can be noticed
             ours.send(work)
         yield workers
