@@ -31,24 +31,6 @@ with loaded_late("wave"):
 print("Error" in object.__getattribute__(wave, "__dict__"), wave.Error.__name__)
 """
 
-
-def said_by(code):
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]).stdout
-
-
-def test_a_worker_reads_without_what_others_need():
-    assert said_by(READS).split() == []
-
-
-def test_the_gate_judges_without_plots_and_statistics():
-    assert said_by(JUDGES) == "[[], ['small']]\n"
-
-
-def test_a_module_loaded_late_is_loaded_when_used():
-    assert said_by(USES_LATE) == "False Error\n"
-
-
 SPAWNS = """
 import multiprocessing
 import sys
@@ -66,6 +48,23 @@ if __name__ == "__main__":
 else:
     print("the command line was imported again")
 """
+
+
+def said_by(code):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[1]).stdout
+
+
+def test_a_worker_reads_without_what_others_need():
+    assert said_by(READS).split() == []
+
+
+def test_the_gate_judges_without_plots_and_statistics():
+    assert said_by(JUDGES) == "[[], ['small']]\n"
+
+
+def test_a_module_loaded_late_is_loaded_when_used():
+    assert said_by(USES_LATE) == "False Error\n"
 
 
 def test_a_spawned_process_does_not_import_the_command_line(tmp_path):
