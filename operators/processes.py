@@ -45,7 +45,7 @@ _CAUSES = (
         "out of memory",
         re.compile(
             r"out of memory|OOM when allocating|MemoryError|bad_alloc|ResourceExhaustedError"
-            r"|Cannot allocate memory|Memory allocation .*failed",
+            r"|Cannot allocate memory|Memory allocation .*failed|failed to map segment from shared object",
             re.IGNORECASE,
         ),
     ),

@@ -11,7 +11,9 @@ import pytest
 from lake.delta import Lake
 from operators.ingest import ingest
 from operators.physics.continuation import missing_steps
-from operators.potentials.selection import chosen_runs
+from operators.potentials.kept_labels import kept_labels
+from operators.potentials.selection import usable_runs
+from operators.potentials.splitting import chosen_runs
 from schemas.settings import Settings
 from schemas.training import TrainingSetRequest
 
@@ -139,7 +141,9 @@ def test_a_chain_of_xdatcars_keeps_every_frame_in_any_order(tmp_path, order):
 @pytest.mark.parametrize("n_first", [3, 5])
 def test_no_test_frame_is_beside_a_training_frame_of_the_run_before(tmp_path, n_first):
     lake = ingested(tmp_path, "lake", [segment(1, n_first), segment(n_first + 1, 10)], (1, 0))
-    _, chosen = chosen_runs(lake, TrainingSetRequest(), version=lake.version())
+    request = TrainingSetRequest()
+    usable = usable_runs(lake, request, version=lake.version("frames"))
+    chosen = chosen_runs(usable, request, kept=kept_labels(lake, request))
     runs = {row["run_id"]: row["trajectory_start_fs"] for row in lake.rows("runs").to_pylist()}
     split = np.concatenate([run.split for run in sorted(chosen, key=lambda run: runs[run.run_id])])
     assert len(split) == 10
