@@ -117,18 +117,16 @@ def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
 def _runs_in(files: list[str]) -> Iterator[RunSource]:
     """One run of the files that VASP would write now, with the backups or copies beside them (`OUTCAR.bak`)."""
     of_kind = [[uri for uri in files if name_of(uri).startswith(kind)] for kind in _ONE_RUN]
-    together = tuple(uri for alike in of_kind for uri in _told_together(alike))
+    plain = [[uri for uri in alike if _PLAIN_NAME.fullmatch(name_of(uri))][:1] for alike in of_kind]
+    # Without any of VASP's own names, files that are alone of their kind are what it would go on writing.
+    told_together = plain if any(plain) else [alike for alike in of_kind if len(alike) == 1]
+    together = tuple(uri for alike in told_together for uri in alike)
     others = tuple(uri for alike in of_kind for uri in alike if uri not in together)
     if together:
         yield RunSource(together, others)
     else:
         yield from (RunSource((uri,)) for uri in others)
     yield from (RunSource((uri,)) for uri in files if not name_of(uri).startswith(_ONE_RUN) and _is_run(uri))
-
-
-def _told_together(alike: list[str]) -> list[str]:
-    """Of files of one kind, the one that VASP would go on writing: by its name, or because it is alone."""
-    return alike if len(alike) == 1 else [uri for uri in alike if _PLAIN_NAME.fullmatch(name_of(uri))][:1]
 
 
 def _is_run(uri: str) -> bool:

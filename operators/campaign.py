@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from lake.gate import RuleGate
+from schemas.composition import canonical_composition
 from schemas.errors import MeltlakeError
 from schemas.gate import RULES, Rule, Rules, Severity
 from schemas.recipes import RECIPES, Recipe, recipe_named, recipes_from
@@ -58,6 +59,12 @@ class Campaign(BaseModel):
     gate: Mapping[str, RuleChange] = {}
     """Changes to rules of the gate, by the rule's name."""
 
+    @field_validator("hold_out")
+    @classmethod
+    def _are_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """As the lake writes them: a composition that is spelt otherwise would be trained on."""
+        return tuple(sorted({canonical_composition(label) for label in labels}))
+
     @property
     def all_recipes(self) -> dict[str, Recipe]:
         """The recipes that come with meltlake and those of the lab, by name."""
@@ -80,14 +87,16 @@ def campaign_of(settings: Settings) -> Campaign:
     Raises
     ------
     MeltlakeError
-        If the file is not TOML or says something that is not known.
+        If the file is not TOML in UTF-8, or says something that is not known.
     """
     path = settings.home / "campaign.toml"
     if not path.exists():
         return Campaign()
     try:
-        campaign = Campaign.model_validate(tomllib.loads(path.read_text()))
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        campaign = Campaign.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except MeltlakeError as error:
+        raise MeltlakeError(f"{path}: {error.problem}", error.remedy) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         known = ", ".join(Campaign.model_fields)
         raise MeltlakeError(f"{path}: {' '.join(str(error).split())}", f"Known settings are: {known}.") from error
     _require_known_rules(campaign, path)

@@ -30,8 +30,12 @@ def cause_beside(subject: str, cause: str) -> str:
     return cause.replace(f"{folder_of(subject)}/", "") if folder_of(subject) else cause
 
 
+def has_failed(lake: Lake, verb: str, subject: str) -> bool:
+    """Whether the verb failed on that subject when it was last tried."""
+    return bool(lake.rows("task_failures", key=content_id([verb, subject]), columns=["key"]).num_rows)
+
+
 def forget_failure(lake: Lake, verb: str, subject: str) -> None:
     """The verb succeeded on that subject: nothing is left to mend."""
-    key = content_id([verb, subject])
-    if lake.rows("task_failures", key=key, columns=["key"]).num_rows:
-        lake.replace("task_failures", key, [])
+    if has_failed(lake, verb, subject):
+        lake.replace("task_failures", content_id([verb, subject]), [])

@@ -26,10 +26,10 @@ from lake.known_runs import (
 from lake.raw_store import full_address, is_file, is_folder, size_bytes
 from lake.readers import parts_of
 from lake.sources import RunSource, first_of, found_below
-from operators.failures import forget_failure, record_failure
+from operators.failures import forget_failure, has_failed, record_failure
 from operators.log import log
 from operators.runs.chains import link_runs
-from operators.runs.cross_check import begins_otherwise, cross_check
+from operators.runs.cross_check import begins_otherwise, cross_check, is_within
 from operators.runs.ingest_progress import IngestProgress
 from operators.runs.ingest_workers import in_processes
 from operators.runs.overwritten import overwritten
@@ -177,20 +177,23 @@ def ingest_in_worker(lake: str, run: RunSource, gate: Gate, progress: Progress) 
 
 
 def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
+    """A run, then the files beside it that turned out to be runs of their own."""
     try:
-        entries = _ingest_source(desk, source)
+        entries, apart = _ingest_source(desk, source)
     except TryAgainLater as error:
         log.warning("ingest put off", source=source.uri, reason=error.problem)
         return [_not_stored(source.uri, error)]
     except (MeltlakeError, OSError) as error:
         return [_refused(desk.lake, source.uri, error)]
-    forget_failure(desk.lake, VERB, source.uri)
+    for uri in source.every_file:
+        if uri not in apart:
+            forget_failure(desk.lake, VERB, uri)
     for entry in entries:
         told = ("run_id", "source", "composition", "n_frames", "n_new", "n_rejected")
         log.info("ingest", **{name: entry[name] for name in told})
         if entry["reason"] is not None:
             log.warning("ingest keeps what it had", source=entry["source"], reason=entry["reason"])
-    return entries
+    return [*entries, *(entry for uri in apart for entry in _ingest_or_refuse(desk, RunSource((uri,))))]
 
 
 def _refused(lake: Lake, source: str, found: MeltlakeError | OSError) -> Entry:
@@ -215,14 +218,16 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
     return {**nothing, **counts, "source": source, "changed": False, **why}
 
 
-def _ingest_source(desk: _Desk, source: RunSource) -> list[Entry]:
+def _ingest_source(desk: _Desk, source: RunSource) -> tuple[list[Entry], list[str]]:
+    """Entries of a run, and the files beside it that are runs of their own."""
     if source.problem:
         raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
-    known = unchanged_runs(desk.lake, source.every_file)
+    refused = [uri for uri in source.backups if has_failed(desk.lake, VERB, uri)]  # or all would be read again for it
+    known = unchanged_runs(desk.lake, [uri for uri in source.every_file if uri not in refused])
     if known is not None:
-        return [_entry(_judged_today(desk, row), text(row, "source_uri")) for row in known]
+        return [_entry(_judged_today(desk, row), text(row, "source_uri")) for row in known], refused
     if len(source.every_file) == 1:
-        return _ingest_file(desk, source.uri)
+        return _ingest_file(desk, source.uri), []
     return _ingest_directory(desk, source)
 
 
@@ -260,14 +265,15 @@ def _remember(lake: Lake, stored: Sequence[tuple[Stored, ReadRun]], uri: str) ->
     remember_file(lake, uri, runs=[str(one.row["run_id"]) for one, _ in stored], about=about, bookmark=bookmark)
 
 
-def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
-    """The files of one run: the richest is stored, the others are compared with it."""
+def _ingest_directory(desk: _Desk, source: RunSource) -> tuple[list[Entry], list[str]]:
+    """The files of one run: the richest is stored, the others are compared with it, or are runs of their own."""
     lake = desk.lake
     with ExitStack() as stack:
         read, told, apart = _richest_read(desk, source, stack)
         kept, before = read.testimony, raw_files_of(lake, read.uri)
         checks = {other.uri: cross_check(kept, other) for other in told if other.uri != read.uri}
-        apart += [uri for uri, check in checks.items() if check.is_another_run]
+        told_alone = [one.uri for one in told if one.uri in source.backups and not is_within(one.frames, kept.frames)]
+        apart += [uri for uri, check in checks.items() if check.is_another_run or uri in told_alone]
         beside = {uri: check for uri, check in checks.items() if uri not in apart}
         notes = [check.note for check in beside.values() if check.note is not None]
         same_run = _run_of_positions(
@@ -283,10 +289,7 @@ def _ingest_directory(desk: _Desk, source: RunSource) -> list[Entry]:
         if other.uri in beside:
             remember_file(lake, other.uri, runs=[run_id], about=other.facts)
     why = overwritten(before, [(stored, read)])
-    entries = [_entry(stored, read.uri, reason=why)]
-    for uri in apart:
-        entries += _ingest_or_refuse(desk, RunSource((uri,)))
-    return entries
+    return [_entry(stored, read.uri, reason=why)], apart
 
 
 def _run_of_positions(lake: Lake, files: Iterable[str]) -> str:
@@ -309,8 +312,13 @@ def _richest_read(desk: _Desk, source: RunSource, stack: ExitStack) -> tuple[Rea
         if first is not None:
             if uri in source.backups and begins_otherwise(first.testimony, beginning_of(uri)):
                 apart.append(uri)
+                continue
+            one = testimony_of(uri, progress=progress)
+            frames = one.frames, first.testimony.frames
+            if uri not in source.backups or is_within(*frames) or is_within(*reversed(frames)):
+                told.append(one)
             else:
-                told.append(testimony_of(uri, progress=progress))
+                apart.append(uri)
             continue
         try:
             resumption = resumption_of(lake, uri)

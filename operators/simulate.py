@@ -18,7 +18,7 @@ from operators.simulations.lammps_input import PairStyle
 from operators.simulations.lammps_session import simulated
 from operators.simulations.start_frame import Start, resolved, start_frame
 from schemas.composition import element_counts
-from schemas.errors import MeltlakeError, StepFailed
+from schemas.errors import EXIT_TRY_AGAIN, MeltlakeError, StepFailed, TryAgainLater
 from schemas.settings import Settings
 from schemas.simulation import SimulationCard, SimulationRequest
 
@@ -133,6 +133,8 @@ def _bring_back(settings: Settings, folder: Path) -> None:
     if not trajectory.is_file() or trajectory.stat().st_size == 0:
         return  # timed only, or collapsed before its first frame: the row in `performance` tells
     (entry,) = cast("list[Row]", ingest(settings, [str(folder)])["runs"])
+    if entry.get("exit_code") == EXIT_TRY_AGAIN:
+        raise TryAgainLater(str(entry["reason"]), str(entry["remedy"]))
     if entry["run_id"] is None:
         raise StepFailed(
             f"{folder}: {entry['reason']}", str(entry.get("remedy") or "Remove the folder and simulate again.")

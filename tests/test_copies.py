@@ -137,11 +137,51 @@ def test_frames_come_from_the_backup_where_the_run_itself_was_cut(settings, tmp_
 
 
 def test_two_calculations_that_begin_with_one_frame_are_two_runs(settings, tmp_path, sound):
-    energies = list(re.finditer(r"free  energy   TOTEN  = *(-?[\d.]+)", sound))
-    other = sound
-    for found in reversed(energies[1:]):
-        other = other[: found.start(1)] + f"{float(found[1]) - 0.5:.8f}" + other[found.end(1) :]
     put(tmp_path / "job", sound)
-    (tmp_path / "job" / "OUTCAR.old").write_text(other)
+    (tmp_path / "job" / "OUTCAR.old").write_text(with_other_energies(sound, 1))
     assert len(ingest(settings, [str(tmp_path / "job")])["runs"]) == 2
     assert Lake(settings.lake).n_rows("frames") == 2 * N_FRAMES
+
+
+def with_other_energies(text, first):
+    """The same run, but for the energies from one frame on."""
+    for found in reversed(list(re.finditer(r"free  energy   TOTEN  = *(-?[\d.]+)", text))[first:]):
+        text = text[: found.start(1)] + f"{float(found[1]) - 0.5:.8f}" + text[found.end(1) :]
+    return text
+
+
+def test_a_backup_that_parts_from_the_run_late_is_stored_too(settings, tmp_path, sound):
+    put(tmp_path / "job", sound)
+    (tmp_path / "job" / "OUTCAR.bak").write_text(with_other_energies(sound, N_FRAMES - 1))
+    assert len(ingest(settings, [str(tmp_path / "job")])["runs"]) == 2
+    assert Lake(settings.lake).n_rows("frames") == 2 * N_FRAMES
+    runs = Lake(settings.lake).rows("runs").to_pylist()
+    assert all(raw_verify(settings, run["run_id"])["complete"] for run in runs)
+
+
+@needs_reference
+@pytest.mark.parametrize("first", ["XDATCAR.1", "folder"])
+def test_positions_of_another_calculation_never_displace_labelled_frames(settings, tmp_path, first):
+    folder = folder_of(tmp_path, OUTCAR="h2o-md10/OUTCAR")
+    shutil.copy(REFERENCE / "pt111-water-isif0/XDATCAR", folder / "XDATCAR.1")
+    if first != "folder":
+        ingest(settings, [str(folder / first)])
+    ingest(settings, [str(folder)])
+    runs = {Path(run["source_uri"]).name: run for run in Lake(settings.lake).rows("runs").to_pylist()}
+    assert sorted(runs) == ["OUTCAR", "XDATCAR.1"]
+    assert runs["OUTCAR"]["n_frames"] == 10
+    assert Lake(settings.lake).n_rows("frames") == 10 + runs["XDATCAR.1"]["n_frames"]
+
+
+def test_a_backup_that_cannot_be_read_is_told_until_it_can(settings, tmp_path, sound):
+    job = tmp_path / "job"
+    put(job, sound)
+    (job / "OUTCAR.bak").write_text("")
+    good, refused = ingest(settings, [str(job)])["runs"]
+    again = ingest(settings, [str(job)])["runs"]
+    assert [(one["run_id"], one["changed"]) for one in again] == [(good["run_id"], False), (None, False)]
+    assert [row["subject"] for row in Lake(settings.lake).rows("task_failures").to_pylist()] == [refused["source"]]
+    (job / "OUTCAR.bak").write_text(sound)
+    ingest(settings, [str(job)])
+    assert Lake(settings.lake).rows("task_failures").num_rows == 0
+    assert Lake(settings.lake).n_rows("frames") == N_FRAMES

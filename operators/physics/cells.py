@@ -67,6 +67,13 @@ def fractional(positions: Floats, cells: Floats) -> Floats:
     return inside
 
 
+def wrapped(scaled: Floats) -> Floats:
+    """Coordinates in units of the cell vectors, each in [0, 1); any shape, dimensionless."""
+    inside: Floats = scaled - np.floor(scaled)
+    inside[inside >= 1] = 0  # of -1e-17, where the difference is rounded to 1
+    return inside
+
+
 def lower_triangular(cells: Floats) -> Floats:
     """The same cells rotated so that a lies along x and b in the xy plane; distances do not change.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
-from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3
+from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3, wrapped
 from operators.physics.pair_counts import pair_counts
 from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
@@ -166,7 +166,7 @@ def _mean_over_frames(
     turned, volumes = lower_triangular(cells), volumes_angstrom3(cells)
     for frame in range(len(positions)):
         scaled = fractional(positions[frame : frame + 1], cells[frame : frame + 1])[0]
-        columns = np.ascontiguousarray((scaled - np.floor(scaled)).T)
+        columns = np.ascontiguousarray(wrapped(scaled).T)
         total += volumes[frame] * pair_counts(
             columns, starts, cell=turned[frame], r_max_angstrom=r_max_angstrom, n_bins=n_bins
         )

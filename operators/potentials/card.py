@@ -17,6 +17,7 @@ import numpy as np
 from lake.delta import Lake
 from operators.potentials.committee import Committee
 from operators.potentials.freezing import DIFFERENCES
+from operators.potentials.kept_files import write_whole
 from operators.potentials.safe_distances import closest_pairs
 from schemas.errors import MeltlakeError
 from schemas.model_card import CARD_VERSION, FILE_NAME, ModelCard
@@ -133,9 +134,7 @@ def store_card(settings: Settings, card: ModelCard) -> None:
     Lake(settings.lake).replace("model_cards", card.potential_id, [row])
     folder = settings.artifacts / "potentials" / card.potential_id
     if folder.is_dir():
-        unfinished = folder / f".{FILE_NAME}"
-        unfinished.write_text(text)
-        unfinished.replace(folder / FILE_NAME)
+        write_whole(folder / FILE_NAME, text)
 
 
 def card_text(card: ModelCard) -> str:

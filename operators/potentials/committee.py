@@ -24,7 +24,7 @@ from schemas.ids import content_id
 from schemas.settings import Settings
 from schemas.units import MEV_PER_EV
 
-SHARED = ("recipe", "training_set_id", "n_steps", "backend", "init_from")
+SHARED = ("recipe", "recipe_id", "training_set_id", "n_steps", "backend", "init_from")
 """Columns of `potentials` in which the potentials of a committee agree, where the table has them."""
 FEWEST = 2
 

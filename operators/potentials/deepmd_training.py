@@ -50,7 +50,7 @@ class Progress:
             If the file was damaged.
         """
         path = folder / _PROGRESS
-        return cls(**read_json(path)) if path.exists() else cls()
+        return cls(**read_json(path, names=cls.__slots__)) if path.exists() else cls()
 
     def write(self, folder: Path) -> None:
         write_whole(folder / _PROGRESS, json.dumps(asdict(self)))

@@ -43,7 +43,7 @@ def inspected(training_set: Path, kept: Path) -> Inspection:
     """
     files_sha256 = _sha256_of(training_set)
     if kept.exists():
-        before = Inspection(**read_json(kept))
+        before = Inspection(**read_json(kept, names=Inspection.__slots__))
         if before.files_sha256 != files_sha256:
             raise StepFailed(
                 f"{training_set}: needed the files that the training began with, found changed ones.", _REMEDY

@@ -66,7 +66,7 @@ class Watcher:
         self._first_losses: dict[str, float] = {}
         self._step = self._waiting = self._n_bad = 0
         self.last_sound_step = -1
-        """The last displayed step whose errors were within bounds."""
+        """The last step whose errors were within bounds, or whose checkpoint was gone on from."""
         self._losses: dict[str, float] = {}
         self._told_at, self._kept_at = -math.inf, time.monotonic()
         self.went_on_from: int | None = None
@@ -151,4 +151,5 @@ class Watcher:
         log.info("train", potential_id=self._folder.name, n_steps=self._n_steps, note=sentence)
         if sentence.startswith(GOES_ON):
             self.went_on_from = int(sentence.removeprefix(GOES_ON))
+            self.last_sound_step = self.went_on_from
             self._note_progress()  # now: whoever is killed outright notes nothing at its end

@@ -51,10 +51,15 @@ def cross_check(kept: Testimony, other: Testimony) -> CrossCheck:
 
 
 def begins_otherwise(kept: Testimony, beginning: Testimony) -> bool:
-    """Whether a file is not known to be the same calculation: its first frames are another's, or cannot be read."""
-    return not n_rows(beginning.frames) or _are_others(
-        _differences(_common_steps(kept.frames, beginning.frames), "energy_ev")
-    )
+    """Whether a file is not known to be the same calculation: its first frames have other energies, or none."""
+    energy = _differences(_common_steps(kept.frames, beginning.frames), "energy_ev")
+    return not np.isfinite(energy).any() or _are_others(energy)
+
+
+def is_within(frames: Columns, others: Columns) -> bool:
+    """Whether every frame is one of the others, by its step and energy, so that without it nothing is lost."""
+    energy = _differences(_common_steps(others, frames), "energy_ev")
+    return 0 < n_rows(frames) == len(energy) and bool((energy <= SAME_ENERGY_EV).all())
 
 
 def _are_others(energy: Floats) -> bool:

@@ -12,7 +12,8 @@ LEAKAGE = View(
     "split, and above it by what that split hides with blocks.",
     f"""
 with trained as (
-    select potentials.potential_id, potentials.recipe, potentials.seed, potentials.n_steps, potentials.backend,
+    select potentials.potential_id, potentials.recipe, potentials.recipe_id, potentials.init_from, potentials.seed,
+           potentials.n_steps, potentials.backend,
            sets.training_set_id, sets.split_rule, sets.pool_id, sets.test_fraction, sets.balance, sets.min_gap_fs,
            sets.correlation_time_fs, sets.leakage, sets.synthetic,
            array_to_string(list_sort(sets.type_map), '-') as chemical_system
@@ -25,6 +26,8 @@ pairs as (
     from trained blocks join trained random
       on random.split_rule = 'random' and random.pool_id = blocks.pool_id and random.recipe = blocks.recipe
      and random.seed = blocks.seed and random.n_steps = blocks.n_steps and random.backend = blocks.backend
+     and random.recipe_id is not distinct from blocks.recipe_id
+     and random.init_from is not distinct from blocks.init_from
      and random.test_fraction = blocks.test_fraction and random.balance is not distinct from blocks.balance
     where blocks.split_rule = 'blocks'
 )

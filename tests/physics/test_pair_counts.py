@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from operators.physics import pair_counts
-from operators.physics.cells import fractional, lower_triangular
+from operators.physics.cells import fractional, lower_triangular, wrapped
 from schemas.frames import Floats
 
 CELLS = {
@@ -20,7 +20,7 @@ either_way = pytest.mark.parametrize("few", [1, 10**9], ids=["columns", "all pai
 
 def counts_of(positions: Floats, cell: Floats, starts: list[int], r_max: float, n_bins: int = 90) -> Floats:
     scaled = fractional(positions[None], cell[None])[0]
-    columns = np.ascontiguousarray((scaled - np.floor(scaled)).T)
+    columns = np.ascontiguousarray(wrapped(scaled).T)
     [turned] = lower_triangular(cell[None])
     return pair_counts.pair_counts(columns, np.array(starts), cell=turned, r_max_angstrom=r_max, n_bins=n_bins)
 
@@ -39,8 +39,12 @@ def test_columns_count_what_all_pairs_count(cell: Floats, r_max: float, monkeypa
     np.testing.assert_array_equal(found[0], found[1])
 
 
+def test_wrapped_coordinates_are_never_one() -> None:
+    assert wrapped(np.array([-1e-17, -0.25, 1.0, 2.5, 0.0])).tolist() == [0.0, 0.75, 0.0, 0.5, 0.0]
+
+
 @either_way
-@pytest.mark.parametrize("shift", [0.0, 1e-14, -1e-14, 0.3])
+@pytest.mark.parametrize("shift", [0.0, 1e-14, -1e-14, -1e-16, -1e-18, 0.3])
 def test_atoms_on_the_faces_of_a_cell_are_counted_once(few: int, shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pair_counts, "_FEWEST_ATOMS", few)
     monkeypatch.setattr(pair_counts, "_LARGEST_SHARE", 9.0)

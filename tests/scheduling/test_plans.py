@@ -54,6 +54,18 @@ def test_choices_of_a_training_set_reach_its_command_and_make_another_set_wanted
         plans.train_commands()
 
 
+def test_a_held_out_composition_may_be_spelt_in_any_order(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, run("Al100", "Al"), run("Al50Ni50", "Al-Ni"))
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Ni50Al50"]')
+    assert plans.materialize_commands() == [["materialize", "--compositions", "Al100", "--hold-out", "Al50Ni50"]]
+    (tmp_path / "campaign.toml").write_text('hold_out = ["Al50Xx50"]')
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: 'Xx' is not an element"):
+        plans.materialize_commands()
+    (tmp_path / "campaign.toml").write_bytes("# 6 \u00c5".encode("latin-1"))
+    with pytest.raises(MeltlakeError, match=r"campaign\.toml: .*utf-8"):
+        plans.materialize_commands()
+
+
 def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Al100", "Al", level_of_theory="PBEsol"))
     assert [command[-2:] for command in plans.materialize_commands()] == [

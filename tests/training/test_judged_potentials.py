@@ -26,6 +26,7 @@ from operators.materialize import materialize
 from operators.observe import observe_potential
 from operators.potential_export import potential_export
 from operators.potentials.card import store_card, trained_card
+from operators.potentials.committee import committees
 from operators.potentials.deepmd_input import TrainingData, deepmd_input
 from operators.potentials.model_file import model_file
 from operators.simulations.lammps_program import lammps_command
@@ -248,6 +249,13 @@ def assert_equal_rows(found: list[dict[str, Any]], expected: list[dict[str, Any]
         assert row == {
             name: pytest.approx(value, rel=1e-9) if isinstance(value, float) else value for name, value in other.items()
         }
+
+
+def test_recipes_of_one_name_and_other_content_are_no_committee(judged: Judged) -> None:
+    rows = judged.rows("potentials")
+    assert [one.potential_ids for one in committees(rows)] == [["seed1", "seed2", "seed3"]]
+    edited = [row | {"recipe_id": "edited" if row["seed"] == 3 else "first"} for row in rows]
+    assert [one.potential_ids for one in committees(edited)] == [["seed1", "seed2"]]
 
 
 def copied(judged: Judged, to: Path) -> Lake:

@@ -16,14 +16,21 @@ from lake.delta import Lake
 from operators.materialize import materialize
 from operators.physics.neighbours import require_room
 from operators.potentials.deepmd_input import TrainingData, deepmd_input
-from operators.potentials.deepmd_training import checkpoints, freeze_and_compress, prepare, train_to_the_end
+from operators.potentials.deepmd_training import (
+    Progress,
+    checkpoints,
+    freeze_and_compress,
+    prepare,
+    train_to_the_end,
+)
 from operators.potentials.freezing import NAMES
 from operators.potentials.learning_curve import Diverged, learning_curve
+from operators.potentials.resuming import GOES_ON, SAYS
 from operators.potentials.sound_files import inspected
 from operators.potentials.watching import Watcher
 from operators.processes import ProgramFailed, program, run
 from operators.train import train
-from schemas.errors import MeltlakeError
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.recipes import Recipe
 from schemas.training import TrainingSetRequest
 
@@ -260,6 +267,19 @@ def test_a_loss_that_is_no_number_ends_a_training_at_once(tmp_path, loss):
     show(watching, 0, "1.0e+00")
     with pytest.raises(Diverged, match="not a number at step 8; it was sound at step 0"):
         show(watching, 8, "nan", loss)
+
+
+def test_what_a_training_went_on_from_counts_as_sound(tmp_path):
+    watching = watcher(tmp_path, [])
+    watching.see(f"{SAYS}{GOES_ON}300000")
+    with pytest.raises(Diverged, match="it was sound at step 300000"):
+        show(watching, 301000, "nan", "nan")
+
+
+def test_a_kept_file_with_other_names_is_damaged(tmp_path):
+    (tmp_path / "progress.json").write_text("{}")
+    with pytest.raises(StepFailed, match=r"progress\.json: needed the JSON object .* found {}"):
+        Progress.read(tmp_path)
 
 
 def test_the_learning_curve_is_handed_over_in_batches_while_it_grows(tmp_path):
