@@ -62,11 +62,11 @@ def run_sources(source: str | Path) -> list[RunSource]:
 def found_below(source: str | Path) -> Found:
     """Every run below an address, and what was left alone.
 
-    A file is one run. In a directory, the files with VASP's own names tell of the same run, and others of these kinds are
-    backups to be compared with it; without any of VASP's own names, those that are alone of their kind tell of it. Files
-    that are not outputs by name are left alone; what the named ones hold is decided by their content when they are read.
-    A folder that cannot be listed is there with its problem, and so is a file that is none by its nature (a pipe, a
-    socket): the rest of a tree is found all the same.
+    A file is one run. In a directory, the files with VASP's own names tell of the same run, and others of these kinds
+    are backups to be compared with it; without any of VASP's own names, those that are alone of their kind tell of it.
+    Files that are not outputs by name are left alone; what the named ones hold is decided by their content when they
+    are read. A folder that cannot be listed is there with its problem, and so is a file that is none by its nature (a
+    pipe, a socket): the rest of a tree is found all the same.
 
     Raises
     ------
