@@ -28,9 +28,12 @@ class DeletedFile:
 
 
 def pinned_versions(lake: Lake) -> dict[str, set[int]]:
-    """By table, every version that a row of the lake refers to: those that training sets were made of."""
-    versions = lake.rows("training_sets", columns=["lake_version"])["lake_version"].drop_null().to_pylist()
-    return {"frames": set(versions)}
+    """By table, every version that a row of the lake refers to: those that training sets were made of, or found at."""
+    columns = [
+        lake.rows(table, columns=["lake_version"])["lake_version"]
+        for table in ("training_sets", "training_set_requests")
+    ]
+    return {"frames": {version for column in columns for version in column.drop_null().to_pylist()}}
 
 
 def vacuum(

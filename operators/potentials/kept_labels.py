@@ -3,7 +3,9 @@
 A family is all training sets of a lake whose frames were split by the same wish, whatever compositions they have.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -82,17 +84,30 @@ def granted(lake: Lake, request: TrainingSetRequest, *, version: int) -> str | N
 
 
 def remember(lake: Lake, request: TrainingSetRequest, training_set_id: str, *, version: int) -> None:
-    """Store that a request was answered with a training set, once."""
-    if granted(lake, request, version=version) == training_set_id:
-        return
+    """Store that a request was answered with a training set; asked again after others, it is the latest once more.
+
+    Only a request that names a version of the lake is stored with it: that one is no wish for later versions.
+    """
+    name = request_id(request, version=version)
     row = {
+        "request_id": name,
         "training_set_id": training_set_id,
         "lake_version": version,
         "family_id": family_id(request),
-        "request": request.model_dump_json(exclude={"lake_version"}),
-        "created_at": datetime.now(UTC).replace(tzinfo=None),
+        "request": request.model_dump_json(),
     }
-    lake.replace(_TABLE, request_id(request, version=version), [row])
+    if request.lake_version is not None:
+        is_known = granted(lake, request, version=version) == training_set_id
+    else:
+        latest = max(lake.rows(_TABLE).to_pylist(), key=when_asked, default={})
+        is_known = row.items() <= latest.items()
+    if not is_known:
+        lake.replace(_TABLE, name, [row | {"created_at": datetime.now(UTC).replace(tzinfo=None)}])
+
+
+def when_asked(row: Mapping[str, Any]) -> tuple[int, str]:
+    """Orders rows of `training_set_requests`, and of `training_sets`: by version of the lake, then by time."""
+    return row["lake_version"], str(row["created_at"])
 
 
 def _distinct(frames: pa.Table) -> pa.Table:

@@ -12,6 +12,7 @@ from lake.delta import Lake
 from lake.delta_log import RowFile
 from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import Group, groups_of
+from operators.potentials.kept_labels import when_asked
 from schemas.settings import Settings
 from schemas.tables import TABLES
 from schemas.training import TrainingSetRequest
@@ -48,20 +49,30 @@ class Holdings:
 
     @cached_property
     def training_sets(self) -> list[Row]:
-        """Every training set, the newest last."""
+        """Every training set, the one that was asked for last at the end.
+
+        Frames that come back, as after an override, bring an old set back: it is found, and its row stays as it is.
+        """
         rows: list[Row] = self.lake.rows("training_sets").to_pylist()
-        return sorted(rows, key=lambda row: (row["lake_version"], str(row["created_at"])))
+        asked = {row["training_set_id"]: row for row in self._request_rows}
+        return sorted(rows, key=lambda row: when_asked(asked.get(row["training_set_id"], row)))
 
     @cached_property
     def requests(self) -> list["Answered"]:
-        """What was asked for, at which version of the lake, and the training set that came of it, the newest last."""
-        rows = self.lake.rows("training_set_requests").to_pylist()
+        """What was asked for, at which version of the lake, and the training set that came of it, the newest last.
+
+        A request that named the version says so itself.
+        """
         return [
             Answered(
                 TrainingSetRequest.model_validate_json(row["request"]), row["training_set_id"], row["lake_version"]
             )
-            for row in sorted(rows, key=lambda row: (row["lake_version"], row["created_at"]))
+            for row in self._request_rows
         ]
+
+    @cached_property
+    def _request_rows(self) -> list[Row]:
+        return sorted(self.lake.rows("training_set_requests").to_pylist(), key=when_asked)
 
     def runs_of(self, training_set: Row) -> frozenset[str]:
         """Runs that a training set has frames of."""

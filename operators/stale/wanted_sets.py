@@ -71,13 +71,17 @@ def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
     """What was asked for with other choices than a campaign's.
 
     Of two requests that differ only in that one has further compositions or runs, the later one is what is wanted now.
+    Who names a version of the lake wants that one, and nothing of what comes later.
     """
     sets = {made["training_set_id"]: made for made in holdings.training_sets}
     answers: dict[TrainingSetRequest, list[Row]] = {}
     for asked, name, _ in holdings.requests:
         made = sets.get(name)
-        if made and not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
-            answers.setdefault(asked, []).append(made)
+        if made is None or asked.lake_version is not None:
+            continue
+        if not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
+            earlier = [row for row in answers.pop(asked, []) if row is not made]
+            answers[asked] = [*earlier, made]  # at the end: the later of two requests counts
     wanted = [_of_hand(holdings, asked, made) for asked, made in answers.items()]
     return [
         one

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from lake.vacuum import pinned_versions
 from operators.arguments import parser
 from operators.materialize import materialize
 from operators.potentials.identity import name_of_potential
 from operators.stale import stale
+from operators.stale.campaign_work import CampaignWork
 from operators.stale.results import has_length
 from operators.status import status
 from schemas.errors import MeltlakeError
@@ -138,6 +140,19 @@ def test_files_of_a_training_set_that_are_gone_are_due(set_up, settings):
     assert obey(settings, item)["training_set_id"] == set_up["training_set_id"]
 
 
+def test_the_newest_set_is_the_one_that_was_found_last(set_up, three_melts, settings):
+    frames, found = three_melts.frames(AL, 40, seed=0), []
+    for accepted in (False, True, False):
+        frames[3]["accepted"] = accepted
+        three_melts.add("a1", AL, frames)
+        [item] = due(settings, "materialize")
+        found.append(obey(settings, item)["training_set_id"])
+        assert due(settings, "materialize") == CampaignWork(settings).training_sets() == []
+        assert {one.training_set_id for one in CampaignWork(settings).wanted_potentials} == {found[-1]}
+    assert found[1] == set_up["training_set_id"] != found[0] == found[2]
+    assert three_melts.lake.version("frames") in pinned_versions(three_melts.lake)["frames"]
+
+
 @pytest.fixture
 def two_theories(three_melts, settings):
     """Al100 at two levels of theory, and Ni100 with another POTCAR at the second."""
@@ -186,6 +201,31 @@ def test_what_was_frozen_by_hand_keeps_its_own_choices(three_melts, settings):
     assert "--hold-out Al50Cu50" in one.command
     assert "--hold-out Cu100" in other.command
     assert obey(settings, one)["held_out"] == ["Al50Cu50"]
+
+
+def test_what_is_asked_for_again_is_wanted_again(three_melts, settings):
+    small, large = ("Al100",), ("Al100", "Cu100")
+    for compositions in (small, large, small):
+        materialize(settings, TrainingSetRequest(compositions=compositions))
+    three_melts.add("a1", AL, three_melts.frames(AL, 52, seed=0))
+    grown = [item.arguments for item in due(settings, "materialize") if "12 new accepted frames" in item.why]
+    assert sorted(grown) == [["materialize", "--compositions", *compositions] for compositions in (small, large)]
+
+
+def test_a_set_of_a_named_version_is_no_standing_wish(three_melts, settings):
+    older = three_melts.lake.version("frames")
+    three_melts.add("a1", AL, three_melts.frames(AL, 52, seed=0))
+    for version in (older, three_melts.lake.version("frames")):
+        materialize(settings, TrainingSetRequest(every_fs=200.0, lake_version=version))
+    three_melts.add("b1", CU, three_melts.frames(CU, 45, seed=1))
+    assert due(settings, "materialize") == []
+    three_melts.add("b1", CU, three_melts.frames(CU, 40, seed=1))
+    now = three_melts.lake.version("frames")
+    for version in (now, None):
+        materialize(settings, TrainingSetRequest(every_fs=200.0, lake_version=version))
+    three_melts.add("b1", CU, three_melts.frames(CU, 45, seed=1))
+    [item] = due(settings, "materialize")
+    assert item.arguments == ["materialize", "--every-fs", "200.0"]
 
 
 def test_a_request_that_new_runs_make_ambiguous_is_told_with_its_runs(three_melts, settings):
