@@ -84,6 +84,8 @@ def materialize_commands() -> Commands:
 def train_commands() -> Commands:
     """Newest training set of every group x recipe x seed, but for potentials that are there.
 
+    An outdated set is not trained on: where the next one could not be made, its task has said why.
+
     Raises
     ------
     MeltlakeError

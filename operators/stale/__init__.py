@@ -11,7 +11,7 @@ from operators.stale.item import Stale
 from operators.stale.potentials import stale_potentials, wanted_potentials
 from operators.stale.results import not_published, not_scored, not_simulated
 from operators.stale.runs import not_ingested, not_judged, not_observed
-from operators.stale.training_sets import stale_training_sets, why_outdated
+from operators.stale.training_sets import current, stale_training_sets
 from operators.stale.wanted_sets import WantedSet, never_frozen, wanted_by_campaign, wanted_by_hand
 from schemas.settings import Settings
 
@@ -26,13 +26,12 @@ def stale(settings: Settings) -> Iterator[Stale]:
     yield from not_observed(holdings)
     wanted = _wanted(holdings)
     yield from stale_training_sets(holdings, chain(wanted, _new(holdings, wanted)))
-    # What would be trained on an outdated set would be outdated at once.
-    current = [one for one in wanted if one.newest is not None and not why_outdated(holdings, one)]
-    yield from _never_trained(holdings, current)
-    yield from stale_potentials(holdings, wanted_potentials(holdings, current))
+    ready = current(holdings, wanted)
+    yield from _never_trained(holdings, ready)
+    yield from stale_potentials(holdings, wanted_potentials(holdings, ready))
     newest = {one.newest["training_set_id"] for one in wanted if one.newest is not None}
     yield from not_scored(holdings, [row for row in holdings.potentials if row["training_set_id"] in newest])
-    yield from not_simulated(holdings, current)
+    yield from not_simulated(holdings, ready)
     yield from not_published(holdings)
 
 
@@ -45,10 +44,10 @@ def _new(holdings: Holdings, wanted: list[WantedSet]) -> list[WantedSet]:
     return [] if holdings.campaign.chooses_training else never_frozen(holdings, wanted)
 
 
-def _never_trained(holdings: Holdings, current: list[WantedSet]) -> Iterator[Stale]:
+def _never_trained(holdings: Holdings, ready: list[WantedSet]) -> Iterator[Stale]:
     """Sets that were frozen by hand and that nobody trained on: which recipe is for a person to say."""
     trained = {row["training_set_id"] for row in holdings.potentials}
-    for one in current:
+    for one in ready:
         if not one.by_campaign and one.newest and not any(made["training_set_id"] in trained for made in one.frozen):
             name = one.newest["training_set_id"]
             yield Stale(f"training set {name}", "no potential was trained on it", ["train", name, "--recipe", "DP-2"])

@@ -6,7 +6,7 @@ from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.potentials import WantedPotential, stale_potentials, wanted_potentials
 from operators.stale.results import not_published, not_scored, not_simulated, potentials_of
-from operators.stale.training_sets import stale_training_sets
+from operators.stale.training_sets import current, stale_training_sets
 from operators.stale.wanted_sets import WantedSet, wanted_by_campaign
 from schemas.settings import Settings
 
@@ -23,6 +23,11 @@ class CampaignWork:
         return wanted_by_campaign(self._holdings)
 
     @cached_property
+    def _ready(self) -> list[WantedSet]:
+        """Those to train on and to simulate with; where the newest set is outdated, its group waits for the next."""
+        return current(self._holdings, self.sets)
+
+    @cached_property
     def newest_potentials(self) -> list[Row]:
         """The campaign's potentials on the newest training sets whose models are there."""
         return [row for one in self.sets for row in potentials_of(self._holdings, one)]
@@ -32,8 +37,8 @@ class CampaignWork:
 
     @cached_property
     def wanted_potentials(self) -> list[WantedPotential]:
-        """Each recipe with each seed on each newest training set."""
-        return wanted_potentials(self._holdings, self.sets)
+        """Each recipe with each seed on each newest training set that is up to date."""
+        return wanted_potentials(self._holdings, self._ready)
 
     def potentials(self) -> list[Stale]:
         return list(stale_potentials(self._holdings, self.wanted_potentials))
@@ -42,7 +47,7 @@ class CampaignWork:
         return list(not_scored(self._holdings, self.newest_potentials))
 
     def simulations(self) -> list[Stale]:
-        return list(not_simulated(self._holdings, self.sets))
+        return list(not_simulated(self._holdings, self._ready))
 
     def is_published(self) -> bool:
         """Whether the warehouse shows the lake as it is."""

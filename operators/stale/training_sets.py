@@ -29,6 +29,11 @@ def stale_training_sets(holdings: Holdings, wanted: Iterable[WantedSet]) -> Iter
             yield Stale(what, "; ".join(reasons[:_MOST_REASONS]) + more, one.arguments)
 
 
+def current(holdings: Holdings, wanted: Iterable[WantedSet]) -> list[WantedSet]:
+    """Those that are there and up to date: what would be trained on an outdated set would be outdated at once."""
+    return [one for one in wanted if one.newest is not None and not why_outdated(holdings, one)]
+
+
 def why_outdated(holdings: Holdings, wanted: WantedSet) -> list[str]:
     """What today's frames have that the newest set has not, or the other way round; empty when it is up to date."""
     made = wanted.newest

@@ -44,7 +44,7 @@ def test_every_group_is_frozen_once_and_held_out_compositions_are_told(lake: Lak
 
 def test_choices_of_a_training_set_reach_its_command_and_make_another_set_wanted(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, run("Al100", "Al"))
-    freeze(lake, "usual", type_map=["Al"], compositions=["Al100"])
+    freeze(lake, "usual", type_map=["Al"], compositions=["Al100"], runs=["al100"])
     assert [command[1] for command in plans.train_commands()] == ["usual"]
     (tmp_path / "campaign.toml").write_text('every_fs = 25.0\nrelaxation = "drop"\nbalance = "compositions"')
     [command] = plans.materialize_commands()
@@ -76,8 +76,8 @@ def test_composition_with_two_levels_of_theory_is_named_by_its_runs(lake: Lake) 
 
 def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, run("Al100", "Al"))
-    freeze(lake, "old", type_map=["Al"], compositions=["Al100"])
-    freeze(lake, "new", type_map=["Al"], compositions=["Al100"], lake_version=2)
+    freeze(lake, "old", type_map=["Al"], compositions=["Al100"], runs=["al100"])
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"], runs=["al100"], lake_version=2)
     freeze(lake, "other", type_map=["Cu"], compositions=["Cu100"], lake_version=3)
     (tmp_path / "campaign.toml").write_text('recipes = ["DP-1", "DP-2"]\nsteps = 50')
     planned = [command[1:4] for command in plans.train_commands()]
@@ -87,7 +87,7 @@ def test_newest_training_set_of_each_group_is_trained(lake: Lake, tmp_path: Path
 
 def test_a_labs_own_recipe_and_backend_are_planned_as_any_other(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, run("Al100", "Al"))
-    freeze(lake, "new", type_map=["Al"], compositions=["Al100"])
+    freeze(lake, "new", type_map=["Al"], compositions=["Al100"], runs=["al100"])
     own = '[recipe.mine]\nbased_on = "DP-small"\nsampling = "evenly"'
     (tmp_path / "campaign.toml").write_text(f'recipes = ["mine"]\nbackend = "pytorch"\n{own}')
     assert plans.train_commands() == [["train", "new", "--recipe", "mine", "--seed", "1"]]
@@ -110,7 +110,8 @@ def test_missing_training_sets_are_an_error_and_no_silence(lake: Lake) -> None:
 
 def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_path: Path) -> None:
     ingest(lake, run("Al100", "Al"), run("Al50Ni50", "Al-Ni"))
-    freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"])
+    runs = ["al100", "al50ni50"]
+    freeze(lake, "set", type_map=["Al", "Ni"], compositions=["Al50Ni50"], held_out=["Al100"], runs=runs)
     name = trained(lake, "set", recipe_named("DP-small"))
     (tmp_path / "campaign.toml").write_text('hold_out = ["Al100"]\nprotocols = ["twin", "npt"]\ntemperature_k = 1500')
     told = [command[3:] for command in plans.simulate_commands()]

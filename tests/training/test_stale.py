@@ -153,6 +153,19 @@ def test_the_newest_set_is_the_one_that_was_found_last(set_up, three_melts, sett
     assert three_melts.lake.version("frames") in pinned_versions(three_melts.lake)["frames"]
 
 
+def test_airflow_trains_and_simulates_nothing_on_an_outdated_set(set_up, three_melts, settings):
+    campaign(settings, recipes=["DP-2", "DP-3"], seeds=[1])
+    work = CampaignWork(settings)
+    assert [item.arguments[3] for item in work.potentials()] == ["DP-3"]
+    assert len(work.simulations()) == 3
+    three_melts.add("a1", AL, three_melts.frames(AL, 52, seed=0))
+    work = CampaignWork(settings)
+    assert len(work.training_sets()) == 1
+    assert work.potentials() == work.simulations() == []
+    obey(settings, work.training_sets()[0])
+    assert len(CampaignWork(settings).potentials()) == 2
+
+
 @pytest.fixture
 def two_theories(three_melts, settings):
     """Al100 at two levels of theory, and Ni100 with another POTCAR at the second."""
