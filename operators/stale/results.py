@@ -33,20 +33,24 @@ def potentials_of(holdings: Holdings, wanted: WantedSet) -> list[Row]:
 
 
 def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]:
-    """Potentials whose errors are not known."""
+    """Potentials whose errors are not known, and committees with one of them that were not compared.
+
+    A committee is of all potentials that differ in nothing but their seed, wanted or not: so `observe` compares them.
+    """
     rows = holdings.lake.rows("rmse", columns=["potential_id", "model_sha256"]).to_pylist()
     scored = {row["potential_id"]: row["model_sha256"] for row in rows}
-    there = [row for row in potentials if missing_model(holdings, row) is None]
-    for row in there:
-        if (name := row["potential_id"]) not in scored or scored[name] != row["sha256"]:
+    there = {row["potential_id"]: row for row in potentials if missing_model(holdings, row) is None}
+    due = {name for name, row in there.items() if name not in scored or scored[name] != row["sha256"]}
+    for name in there:
+        if name in due:
             why = "its model file is another one since" if name in scored else "its errors are not known"
             yield Stale(f"potential {name}", why, ["observe", "--potential", name])
-    for committee in stale_committees(holdings.lake, there):
-        if scored.keys() >= set(committee.potential_ids):  # otherwise a line above is enough
+    for committee in stale_committees(holdings.lake, holdings.potentials):
+        wanted = [name for name in committee.potential_ids if name in there]
+        is_whole = all(missing_model(holdings, row) is None for row in committee.potentials)
+        if wanted and is_whole and not due.intersection(wanted):  # otherwise a line above is enough
             why = f"its {len(committee.potentials)} seeds were not compared"
-            yield Stale(
-                f"committee {committee.committee_id}", why, ["observe", "--potential", committee.potential_ids[0]]
-            )
+            yield Stale(f"committee {committee.committee_id}", why, ["observe", "--potential", wanted[0]])
 
 
 def not_simulated(holdings: Holdings, sets: Iterable[WantedSet]) -> Iterator[Stale]:

@@ -9,6 +9,7 @@ import pytest
 from lake.vacuum import pinned_versions
 from operators.arguments import parser
 from operators.materialize import materialize
+from operators.potentials.committee import committees
 from operators.potentials.identity import name_of_potential
 from operators.stale import stale
 from operators.stale.campaign_work import CampaignWork
@@ -164,6 +165,42 @@ def test_airflow_trains_and_simulates_nothing_on_an_outdated_set(set_up, three_m
     assert work.potentials() == work.simulations() == []
     obey(settings, work.training_sets()[0])
     assert len(CampaignWork(settings).potentials()) == 2
+
+
+def observed(maker, made, seeds):
+    """DP-2 trained with those seeds, with the rows that `observe` would leave behind; returns their names."""
+    rows = [trained(maker.settings, made, recipe_named("DP-2"), seed)[1] | {"sha256": f"of {seed}"} for seed in seeds]
+    for row in rows:
+        maker.lake.replace("potentials", row["potential_id"], [row])
+        errors = {"composition": "all", "split": "test", "model_sha256": row["sha256"]}
+        maker.lake.replace("rmse", row["potential_id"], [errors])
+    [committee] = committees(rows)
+    maker.lake.replace("committees", committee.committee_id, [{"model_sha256s": committee.sha256s, "split": "test"}])
+    return committee.potential_ids
+
+
+def test_a_committee_that_was_compared_is_not_due_when_the_campaign_wants_fewer_seeds(three_melts, settings):
+    made = materialize(settings, TrainingSetRequest())
+    names = observed(three_melts, made, seeds=(1, 2, 3))
+    campaign(settings, recipes=["DP-2"], seeds=[1, 2])
+    models = settings.artifacts / "potentials"
+    for missing in ([], [models / names[2] / "frozen.pb"]):
+        for model in missing:
+            model.unlink()
+        of_potentials = [item for item in due(settings, "observe") if "--potential" in item.arguments]
+        assert CampaignWork(settings).scores() == of_potentials == []
+
+
+def test_a_seed_by_hand_makes_the_committee_of_the_campaigns_seeds_due_while_its_model_is_there(three_melts, settings):
+    made = materialize(settings, TrainingSetRequest())
+    names = observed(three_melts, made, seeds=(1, 2))
+    campaign(settings, recipes=["DP-2"], seeds=[1, 2])
+    name, row = trained(settings, made, recipe_named("DP-2"), seed=7)
+    three_melts.lake.replace("potentials", name, [row | {"sha256": "of 7"}])
+    [item] = CampaignWork(settings).scores()
+    assert (item.why, item.arguments) == ("its 3 seeds were not compared", ["observe", "--potential", names[0]])
+    Path(row["path"]).unlink()
+    assert CampaignWork(settings).scores() == [], "who was trained by hand is made again by hand"
 
 
 @pytest.fixture
