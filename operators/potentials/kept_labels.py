@@ -99,7 +99,7 @@ def remember(lake: Lake, request: TrainingSetRequest, training_set_id: str, *, v
     if request.lake_version is not None:
         is_known = granted(lake, request, version=version) == training_set_id
     else:
-        latest = max(lake.rows(_TABLE).to_pylist(), key=when_asked, default={})
+        latest: Mapping[str, Any] = max(lake.rows(_TABLE).to_pylist(), key=when_asked, default={})
         is_known = row.items() <= latest.items()
     if not is_known:
         lake.replace(_TABLE, name, [row | {"created_at": datetime.now(UTC).replace(tzinfo=None)}])

@@ -54,8 +54,8 @@ class Holdings:
         Frames that come back, as after an override, bring an old set back: it is found, and its row stays as it is.
         """
         rows: list[Row] = self.lake.rows("training_sets").to_pylist()
-        asked = {row["training_set_id"]: row for row in self._request_rows}
-        return sorted(rows, key=lambda row: when_asked(asked.get(row["training_set_id"], row)))
+        last = {row["training_set_id"]: when_asked(row) for row in (*rows, *self._request_rows)}
+        return sorted(rows, key=lambda row: last[row["training_set_id"]])
 
     @cached_property
     def requests(self) -> list["Answered"]:
