@@ -92,6 +92,15 @@ def test_a_new_run_outdates_the_set_and_a_copy_of_an_old_one_does_not(set_up, th
     assert item.why == "run a2 (Al100) with 30 accepted frames is not in it"
 
 
+def test_a_new_composition_outdates_the_set_only_within_its_elements(set_up, three_melts, settings):
+    three_melts.add("n1", NI, three_melts.frames(NI, 20, seed=8))
+    [item] = due(settings, "materialize")
+    assert item.why == "there is none as the campaign wants it, of 1 run with 20 accepted frames"
+    three_melts.add("c2", {"Al": 1, "Cu": 3}, three_melts.frames({"Al": 1, "Cu": 3}, 30, seed=9))
+    told = [item.why for item in due(settings, "materialize") if set_up["training_set_id"] in item.what]
+    assert told == ["run c2 (Al25Cu75) with 30 accepted frames is not in it"]
+
+
 def test_another_verdict_of_the_gate_is_told_as_such(set_up, three_melts, settings):
     frames = three_melts.frames(AL, 40, seed=0)
     for frame in frames[3:6]:
