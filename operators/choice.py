@@ -9,21 +9,25 @@ from schemas.settings import Settings
 
 Row = Mapping[str, Any]
 
-_TABLES = ("potentials", "training_sets", "rmse", "agreement", "performance")
+_TABLES = ("potentials", "training_sets", "training_set_requests", "rmse", "agreement", "performance")
 
 _NEWEST = """
+with requests as (
+    select training_set_id, max((lake_version, created_at)) as last_asked
+    from training_set_requests group by training_set_id
+)
 select potential_choice.* from potential_choice
 join training_sets using (training_set_id)
 where training_set_id in (
-    select arg_max(training_set_id, (training_sets.created_at, training_set_id))
-    from training_sets semi join potentials using (training_set_id)
+    select arg_max(training_set_id, (coalesce(last_asked, (lake_version, training_sets.created_at)), training_set_id))
+    from training_sets semi join potentials using (training_set_id) left join requests using (training_set_id)
     group by type_map, training_sets.synthetic, level_of_theory
 )
 """
 
 
 def choice(settings: Settings) -> list[Row]:
-    """Rows of `potential_choice` for the newest training set of each kind that has potentials."""
+    """Rows of `potential_choice` for the newest training set of each kind that has potentials: the last asked for."""
     if Lake(settings.lake).version("rmse") < 0:
         return []
     rows: list[Row] = [*query(settings, _NEWEST, tables=_TABLES)]

@@ -144,6 +144,19 @@ def test_status_tells_the_choice_briefly(settings):
     assert "DP-2: Pareto-optimal, agreement and speed unknown" in told
 
 
+def test_status_chooses_on_the_training_set_that_was_asked_for_last(settings):
+    lake = Lake(settings.lake)
+    for version, name in enumerate(("set", "later"), start=1):
+        made = {"training_set_id": name, "type_map": ["Al"], "synthetic": False, "lake_version": version}
+        lake.replace("training_sets", name, [made | {"created_at": JANUARY + timedelta(days=version)}])
+        add(settings, "DP-2", (1.0, 70.0, 6.0), seed=version, training_set_id=name)
+    assert {row["training_set_id"] for row in choice(settings)} == {"later"}
+    for version, name in enumerate(("set", "later", "set"), start=1):
+        asked = {"training_set_id": name, "lake_version": version, "created_at": JANUARY}
+        lake.replace("training_set_requests", f"at{version}", [asked])
+    assert {row["training_set_id"] for row in choice(settings)} == {"set"}
+
+
 def test_of_many_things_of_a_kind_status_shows_the_first_few_with_whole_commands():
     long = " ".join(f"run{number:03}" for number in range(40))
     items = [{"what": f"set {n}", "why": "x", "command": f"meltlake materialize --runs {long}"} for n in range(7)]
