@@ -1,6 +1,5 @@
 """The verb `train`: a training set and a recipe become a potential, found when it exists, resumed when it was begun."""
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from operators.potentials.deepmd_training import (
 )
 from operators.potentials.identity import name_of_potential
 from operators.potentials.learning_curve import learning_curve
+from operators.potentials.model_file import file_sha256
 from operators.potentials.neighbour_maxima import neighbour_maxima
 from operators.potentials.parent import Parent, n_test_frames_known
 from operators.potentials.sampling import equal_compositions
@@ -192,7 +192,7 @@ def _trained(
         **{f"conversion_{name}": value for name, value in differences.items()},
         "type_map": list(data.type_map),
         "path": str(model),
-        "sha256": _sha256(model),
+        "sha256": file_sha256(model),
         "created_at": datetime.now(UTC).replace(tzinfo=None),
     }
 
@@ -227,16 +227,11 @@ def _training_data(
 
 def _is_intact(folder: Path, row: Mapping[str, object]) -> bool:
     model = folder / Path(str(row["path"])).name
-    if model.exists() and _sha256(model) == row["sha256"]:
+    if model.exists() and file_sha256(model) == row["sha256"]:
         return True
     log.info("train", potential_id=folder.name, model_file="missing or changed: made again from its checkpoint")
     forget_model(folder)
     return False
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _answer(row: Mapping[str, object], folder: Path, *, changed: bool) -> dict[str, object]:

@@ -17,6 +17,7 @@ FEWEST_FOR_CORRELATION = 3
 MOST_FRAMES_PERCENT = 95.0
 
 Labels = tuple[Floats, Floats, Floats]
+"""Energies (n_frames,), eV; forces (n_frames, n_atoms, 3), eV/Angstrom; virials (n_frames, 3, 3), eV."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

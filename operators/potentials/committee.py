@@ -17,7 +17,8 @@ from lake.deep_potential import DeepPotential
 from lake.delta import Lake
 from operators.log import log
 from operators.physics.committee import Calibration, Spread, calibration, disagreement, pooled, true_error
-from operators.potentials.judged_frames import ALL, SPLITS, JudgedFrames, frame_names, judged_frames
+from operators.potentials.chosen_run import SPLITS
+from operators.potentials.judged_frames import ALL, JudgedFrames, frame_names, judged_frames
 from operators.potentials.model_file import model_file
 from schemas.errors import TryAgainLater
 from schemas.ids import content_id

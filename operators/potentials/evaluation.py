@@ -12,8 +12,10 @@ import numpy as np
 
 from lake.deep_potential import DeepPotential
 from lake.delta import Lake
+from operators.physics.committee import Labels
 from operators.physics.rmse import Errors, LabelErrors, label_errors
-from operators.potentials.judged_frames import ALL, SPLITS, FrameNames, Labels, judged_frames
+from operators.potentials.chosen_run import SPLITS
+from operators.potentials.judged_frames import ALL, FrameNames, judged_frames
 from schemas.frames import Floats
 from schemas.units import MEV_PER_EV
 

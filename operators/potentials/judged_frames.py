@@ -14,18 +14,16 @@ from numpy.typing import NDArray
 from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import DeepmdSystem, deepmd_systems, read_deepmd_system
 from lake.delta import Lake
+from operators.physics.committee import Labels
 from schemas.composition import atomic_numbers_of, composition, element_counts
 from schemas.errors import StepFailed
 from schemas.frames import Floats
 
-SPLITS = ("train", "test", "held_out")
 ALL = "all"
 """What stands for a composition where a split is pooled."""
 
 _FRAMES_AT_ONCE = 64
 
-Labels = tuple[Floats, Floats, Floats]
-"""Energies (n_frames,), eV; forces (n_frames, n_atoms, 3), eV/Angstrom; virials (n_frames, 3, 3), eV."""
 FrameNames = Mapping[tuple[str, str], NDArray[np.int64]]
 """By split and run: which frames of the run are in the deepmd_system, in its order."""
 
@@ -102,16 +100,15 @@ def judged_frames(training_set: Path, names: FrameNames, *, split: str) -> Itera
     names
         Its frames, from `frame_names`.
     split
-        One of `SPLITS`.
+        `train`, `test` or `held_out`.
 
     Raises
     ------
     StepFailed
         If a deepmd_system is not whole, or is not what the lake has listed.
     """
-    found = [
-        (_composition(read := read_deepmd_system(folder)), folder, read) for folder in _folders(training_set, split)
-    ]
+    folders = deepmd_systems(training_set / split)
+    found = [(_composition(read := read_deepmd_system(folder)), folder, read) for folder in folders]
     for name, folder, read in sorted(found, key=lambda one: (one[0], one[1])):
         run_id = folder.name.partition(".")[2]
         frames = names.get((split, run_id), np.zeros(0, dtype=np.int64))
@@ -122,10 +119,6 @@ def judged_frames(training_set: Path, names: FrameNames, *, split: str) -> Itera
                 "Run `meltlake materialize` with the same options again: it rebuilds the folder.",
             )
         yield from _portions(read, frames, composition_=name, split=split, run_id=run_id)
-
-
-def _folders(training_set: Path, split: str) -> list[Path]:
-    return deepmd_systems(training_set / split)
 
 
 def _composition(read: DeepmdSystem) -> str:

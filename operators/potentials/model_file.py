@@ -19,7 +19,7 @@ def model_file(settings: Settings, potential: Mapping[str, object]) -> Path:
     recorded = Path(str(potential["path"]))
     here = settings.artifacts / "potentials" / str(potential["potential_id"]) / recorded.name
     model = (here if here.is_file() else recorded).absolute()
-    if not model.is_file() or _sha256(model) != potential["sha256"]:
+    if not model.is_file() or file_sha256(model) != potential["sha256"]:
         raise StepFailed(
             f"The model file of potential {potential['potential_id']} is missing or was changed: {model}.",
             "Run `meltlake train` with the same options again: it makes the file anew.",
@@ -27,6 +27,7 @@ def model_file(settings: Settings, potential: Mapping[str, object]) -> Path:
     return model
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Of a file's bytes, as `potentials.sha256` has it of a model."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from lake.deepmd_npy import LabelledFrames, deepmd_systems, read_deepmd_system
+from operators.potentials.chosen_run import SPLITS
 from operators.potentials.kept_files import read_json, write_whole
 from schemas.errors import StepFailed
 
-_SPLITS = ("train", "test", "held_out")
 _FRAMES_AT_ONCE = 256
 _REMEDY = "Remove that folder, then run `meltlake materialize` with the same options again: it rebuilds it."
 
@@ -57,7 +57,7 @@ def inspected(training_set: Path, kept: Path) -> Inspection:
 
 def _rms_force(training_set: Path) -> float:
     squares, n_components = 0.0, 0
-    for split in _SPLITS:
+    for split in SPLITS:
         for folder in deepmd_systems(training_set / split):
             for frames in _parts(folder):
                 _require_numbers(frames, folder)

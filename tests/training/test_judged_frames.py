@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from operators.materialize import materialize
-from operators.potentials.judged_frames import SPLITS, frame_names, judged_frames
+from operators.potentials.chosen_run import SPLITS
+from operators.potentials.judged_frames import frame_names, judged_frames
 from operators.potentials.safe_distances import closest_pairs
 from schemas.errors import MeltlakeError
 from schemas.training import TrainingSetRequest
