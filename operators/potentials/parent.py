@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from lake.delta import Lake
 from operators.potentials.backends import Backend
+from operators.potentials.chosen_run import SPLITS
 from operators.potentials.deepmd_input import TrainingData, nets
 from operators.potentials.kept_files import read_json
 from schemas.errors import MeltlakeError
@@ -109,21 +110,29 @@ class Parent:
 
 
 def n_test_frames_known(lake: Lake, training_set_id: str, parent_id: str) -> int:
-    """Frames set aside in a training set that a potential, or one that it began with, was trained on."""
-    known: set[tuple[str, int]] = set()
+    """Frames set aside in a training set that a potential, or one that it began with, was trained on.
+
+    A frame is known by its content, whichever copy of its run was trained on; by its place, where the content that was
+    trained on is not in the training set: a mended reader, or a lake from before contents had names.
+    """
+    trained: list[Mapping[str, Any]] = []
     ancestor: str | None = parent_id
     while ancestor is not None:
         rows = lake.rows("potentials", key=ancestor).to_pylist()
         ancestor = None
         for row in rows:
-            known |= _frames(lake, row["training_set_id"], ("train",))
+            trained += _frames(lake, row["training_set_id"], ("train",))
             ancestor = row["init_from"]
-    return len(known & _frames(lake, training_set_id, ("test", "held_out")))
+    here = {frame["content_id"] for frame in _frames(lake, training_set_id, SPLITS)} - {None}
+    contents = {frame["content_id"] for frame in trained} & here
+    places = {(frame["run_id"], frame["frame"]) for frame in trained if frame["content_id"] not in here}
+    to_test = _frames(lake, training_set_id, ("test", "held_out"))
+    return sum(frame["content_id"] in contents or (frame["run_id"], frame["frame"]) in places for frame in to_test)
 
 
-def _frames(lake: Lake, training_set_id: str, splits: tuple[str, ...]) -> set[tuple[str, int]]:
+def _frames(lake: Lake, training_set_id: str, splits: tuple[str, ...]) -> list[Mapping[str, Any]]:
     rows = lake.rows("training_set_frames", key=training_set_id).to_pylist()
-    return {(row["run_id"], row["frame"]) for row in rows if row["split"] in splits}
+    return [row for row in rows if row["split"] in splits]
 
 
 def _listed(numbers: list[int] | tuple[int, ...]) -> str:

@@ -114,6 +114,21 @@ def test_frames_that_any_ancestor_was_trained_on_are_no_test(settings) -> None:
     assert n_test_frames_known(lake, "mine", "second") == 2
 
 
+def test_a_copy_of_a_frame_that_was_trained_on_is_no_test(settings) -> None:
+    lake = Lake(settings.lake)
+    lake.replace("potentials", "parent", [{"potential_id": "parent", "training_set_id": "of-parent"}])
+    sets = {
+        "of-parent": [("a", 0, "train", "x"), ("a", 1, "train", "y"), ("a", 2, "train", "old"), ("a", 3, "test", "z")],
+        # Run c is a longer copy of a; b was renumbered; frame 2 of a was read again by a mended reader.
+        "mine": [("c", 7, "test", "x"), ("a", 1, "test", "new"), ("a", 2, "held_out", "mended"),
+                 ("c", 10, "test", "z"), ("c", 8, "train", "y"), ("b", 0, "test", "other")],
+    }  # fmt: skip
+    for name, frames in sets.items():
+        rows = [dict(zip(("run_id", "frame", "split", "content_id"), frame, strict=True)) for frame in frames]
+        lake.replace("training_set_frames", name, [{"training_set_id": name, **row} for row in rows])
+    assert n_test_frames_known(lake, "mine", "parent") == 2
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_potential_begins_where_its_parent_ended(melts, settings, labelled_by_emt) -> None:
