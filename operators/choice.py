@@ -51,7 +51,9 @@ def in_brief(row: Row) -> dict[str, object]:
 
 def verdict(row: Row) -> str:
     """Whether another candidate dominates this one, and which ones cannot be told from it."""
-    if row["dominated_by"]:
+    if row["n_test_frames_known"]:
+        told = f"no rank in errors: it began with weights that know {row['n_test_frames_known']} frames of the test"
+    elif row["dominated_by"]:
         told = f"dominated by {', '.join(row['dominated_by'])}"
     else:
         unknown = f", {' and '.join(row['not_measured'])} unknown" if row["not_measured"] else ""

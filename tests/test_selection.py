@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from scipy.stats import ttest_ind
 
 from lake.delta import Lake
 from lake.warehouse import query, session
@@ -12,6 +13,7 @@ from operators.campaign import campaign_of
 from operators.choice import choice
 from operators.report.choice import choice_section
 from operators.report.page import Group
+from operators.report.potentials import table_1_section
 from operators.status_text import choice_text, due_text
 from schemas.recipes import TABLE_1
 from schemas.settings import Settings
@@ -116,6 +118,61 @@ def test_agreement_with_aimd_ranks_before_errors(settings):
     assert (first["candidate"], first["rank_agreement"], first["rank_force"]) == ("DP-2", 1, 2)
     assert (first["n_curves"], first["n_curves_agree"], first["median_z"]) == (2, 2, 1.5)
     assert first["pareto_optimal"] is second["pareto_optimal"] is True
+
+
+def simulate(settings, name, z_of_composition):
+    """One curve for each composition that a potential was simulated at."""
+    curves = [
+        {"run_id": name, "potential_id": name, "composition": at, "observable": "rdf", "z": z, "verdict": "good"}
+        for at, z in z_of_composition.items()
+    ]
+    Lake(settings.lake).replace("agreement", name, curves)
+
+
+@pytest.mark.parametrize(("also_hard", "dominated", "ranks"), [(False, False, {1}), (True, True, {1, 2})])
+def test_agreement_is_compared_at_equal_compositions_only(settings, also_hard, dominated, ranks):
+    simulate(settings, add(settings, "DP-2", (1.0, 70.0, 6.0)), {"Al100": 1.0} | ({"Cu100": 4.0} if also_hard else {}))
+    simulate(settings, add(settings, "DP-3", (1.1, 71.0, 6.1)), {"Al100": 2.0, "Cu100": 5.0})
+    rows = {row["candidate"]: row for row in rows_of(settings)}
+    assert rows["DP-3"]["simulated_compositions"] == ["Al100", "Cu100"]
+    assert rows["DP-3"]["dominated_by"] == (["DP-2"] if dominated else [])
+    assert {row["rank_agreement"] for row in rows.values()} == ranks
+
+
+@pytest.mark.parametrize("n_seeds", [(2, 2), (6, 7), (10, 12), (16, 16)])
+def test_the_noise_is_that_of_students_t_at_any_number_of_seeds(settings, n_seeds):
+    for recipe, n in zip(("DP-2", "DP-4"), n_seeds, strict=True):
+        for seed in range(n):
+            add(settings, recipe, (1.0, 70.0 + seed % 2, 6.0), seed=seed)
+    [row, _] = rows_of(settings, "recipe_comparison", "quantity = 'force'")
+    means = [[70.0 + seed % 2 for seed in range(n)] for n in n_seeds]
+    expected = ttest_ind(*means).confidence_interval(0.95)
+    assert row["noise"] == pytest.approx((expected.high - expected.low) / 2, rel=3e-4)
+
+
+def test_a_candidate_whose_weights_know_test_frames_neither_ranks_nor_dominates(settings):
+    for seed, shift in enumerate((-1.0, 0.0, 1.0), start=1):
+        add(settings, "DP-2", (1.0, 70.0 + shift, 6.0), seed=seed)
+        add(settings, "DP-3", (0.9, 69.5 + shift, 5.0), seed=seed, init_from="parent", n_test_frames_known=seed - 1)
+    first, seen = rows_of(settings)
+    assert (first["candidate"], first["rank_force"], first["pareto_optimal"]) == ("DP-2", 1, True)
+    assert (first["dominated_by"], first["within_noise_of"]) == ([], [])
+    assert {name: seen[name] for name in seen if name.startswith("rank_") and seen[name] is not None} == {}
+    assert (seen["n_test_frames_known"], seen["pareto_optimal"], seen["within_noise_of"]) == (2, False, [])
+    assert "no rank in errors: it began with weights that know 2 frames" in choice_text(choice(settings))
+    told = rows_of(settings, "recipe_comparison", "split = 'test'")
+    assert {row["verdict"] for row in told} == {"trained on test frames"}
+
+
+def test_table_1_marks_errors_on_frames_that_the_weights_know(settings):
+    add(settings, "DP-2", (1.0, 70.0, 6.0))
+    add(settings, "DP-3", (0.9, 69.5, 5.0), init_from="parent", n_test_frames_known=2)
+    marks = {row["recipe"]: row["n_test_frames_known"] for row in rows_of(settings, "table_1", "n_seeds > 0")}
+    assert marks == {"DP-2": 0, "DP-3": 2}
+    with session(settings) as run:
+        section = table_1_section(Group("Al-Cu-Ni", synthetic=False), lambda sql: run(sql).to_pylist())
+    told = [row[-1] for row in section.grids[0].rows if row[0] in marks]
+    assert told == ["set", "set, from potential parent, whose weights know 2 of the test frames"]
 
 
 def test_of_a_recipe_that_was_changed_only_the_last_content_counts(settings):

@@ -24,6 +24,8 @@ def choice_section(group: Group, ask: Ask) -> Section:
         title="Choice of a potential",
         caption="Errors are means over seeds, with the spread of the seeds. A potential is dominated when another one "
         "of the training set is at least as good in energy, force, virial, agreement and speed, and better in one. "
+        "A potential that began with weights that know frames of the test dominates none and has no rank in errors; "
+        "agreement is ranked among potentials that were simulated at the same compositions. "
         "RMSE alone rarely decides: in the paper's Table 1 it rules out one potential of fourteen.",
         sql=sql,
         command="meltlake observe --potential POTENTIAL",

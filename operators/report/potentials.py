@@ -94,7 +94,10 @@ def _table_1_row(recipe: Row, ours: Row, *, with_paper: bool) -> list[Cell]:
 def _told_apart(ours: Row) -> str:
     """What else than its recipe and training set a potential came from, where it is not the usual."""
     backend = f", {ours['backend']}" if ours.get("backend") not in (None, "tensorflow") else ""
-    return backend + (f", from potential {ours['init_from']}" if ours.get("init_from") else "")
+    if not ours.get("init_from"):
+        return backend
+    known = f", whose weights know {ours['n_test_frames_known']} of the test frames"
+    return f"{backend}, from potential {ours['init_from']}{known if ours['n_test_frames_known'] else ''}"
 
 
 def _as_printed(value: float | None) -> str:

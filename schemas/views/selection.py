@@ -6,13 +6,18 @@ different training sets were tested on different frames and never meet.
 
 from schemas.views.description import View
 
-_T_95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.1)
-"""Student's t for 95 percent, two-sided, at 2, 3 ... 10 and more degrees of freedom."""
+_T_95 = (
+    *(4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131, 2.120),
+    *(2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+"""Student's t for 95 percent, two-sided, at 2, 3 ... 30 degrees of freedom; that of 30 is a little wide for more."""
 
 RECIPE_ERRORS = View(
     "recipe_errors",
     "Errors of a recipe on each split of a training set: mean over its seeds, and their spread (standard deviation); "
-    "none from one seed. Of a recipe that was changed under its name only the potentials of its last content count.",
+    "none from one seed. Of a recipe that was changed under its name only the potentials of its last content count. "
+    "Where n_test_frames_known is not 0, weights came from a potential that was trained on so many of the frames to "
+    "test or held out: errors on those splits are too small.",
     """
 with newest as (
     select potentials.*,
@@ -34,7 +39,8 @@ select
     avg(rmse_force_mev_per_angstrom) as rmse_force_mev_per_angstrom,
     stddev_samp(rmse_force_mev_per_angstrom) as spread_force_mev_per_angstrom,
     avg(rmse_virial_mev_per_atom) as rmse_virial_mev_per_atom,
-    stddev_samp(rmse_virial_mev_per_atom) as spread_virial_mev_per_atom
+    stddev_samp(rmse_virial_mev_per_atom) as spread_virial_mev_per_atom,
+    coalesce(max(n_test_frames_known), 0) as n_test_frames_known
 from newest join rmse using (potential_id)
 where composition = 'all'
 group by training_set_id, candidate, recipe, n_steps, run_by, init_from, split
@@ -45,10 +51,12 @@ order by training_set_id, candidate, split
 RECIPE_COMPARISON = View(
     "recipe_comparison",
     "Every two candidates of a training set, for each split and quantity: whether their errors differ by more than "
-    "seeds do. The noise is the 95 percent interval of Student's t for the difference of two means over seeds.",
+    "seeds do. The noise is the 95 percent interval of Student's t for the difference of two means over seeds. Where "
+    "one of the two has begun with weights that know frames of the split, there is no verdict but that.",
     f"""
 with errors as (
-    select training_set_id, candidate, split, n_seeds, unnest(['energy', 'force', 'virial']) as quantity,
+    select training_set_id, candidate, split, n_seeds, split <> 'train' and n_test_frames_known > 0 as is_known,
+           unnest(['energy', 'force', 'virial']) as quantity,
            unnest([rmse_energy_mev_per_atom, rmse_force_mev_per_angstrom, rmse_virial_mev_per_atom]) as rmse,
            unnest([spread_energy_mev_per_atom, spread_force_mev_per_angstrom, spread_virial_mev_per_atom]) as spread
     from recipe_errors
@@ -57,6 +65,7 @@ pairs as (
     select one.training_set_id, one.split, one.quantity, one.candidate, two.candidate as other,
            one.rmse, two.rmse as other_rmse, one.rmse - two.rmse as difference, one.n_seeds,
            two.n_seeds as other_n_seeds, one.n_seeds + two.n_seeds - 2 as freedom,
+           one.is_known or two.is_known as is_known,
            if(least(one.n_seeds, two.n_seeds) > 1,
               [{", ".join(map(str, _T_95))}][least(freedom, {len(_T_95) + 1})::integer - 1]
               * sqrt(((one.n_seeds - 1) * one.spread ** 2 + (two.n_seeds - 1) * two.spread ** 2) / freedom
@@ -68,7 +77,8 @@ pairs as (
     where one.rmse is not null and two.rmse is not null
 )
 select training_set_id, split, quantity, candidate, other, rmse, other_rmse, difference, n_seeds, other_n_seeds, noise,
-       case when noise is null then 'one seed: noise unknown'
+       case when is_known then 'trained on test frames'
+            when noise is null then 'one seed: noise unknown'
             when abs(difference) <= noise then 'within seed noise'
             when difference < 0 then 'smaller' else 'larger' end as verdict
 from pairs
@@ -81,18 +91,20 @@ POTENTIAL_CHOICE = View(
     "What to choose a potential by: mean errors over seeds on the test split and on held-out compositions, agreement "
     "of its simulations with AIMD, speed, the rank in each, and whether another candidate of the training set is at "
     "least as good in all of energy, force, virial, agreement and speed and better in one. What is known of one of two "
-    "only, or was timed on other hardware or another size, lets neither dominate.",
+    "only, was timed on other hardware or another size, or simulated at other compositions, lets neither dominate; a "
+    "candidate whose weights know test frames (n_test_frames_known) dominates none and has no rank in errors.",
     """
 with judged as (
     select training_set_id, candidate, recipe, n_steps, n_seeds, potential_ids,
            rmse_energy_mev_per_atom as energy, rmse_force_mev_per_angstrom as force,
            rmse_virial_mev_per_atom as virial, spread_energy_mev_per_atom, spread_force_mev_per_angstrom,
-           spread_virial_mev_per_atom
+           spread_virial_mev_per_atom, n_test_frames_known
     from recipe_errors where split = 'test'
 ),
 members as (select training_set_id, candidate, unnest(potential_ids) as potential_id from judged),
 curves as (
     select training_set_id, candidate, count(*) as n_curves,
+           list_sort(list(distinct composition)) as simulated_compositions,
            count(*) filter (verdict in ('indistinguishable', 'good')) as n_curves_agree, median(z) as median_z
     from members join agreement using (potential_id)
     where verdict <> 'undecided' group by training_set_id, candidate
@@ -110,8 +122,8 @@ typical as (
     where composition = 'all' and split = 'test' group by training_set_id, candidate
 ),
 known as (
-    select judged.*, n_curves, n_curves_agree, median_z, timing.ns_per_day as ns_per_day, timing.n_atoms as n_atoms,
-           timing.hardware as hardware, typical.potential_id
+    select judged.*, n_curves, n_curves_agree, simulated_compositions, median_z,
+           timing.ns_per_day as ns_per_day, timing.n_atoms as n_atoms, timing.hardware as hardware, typical.potential_id
     from judged
     left join curves using (training_set_id, candidate)
     left join timed using (training_set_id, candidate)
@@ -121,7 +133,9 @@ pairs as (
     select one.training_set_id, one.candidate, two.candidate as other,
            [two.energy - one.energy, two.force - one.force, two.virial - one.virial,
             two.median_z - one.median_z, one.ns_per_day - two.ns_per_day] as excess,
-           (one.virial is null) = (two.virial is null) and (one.median_z is null) = (two.median_z is null)
+           two.n_test_frames_known = 0
+           and (one.virial is null) = (two.virial is null) and (one.median_z is null) = (two.median_z is null)
+           and one.simulated_compositions is not distinct from two.simulated_compositions
            and (one.ns_per_day is null) = (two.ns_per_day is null)
            and (one.ns_per_day is null or (one.hardware, one.n_atoms) is not distinct from (two.hardware, two.n_atoms))
                as is_comparable
@@ -153,16 +167,20 @@ select
     virial as rmse_virial_mev_per_atom, spread_virial_mev_per_atom,
     held_out_energy as held_out_rmse_energy_mev_per_atom, held_out_force as held_out_rmse_force_mev_per_angstrom,
     held_out_virial as held_out_rmse_virial_mev_per_atom,
-    n_curves, n_curves_agree, median_z, ns_per_day, n_atoms, hardware,
-    if(energy is null, null, rank() over (partition by training_set_id order by energy)) as rank_energy,
-    if(force is null, null, rank() over (partition by training_set_id order by force)) as rank_force,
-    if(virial is null, null, rank() over (partition by training_set_id order by virial)) as rank_virial,
-    if(held_out_force is null, null, rank() over (partition by training_set_id order by held_out_force))
-        as rank_held_out_force,
-    if(median_z is null, null, rank() over (partition by training_set_id order by median_z)) as rank_agreement,
+    n_curves, n_curves_agree, simulated_compositions, median_z, ns_per_day, n_atoms, hardware, n_test_frames_known,
+    if(n_test_frames_known > 0 or energy is null, null, rank() over (
+        partition by training_set_id, n_test_frames_known > 0 order by energy)) as rank_energy,
+    if(n_test_frames_known > 0 or force is null, null, rank() over (
+        partition by training_set_id, n_test_frames_known > 0 order by force)) as rank_force,
+    if(n_test_frames_known > 0 or virial is null, null, rank() over (
+        partition by training_set_id, n_test_frames_known > 0 order by virial)) as rank_virial,
+    if(n_test_frames_known > 0 or held_out_force is null, null, rank() over (
+        partition by training_set_id, n_test_frames_known > 0 order by held_out_force)) as rank_held_out_force,
+    if(median_z is null, null, rank() over (
+        partition by training_set_id, simulated_compositions order by median_z)) as rank_agreement,
     if(ns_per_day is null, null, rank() over (
         partition by training_set_id, hardware, n_atoms order by ns_per_day desc)) as rank_speed,
-    dominated_by is null as pareto_optimal, coalesce(dominated_by, []) as dominated_by,
+    dominated_by is null and n_test_frames_known = 0 as pareto_optimal, coalesce(dominated_by, []) as dominated_by,
     coalesce(within_noise_of, []) as within_noise_of,
     list_concat(if(median_z is null, ['agreement'], []), if(ns_per_day is null, ['speed'], [])) as not_measured,
     potential_id as typical_potential_id
