@@ -35,7 +35,8 @@ _ANSWERED = (
     *("training_set_id", "lake_version", "min_gap_fs", "correlation_time_fs", "leakage", "n_effective"),
     *("level_of_theory", "compositions", "held_out", "format", "balance", "notes"),
 )
-_OF_THE_WISH = ("split_rule", "seed", "test_fraction", "gap_fs", "every_fs", "relaxation")
+_OF_THE_WISH = ("split_rule", "seed", "test_fraction", "gap_fs", "every_fs", "relaxation", "leakage", "notes")
+"""What the row of a training set says of the wish that came to its frames, whichever it was."""
 
 
 def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, object]:
@@ -98,6 +99,7 @@ def _stored(settings: Settings, lake: Lake, chosen: _Chosen | None, *, name: str
         elif chosen and any(found[0][column] != chosen.row[column] for column in _OF_THE_WISH):
             # Another wish that comes to the same frames: campaigns look for sets by what was wished last.
             wish = {column: chosen.row[column] for column in _OF_THE_WISH}
+            lake.replace("training_set_runs", name, [_run_row(run) for run in chosen.runs])
             lake.replace("training_sets", name, [found[0] | wish])
     row: Row = lake.rows("training_sets", key=name).to_pylist()[0]
     run_rows = lake.rows("training_set_runs", key=name).to_pylist()

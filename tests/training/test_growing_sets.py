@@ -145,3 +145,15 @@ def test_another_wish_for_the_same_frames_finds_them_and_is_what_the_row_tells(m
     assert (again["training_set_id"], again["changed"]) == (first["training_set_id"], False)
     assert row["every_fs"] == 50.0
     assert melts.lake.rows("training_set_requests").num_rows == 2
+    assert row["notes"] == again["notes"]
+
+
+def test_a_set_found_by_another_wish_tells_that_ones_gap_and_verdict(melts, settings) -> None:
+    grow(melts, 40)
+    first = materialize(settings, TrainingSetRequest(gap_fs=600.0))
+    again = materialize(settings, TrainingSetRequest(gap_fs=50_000.0))
+    assert (again["training_set_id"], again["changed"]) == (first["training_set_id"], False)
+    assert (first["leakage"], again["leakage"]) == ("clear", "too_short")
+    assert [first["notes"] == [], "too little time for the gap that was wanted" in again["notes"][0]] == [True, True]
+    [of_run] = melts.lake.rows("training_set_runs").to_pylist()
+    assert (of_run["gap_fs"], of_run["leakage"]) == (50_000.0, "too_short")
