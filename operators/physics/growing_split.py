@@ -1,9 +1,10 @@
 """The split of a run that has grown since it was split: what was trained or tested on stays so. First splits: `split`.
 
 A frame that was once tested on is never trained on later, or the test errors of two potentials could not be compared.
-A training frame may become a gap when a longer run tells a longer memory. New frames are tested on where the test
-share has fallen behind, in blocks that cost no more than a fifth of the time for gaps: a run that grows by little
-becomes longer by one kind of frames until the other is due.
+A training frame may become a gap when a longer run tells a longer memory, as far as all gaps together cost no more than
+a fifth of the run: blocks that were placed for a shorter gap have it on more sides than a run can pay for. New frames
+are tested on where the test share has fallen behind, in blocks that cost no more than a fifth of the time for gaps: a
+run that grows by little becomes longer by one kind of frames until the other is due.
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ from operators.physics.split import (
     beside_test,
     block_split,
     blocks_to_test,
+    gap_within_share,
     random_split,
     wanted_tests,
 )
@@ -64,7 +66,9 @@ def grown_block_split(
         is_due = time[-1] - last_test >= 2 * gap / LARGEST_GAP_SHARE
         new = new[time[new] - last_test >= gap]
         split[new] = _split_of_new(time[new], n_test, test_fraction=test_fraction, gap=gap, is_due=is_due)
-    split[beside_test(time, split == "test", gap=gap)] = "gap"
+    test = split == "test"
+    gap = gap_within_share(time, test, test_fraction=test_fraction, gap=gap)
+    split[beside_test(time, test, gap=gap)] = "gap"
     return split
 
 

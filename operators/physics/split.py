@@ -99,6 +99,27 @@ def affordable_gap(time: Floats, *, test_fraction: float, gap: float) -> float:
     return min(gap, _gap_share(test_fraction) * float(time[-1] - time[0])) if len(time) else gap
 
 
+def gap_within_share(time: Floats, test: NDArray[np.bool_], *, test_fraction: float, gap: float) -> float:
+    """The wanted gap, or the longest whose frames, on both sides of all test frames together, are a fifth of the run.
+
+    Parameters
+    ----------
+    time
+        (n_frames,), fs, increasing.
+    test
+        (n_frames,), true for test frames; they are where they are, because an earlier split had them there.
+    test_fraction
+        Share of the frames to test on; beyond 0.3 there is less than a fifth for gaps.
+    gap
+        fs, as wanted.
+    """
+    if not test.any() or test.all():
+        return gap
+    distances = np.sort(_distance_to_nearest(time[~test], time[test]))
+    n_affordable = int(_gap_share(test_fraction) * len(time))
+    return min(gap, float(distances[n_affordable])) if n_affordable < len(distances) else gap
+
+
 def wanted_tests(n_frames: int, test_fraction: float) -> int:
     """At least one of three frames, and so few that training frames stay the majority beside a gap of one frame."""
     most = (n_frames - 2) // 2 if n_frames >= FEWEST_FRAMES_WITH_GAP else (n_frames - 1) // 2

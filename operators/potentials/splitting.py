@@ -191,6 +191,7 @@ def _require_trained_elements(runs: Sequence[ChosenRun]) -> None:
     for run in runs:
         if not {int(number) for number in run.atomic_numbers} <= trained:
             raise MeltlakeError(
-                f"{run.composition} is held out and has an element that no training frame has.",
+                f"{run.composition} {role} and has an element that no training frame has.",
                 "Train on another composition with that element, or leave this one out.",
             )
+            role = "is held out" if run.n_frames("held_out") else "has no frame left to train on"

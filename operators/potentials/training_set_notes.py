@@ -22,6 +22,8 @@ def _of_parts(runs: Sequence[ChosenRun]) -> Iterator[str]:
     trained = {run.composition for run in runs if run.n_frames("train")}
     if n_test and (untested := sorted(trained - tested)):
         yield f"No frame to test on of {', '.join(untested)}."
+    if untrained := sorted(tested - trained):
+        yield f"Tested on, not trained on: {', '.join(untrained)}. Their errors are those of a held-out composition."
 
 
 def _of_leakage(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> Iterator[str]:

@@ -54,11 +54,25 @@ def test_a_split_of_the_same_frames_does_not_change(n_new, step_fs, test_fractio
 
 
 @given(growths, steps)
-def test_a_grown_run_keeps_the_gap_of_its_length(n_new, step_fs) -> None:
+def test_a_grown_run_keeps_the_gap_of_its_length_unless_gaps_cost_a_fifth(n_new, step_fs) -> None:
     split = grow(n_new, step_fs, 0.25)[-1]
     time = np.arange(len(split)) * step_fs
     gap = smallest_gap(time, split)
-    assert gap is None or len(split) < 4 or gap >= min(DECORRELATION_FS, 0.2 * time[-1]) - 1e-6
+    is_test = split == "test"
+    n_sides = int(np.sum(is_test[1:] != is_test[:-1]))
+    costs_a_fifth = np.sum(split == "gap") > 0.2 * len(split) - 1 - n_sides
+    assert gap is None or costs_a_fifth or len(split) < 4 or gap >= min(DECORRELATION_FS, 0.2 * time[-1]) - 1e-6
+
+
+@pytest.mark.parametrize("gap_fs", [1_000.0, 10_000.0, 50_000.0])
+def test_a_longer_memory_costs_five_blocks_no_more_than_a_fifth_of_the_run(gap_fs: float) -> None:
+    time, everywhere = np.arange(2000) * 50.0, np.ones(2000, dtype=bool)
+    first = block_split(time, test_fraction=0.25, gap=500.0)
+    assert [int(np.sum(first == name)) for name in ("train", "gap", "test")] == [1419, 81, 500]
+    later = grown_block_split(time, known_of(first, 2000), test_fraction=0.25, gap=gap_fs, may_test=everywhere)
+    assert ((later == "test") == (first == "test")).all()
+    assert (later == "train").sum() >= 1100
+    assert smallest_gap(time, later) >= min(gap_fs, 2_000.0)
 
 
 @pytest.mark.parametrize("n_new", [[1000] * 40, [200] * 200, [20_000, 300, 300, 20_000]])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from operators.materialize import materialize
+from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 from schemas.training import TrainingSetRequest
 
@@ -127,6 +128,25 @@ def test_frames_are_known_again_when_a_reader_is_mended(melts, settings) -> None
     }
 
 
+def rejected_where_trained_on(maker, made: dict[str, object], frames: list[dict[str, object]]) -> None:
+    """Run a1 again, of which the gate now lets test frames pass only."""
+    tested = {frame for (run_id, frame), split in labels(maker, made).items() if (run_id, split) == ("a1", "test")}
+    maker.add("a1", AL, [frame | {"accepted": frame["frame"] in tested} for frame in frames])
+
+
+def test_a_composition_that_lost_its_training_frames_is_named(melts, settings) -> None:
+    frames = [frame | {"content_id": f"{frame['frame']}"} for frame in melts.frames(AL, 40)]
+    melts.add("a1", AL, frames)
+    melts.add("b1", AL | CU, melts.frames(AL | CU, 40, seed=5))
+    rejected_where_trained_on(melts, materialize(settings, TrainingSetRequest()), frames)
+    made = materialize(settings, TrainingSetRequest())
+    assert (made["compositions"], made["held_out"]) == (["Al50Cu50"], [])
+    assert [note for note in made["notes"] if note.startswith("Tested on, not trained on: Al100.")]
+    melts.add("b1", CU, melts.frames(CU, 40, seed=5))
+    with pytest.raises(MeltlakeError, match="Al100 has no frame left to train on and has an element that no training"):
+        materialize(settings, TrainingSetRequest())
+
+
 def test_other_wishes_are_other_families_and_compositions_are_not(melts, settings) -> None:
     grow(melts, 40)
     blocks = materialize(settings, TrainingSetRequest())
@@ -144,8 +164,8 @@ def test_another_wish_for_the_same_frames_finds_them_and_is_what_the_row_tells(m
     [row] = melts.lake.rows("training_sets").to_pylist()
     assert (again["training_set_id"], again["changed"]) == (first["training_set_id"], False)
     assert row["every_fs"] == 50.0
-    assert melts.lake.rows("training_set_requests").num_rows == 2
     assert row["notes"] == again["notes"]
+    assert melts.lake.rows("training_set_requests").num_rows == 2
 
 
 def test_a_set_found_by_another_wish_tells_that_ones_gap_and_verdict(melts, settings) -> None:
