@@ -237,4 +237,4 @@ def _known(rows: Sequence[Row], column: str) -> list[float]:
 
 
 def _sums(rows: Sequence[Mapping[str, object]]) -> dict[str, int]:
-    return {name: sum(int(str(row[name])) for row in rows) for name in _COUNTS}
+    return {name: sum(int(str(row[name] or 0)) for row in rows) for name in _COUNTS}  # null in sets of older lakes

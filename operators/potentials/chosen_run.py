@@ -10,8 +10,9 @@ from operators.physics.equilibration import Memory
 from operators.physics.split import Splits
 
 SPLITS = ("train", "test", "held_out")
-NOT_USED = ("gap", "thinned", "relaxation")
-"""Why an accepted frame is in no part: beside a test frame, within `every_fs` of another, before equilibration."""
+NOT_USED = ("gap", "thinned", "relaxation", "no_virial")
+"""Why an accepted frame is in no part: beside a test frame, within `every_fs` of another, before equilibration, without
+a virial in a run where most frames have one."""
 
 _FEWEST_INDEPENDENT = 3.0
 
@@ -28,7 +29,9 @@ class ChosenRun:
     split: Splits
     """(n_frames of the run,): one of `SPLITS` or of `NOT_USED`; empty where a frame may not be used at all."""
     with_virial: bool
-    """Whether every frame that was split has a virial."""
+    """Whether every frame that is used has a virial, and is written with it."""
+    n_virials_unused: int
+    """Virials of frames that are used, written without because most of the run's have none."""
     content_ids: pa.Array
     """(n_frames,)."""
     labels_sha256: str

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from operators.physics.equilibration import Memory, memory
 from operators.physics.growing_split import grown_block_split, grown_random_split, thinned
 from operators.physics.split import DECORRELATION_FS, Splits, smallest_gap
-from operators.potentials.chosen_run import NOT_USED, ChosenRun
+from operators.potentials.chosen_run import NOT_USED, SPLITS, ChosenRun
 from operators.potentials.kept_labels import KeptLabels
 from operators.potentials.selection import UsableRun
 from schemas.errors import MeltlakeError
@@ -87,13 +87,15 @@ class _Chain:
         min_gap_fs = smallest_gap(self._time_fs, split) if self._has_time else None
         has_gap = self._has_time and self._request.split == "blocks" and not self._is_held_out
         for run, of_run, in_pool in zip(self._runs, self._by_run(split), self._by_run(pool), strict=True):
+            has_virial = run.has_virial[np.isin(of_run, SPLITS)]
             yield ChosenRun(
                 run_id=run.run_id,
                 composition=run.composition,
                 formula=str(run.row["formula"]),
                 atomic_numbers=run.atomic_numbers,
                 split=of_run,
-                with_virial=bool(run.has_virial[in_pool].all()),
+                with_virial=bool(has_virial.all()),
+                n_virials_unused=0 if has_virial.all() else int(has_virial.sum()),
                 content_ids=run.content_ids,
                 labels_sha256=_sha256(run.labels_ids.filter(pa.array(in_pool))),
                 equilibrated_from_fs=float(run.time_fs[np.argmax(run.is_equilibrated)]) if self._has_time else None,
@@ -109,12 +111,24 @@ class _Chain:
         if self._is_held_out or self._request.relaxation == "drop":
             split[pool & ~self._is_equilibrated] = "relaxation"
             pool &= self._is_equilibrated
+        lacks_virial = self._lacks_virial(pool)
+        split[lacks_virial] = "no_virial"
+        pool &= ~lacks_virial
         if self._request.every_fs is not None and self._has_time:
             places = self._in_order(pool)
             stays = thinned(self._time_fs[places], every=self._request.every_fs, kept=self._known[places] != "")
             split[places[~stays]] = "thinned"
             pool[places[~stays]] = False
         return split, pool
+
+    def _lacks_virial(self, pool: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """(n_frames,): frames without a virial in runs where most have one. A deepmd_system has them all, or none."""
+        lacking = []
+        for run, in_pool in zip(self._runs, self._by_run(pool), strict=True):
+            has = in_pool & run.has_virial
+            most_have = 2 * has.sum() > in_pool.sum()
+            lacking.append(in_pool & ~has & most_have)
+        return np.concatenate(lacking)
 
     def _split_at_random(self, split: Splits, pool: NDArray[np.bool_]) -> None:
         for run, first, end in zip(self._runs, [0, *self._ends[:-1]], self._ends, strict=True):
@@ -190,8 +204,8 @@ def _require_trained_elements(runs: Sequence[ChosenRun]) -> None:
     trained = {int(number) for run in runs if run.n_frames("train") for number in run.atomic_numbers}
     for run in runs:
         if not {int(number) for number in run.atomic_numbers} <= trained:
+            role = "is held out" if run.n_frames("held_out") else "has no frame left to train on"
             raise MeltlakeError(
                 f"{run.composition} {role} and has an element that no training frame has.",
                 "Train on another composition with that element, or leave this one out.",
             )
-            role = "is held out" if run.n_frames("held_out") else "has no frame left to train on"

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from operators.potentials.chosen_run import ChosenRun
+from operators.potentials.chosen_run import SPLITS, ChosenRun
 from schemas.training import TrainingSetRequest
 
 
 def notes(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> list[str]:
     """Sentences, the weightiest first; none where nothing is wrong."""
-    return [*_of_parts(runs), *_of_leakage(runs, request), *_of_thinning(runs, request)]
+    return [*_of_parts(runs), *_of_leakage(runs, request), *_of_virials(runs), *_of_thinning(runs, request)]
 
 
 def _of_parts(runs: Sequence[ChosenRun]) -> Iterator[str]:
@@ -49,6 +49,19 @@ def _of_leakage(runs: Sequence[ChosenRun], request: TrainingSetRequest) -> Itera
         yield (
             f"{_runs(unknown, runs)} no time axis, or too few frames to tell a correlation time: whether test frames "
             "are independent of training frames is not known there."
+        )
+
+
+def _of_virials(runs: Sequence[ChosenRun]) -> Iterator[str]:
+    if lacking := [run for run in runs if run.n_frames("no_virial")]:
+        n_frames = sum(run.n_frames("no_virial") for run in lacking)
+        yield f"{_runs(lacking, runs)} accepted frames without a virial among frames with one: {n_frames} left out."
+    if wasted := [run for run in runs if run.n_virials_unused]:
+        n_virials = sum(run.n_virials_unused for run in wasted)
+        n_frames = sum(run.n_frames(*SPLITS) for run in wasted)
+        yield (
+            f"{_runs(wasted, runs)} virials in {n_virials} of {n_frames} frames only: all frames there are trained and "
+            "tested on without."
         )
 
 

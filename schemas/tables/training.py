@@ -59,6 +59,7 @@ TRAINING_SET_RUNS = table(
     column("n_gap", WHOLE, "frames left out beside test frames"),
     column("n_thinned", WHOLE, "frames left out by every_fs"),
     column("n_relaxation", WHOLE, "frames left out before equilibration"),
+    column("n_no_virial", WHOLE, "frames left out because they have no virial and most of the run's have one"),
     column("n_effective", REAL, "independent values that its training frames are worth; null where not told"),
     column("equilibrated_from_fs", REAL, "where its relaxation ends; null without a time axis"),
     column("correlation_time_fs", REAL, "time per independent value of energy, virial or temperature, the slowest"),

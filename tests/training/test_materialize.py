@@ -148,12 +148,35 @@ def test_two_processes_do_not_write_one_training_set(three_melts, settings) -> N
         materialize(settings, TrainingSetRequest())
 
 
-def test_a_run_with_a_missing_virial_is_written_without(melts, settings) -> None:
+@pytest.mark.parametrize(("lacking", "has_virials", "note"), [
+    ([], True, None),
+    ([7], True, "1 of 2 runs has accepted frames without a virial among frames with one: 1 left out."),
+    (range(9), True, "1 of 2 runs has accepted frames without a virial among frames with one: 9 left out."),
+    (range(10), False, "1 of 2 runs has virials in 10 of 20 frames only: all frames there are trained and tested on"),
+    (range(20), False, None),
+])  # fmt: skip
+def test_a_missing_virial_costs_its_frame_and_not_those_of_its_run(melts, settings, lacking, has_virials, note) -> None:
     frames = melts.frames({"Al": 4}, 20)
-    frames[7]["virial_ev"] = None
+    for frame in lacking:
+        frames[frame]["virial_ev"] = None
     melts.add("a1", {"Al": 4}, frames)
-    made = materialize(settings, TrainingSetRequest())
-    assert read_deepmd_system(Path(made["path"]) / "train" / "Al4.a1").frames.virial_ev is None
+    melts.add("b1", {"Cu": 4}, melts.frames({"Cu": 4}, 20, seed=2))
+    made = materialize(settings, TrainingSetRequest(split="random"))
+    read = [read_deepmd_system(Path(made["path"]) / "train" / name) for name in ("Al4.a1", "Cu4.b1")]
+    assert [of.frames.virial_ev is not None for of in read] == [has_virials, True]
+    assert made["n_no_virial"] == (len(lacking) if has_virials else 0)
+    told = [sentence for sentence in made["notes"] if "virial" in sentence]
+    assert told == [] if note is None else [sentence[: len(note)] for sentence in told] == [note]
+
+
+def test_frames_that_are_thinned_out_decide_nothing_about_virials(melts, settings) -> None:
+    frames = melts.frames({"Al": 4}, 40)
+    for frame in frames[1::2]:
+        frame["virial_ev"] = None
+    melts.add("a1", {"Al": 4}, frames)
+    made = materialize(settings, TrainingSetRequest(every_fs=200.0))
+    assert (made["n_thinned"], made["n_no_virial"]) == (20, 0)
+    assert read_deepmd_system(Path(made["path"]) / "train" / "Al4.a1").frames.virial_ev is not None
 
 
 def test_a_run_without_time_is_split_and_tells_no_gap(melts, settings) -> None:
