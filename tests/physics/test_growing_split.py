@@ -11,6 +11,7 @@ from operators.physics.split import DECORRELATION_FS, block_split, random_split,
 growths = st.lists(st.integers(1, 2500), min_size=2, max_size=6)
 steps = st.sampled_from([0.5, 5.0, 50.0])
 fractions = st.sampled_from([0.1, 0.25, 0.4])
+memories = st.lists(st.sampled_from([300.0, 500.0, 900.0, 5_000.0, 20_000.0]), min_size=1, max_size=4)
 
 
 def known_of(split: np.ndarray, n_frames: int) -> np.ndarray:
@@ -39,15 +40,15 @@ def test_no_test_frame_is_ever_trained_on_however_a_run_grows(n_new, step_fs, te
             assert not (after[: len(before)][before == "train"] == "test").any()
 
 
-@given(growths, steps, fractions)
-def test_a_split_of_the_same_frames_does_not_change(n_new, step_fs, test_fraction) -> None:
-    last = grow(n_new, step_fs, test_fraction)[-1]
+@given(growths, steps, fractions, memories)
+def test_a_split_of_the_same_frames_does_not_change(n_new, step_fs, test_fraction, gaps) -> None:
+    last = grow(n_new, step_fs, test_fraction, gaps)[-1]
     n_frames = len(last)
     again = grown_block_split(
         np.arange(n_frames) * step_fs,
         known_of(last, n_frames),
         test_fraction=test_fraction,
-        gap=DECORRELATION_FS,
+        gap=gaps[(len(n_new) - 1) % len(gaps)],
         may_test=np.ones(n_frames, dtype=bool),
     )
     assert again.tolist() == last.tolist()
