@@ -139,7 +139,7 @@ def test_agreement_is_compared_at_equal_compositions_only(settings, also_hard, d
     assert {row["rank_agreement"] for row in rows.values()} == ranks
 
 
-@pytest.mark.parametrize("n_seeds", [(2, 2), (6, 7), (10, 12), (16, 16)])
+@pytest.mark.parametrize("n_seeds", [(2, 2), (6, 7), (16, 16)])
 def test_the_noise_is_that_of_students_t_at_any_number_of_seeds(settings, n_seeds):
     for recipe, n in zip(("DP-2", "DP-4"), n_seeds, strict=True):
         for seed in range(n):
