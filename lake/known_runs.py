@@ -16,7 +16,7 @@ READER_VERSION = 3
 """Rises when readers or the checks of single frames change what they say; files read by an older one are read again."""
 
 _CHUNK = 1 << 20
-_SAME_ENERGY_EV = 1e-5
+SAME_ENERGY_EV = 1e-5
 """VASP's files print one energy with 6 or 8 decimals."""
 
 
@@ -197,7 +197,7 @@ def first_difference(lake: Lake, run_id: str, content_ids: Sequence[str]) -> int
 def _has_energies(lake: Lake, run_id: str, told: Mapping[int, float]) -> bool:
     steps, energies = (_column(lake, run_id, name) for name in ("ionic_step", "energy_ev"))
     common = [(energy, told[step]) for step, energy in zip(steps, energies, strict=True) if step in told]
-    return bool(common) and all(one is not None and abs(one - other) < _SAME_ENERGY_EV for one, other in common)
+    return bool(common) and all(one is not None and abs(one - other) < SAME_ENERGY_EV for one, other in common)
 
 
 def _content_ids(lake: Lake, run_id: str) -> list[str | None]:

@@ -24,6 +24,8 @@ from schemas.settings import Settings
 _MOST_EXAMPLES = 3
 _TOLD_APART = ("problem", "remedy")
 _INGEST_AGAIN = "Run `meltlake ingest {path}`, then verify again."
+_KEEP = "Keep it; or copy it into a folder of its own and ingest that, so that it becomes a run of its own."
+"""For a file that was compared with the one that the frames come from: to ingest it again would change nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,18 +171,22 @@ def _compared(lake: Lake, run: Row, path: str, read: Reread, known: KnownFrames)
         n_in_other_digits=int(alike.sum()),
         missing_frames=_ranges(missing),
         problem=_problem(path, read, missing, known) if missing.any() else "",
-        remedy=_INGEST_AGAIN.format(path=path) if missing.any() else "",
+        remedy=_remedy(run, path) if missing.any() else "",
     )
 
 
+def _remedy(run: Row, path: str) -> str:
+    return _INGEST_AGAIN.format(path=path) if path == run["source_uri"] else _KEEP
+
+
 def _found_elsewhere(lake: Lake, run: Row, read: Reread) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n_frames,) each: which kept frames other runs of the same atoms have bit for bit, and which alike."""
+    """(n_frames,) each: unknown frames that other runs of these atoms have bit for bit, and kept ones alike."""
     exact, alike = np.zeros_like(read.unknown), np.zeros_like(read.unknown)
-    if read.kept:
+    if read.unknown.any():
         rows = [row for row in lake.rows("runs").to_pylist() if row["formula"] == run["formula"] and row["n_frames"]]
         others = [StoredRun(lake, row) for row in rows if row["run_id"] != run["run_id"]]
         known = KnownFrames.of([*map(without_steps, _stored_digests(lake, {other.run_id for other in others}))])
-        exact[[*read.kept]] = known.has(without_steps(read.digests[[*read.kept]]))
+        exact[read.unknown] = known.has(without_steps(read.digests[read.unknown]))
         for position, frame in read.kept.items():
             alike[position] = not exact[position] and frame.is_in(others)
     return exact, alike

@@ -185,3 +185,16 @@ def test_a_backup_that_cannot_be_read_is_told_until_it_can(settings, tmp_path, s
     ingest(settings, [str(job)])
     assert Lake(settings.lake).rows("task_failures").num_rows == 0
     assert Lake(settings.lake).n_rows("frames") == N_FRAMES
+
+
+@needs_reference
+def test_frames_that_only_a_compared_file_has_can_be_stored_as_told(settings, tmp_path):
+    folder = folder_of(tmp_path, vasprun_xml="h2o-md10/vasprun.xml")
+    (folder / "OUTCAR").write_text(with_other_energies((REFERENCE / "h2o-md10/OUTCAR").read_text(), 8))
+    [entry] = ingest(settings, [str(folder)])["runs"]
+    [problem] = raw_verify(settings, entry["run_id"])["problems"]
+    assert problem["problem"].startswith(f"{folder / 'OUTCAR'}: 2 of 10 frames")
+    assert "copy it into a folder of its own" in problem["remedy"]
+    shutil.copytree(folder, tmp_path / "own", ignore=shutil.ignore_patterns("vasprun.xml"))
+    ingest(settings, [str(tmp_path / "own")])
+    assert raw_verify(settings, entry["run_id"])["complete"]

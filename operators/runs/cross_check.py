@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lake.known_runs import SAME_ENERGY_EV
 from lake.raw_store import name_of
 from operators.runs.reading import TOLD, Testimony
 from schemas.columns import Columns, n_rows, rows_of
 from schemas.frames import Floats
-
-SAME_ENERGY_EV = 1e-5
-"""VASP's files print the same energy with 6 or 8 decimals."""
 
 SAME_VOLUME_FRACTION = 1e-5
 """Of the volume: lattice vectors come with 6 to 16 decimals."""

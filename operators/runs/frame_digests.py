@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lake.known_runs import SAME_ENERGY_EV
+
 Digests = NDArray[np.uint64]
 
 QUANTITIES = (
@@ -23,6 +25,7 @@ QUANTITIES = (
 
 _STEP = QUANTITIES.index("ionic_step")
 _LABELS = [QUANTITIES.index(name) for name in ("positions_angstrom", "forces_ev_per_angstrom", "energy_ev")]
+_ENERGY = QUANTITIES.index("energy_ev")
 _NULL = np.uint64(0x6E756C6C6E756C6C)
 
 
@@ -67,12 +70,12 @@ class KnownFrames:
         return np.array([row.tobytes() in self._whole for row in digests], dtype=np.bool_)
 
     def has_steps(self, digests: Digests) -> NDArray[np.bool_]:
-        """(n_frames,): which have a known frame of the same ionic step with all their labels, if in other digits."""
+        """(n_frames,): which have a known frame of the same step and energy with all their labels, in other digits."""
         has = np.zeros(len(digests), dtype=np.bool_)
         for row, digest in enumerate(digests):
             same_step = self.digests[self.digests[:, _STEP] == digest[_STEP]]
             lacks = (same_step[:, _LABELS] == _NULL) & (digest[_LABELS] != _NULL)
-            has[row] = bool((~lacks.any(axis=1)).any())
+            has[row] = bool((~lacks.any(axis=1) & _have_energy(same_step, digest)).any())
         return has
 
     def differences(self, digest: Digests) -> list[str]:
@@ -88,6 +91,17 @@ class KnownFrames:
             return []
         nearest = equal[equal.sum(axis=1).argmax()]
         return [name for name, is_same in zip(QUANTITIES, nearest, strict=True) if not is_same]
+
+
+def _have_energy(digests: Digests, digest: Digests) -> NDArray[np.bool_]:
+    """(n_frames,): which have the energy of a frame; all of them where that has none."""
+    if digest[_ENERGY] == _NULL:
+        return np.ones(len(digests), dtype=np.bool_)
+    # The digest of a number is its bits.
+    energies, energy = np.ascontiguousarray(digests[:, _ENERGY]).view(np.float64), digest[_ENERGY].view(np.float64)
+    close = np.abs(energies - energy) <= SAME_ENERGY_EV
+    told: NDArray[np.bool_] = close & (digests[:, _ENERGY] != _NULL)
+    return told
 
 
 def _of_column(column: pa.Array) -> Digests:
