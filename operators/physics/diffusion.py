@@ -94,11 +94,15 @@ def einstein_diffusion(msd: MeanSquaredDisplacement, window: Window | None = Non
     Returns
     -------
     list of Diffusion
-        None with a reason where the window has too few lags, or the displacement does not grow linearly in it.
+        None with a reason where the displacement ends before the window, the window has too few lags, or the
+        displacement does not grow linearly in it.
     """
     window = fit_window(msd.duration_fs) if window is None else window
     inside = (msd.lag_fs >= window.from_fs * (1 - 1e-9)) & (msd.lag_fs <= window.until_fs * (1 + 1e-9))
     lag_ps, curves = msd.lag_fs[inside] / FS_PER_PS, msd.msd_angstrom2[:, inside]
+    if 2 * msd.lag_fs[-1] - msd.lag_fs[-2] < window.until_fs * (1 - 1e-9):  # by more than the step to the next lag
+        reason = f"a displacement to the end of {window} was needed, found it to {msd.lag_fs[-1]:.0f} fs"
+        return [_diffusion(element, window, reason=reason) for element in msd.elements]
     if len(lag_ps) < _FEWEST_LAGS:
         reason = f"a slope needed {_FEWEST_LAGS} lags from {window}, found {len(lag_ps)}"
         return [_diffusion(element, window, reason=reason) for element in msd.elements]

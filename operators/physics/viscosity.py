@@ -44,6 +44,8 @@ _PLATEAU_SHARE = 0.1
 _PLATEAU_ERRORS = 2.0
 """The second half of the integral may add so much of it, or so many errors, and it still counts as flat."""
 
+_LARGEST_BLOCK_RATIO = 1.2
+
 _WHAT = "A stress autocorrelation"
 
 
@@ -81,7 +83,7 @@ class StressAutocorrelation:
         Raises
         ------
         MeltlakeError
-            If there is none, or their steps differ.
+            If there is none, their steps differ, or one has blocks much longer than another: they would weigh alike.
         """
         n_lags = min((len(one.lag_fs) for one in replicas), default=0)
         if n_lags < 2 or any(not np.allclose(one.lag_fs[:n_lags], replicas[0].lag_fs[:n_lags]) for one in replicas):
@@ -90,6 +92,13 @@ class StressAutocorrelation:
                 "Combine replicas of one protocol.",
             )
         weights = [one.duration_fs for one in replicas]
+        block_lengths = [one.duration_fs / len(one.block_gpa2) for one in replicas]
+        if max(block_lengths) > _LARGEST_BLOCK_RATIO * min(block_lengths):
+            raise MeltlakeError(
+                f"A viscosity needed runs of about one length, found {min(weights) / FS_PER_PS:g} to "
+                f"{max(weights) / FS_PER_PS:g} ps.",
+                "Leave out the short ones, or cut the long ones.",
+            )
         return StressAutocorrelation(
             lag_fs=replicas[0].lag_fs[:n_lags],
             block_gpa2=np.concatenate([one.block_gpa2[:, :n_lags] for one in replicas]),

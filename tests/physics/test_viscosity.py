@@ -83,6 +83,8 @@ def test_replicas_are_worth_their_sum() -> None:
     assert found.viscosity_mpa_s == pytest.approx(KNOWN_MPA_S, rel=0.25)
     with pytest.raises(MeltlakeError, match="one time between frames, found none"):
         StressAutocorrelation.merged([])
+    with pytest.raises(MeltlakeError, match="of about one length, found 8 to 40 ps"):
+        StressAutocorrelation.merged([replicas[0], correlation(stress(1600))])
 
 
 def test_a_solid_has_no_viscosity() -> None:
