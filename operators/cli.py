@@ -24,7 +24,7 @@ from schemas.settings import Settings
 Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
 
-_REMEMBERED = {"materialize", "train", "simulate", "observe", "publish", "report"}
+_REMEMBERED = {"materialize", "train", "simulate", "observe"}
 _PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.EFBIG, errno.ESTALE}
 """Errors of the system that may pass by themselves."""
 

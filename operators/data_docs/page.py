@@ -289,7 +289,7 @@ def _verdict(result: Row, severity: str, *, n_frames: int) -> Word:
     if result["success"]:
         return _met(result["n_judged"], n_frames=1 if result["scope"] == "run" else n_frames)
     if result["scope"] == "run":
-        return Word("overruled", "overruled") if n_overruled else Word(severity, f"{verb} the run")
+        return Word("overruled", "overruled") if n_overruled >= n_frames else Word(severity, f"{verb} the run")
     if n_overruled >= n_unexpected:
         return Word("overruled", f"{n_overruled:,} overruled")
     also = f", {n_overruled:,} overruled" if n_overruled else ""

@@ -101,7 +101,7 @@ limit {_MOST_EVENTS_SHOWN}"""
 
 def _concerned(row: Row) -> str:
     if row["scope"] == "run":
-        return "the run"
+        return "the run, overruled" if row["n_overruled"] >= row["n_frames"] else "the run"
     overruled = f", {number(row['n_overruled'])} overruled" if row["n_overruled"] else ""
     return f"{number(row['n_unexpected'])} of {number(row['n_frames'])}{overruled}"
 
