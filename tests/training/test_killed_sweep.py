@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -20,25 +19,14 @@ from operators.potentials.deepmd_input import saved_every
 from operators.potentials.deepmd_training import checkpoints, prepare, train_to_the_end
 from operators.potentials.learning_curve import learning_curve
 from operators.train import train
-from schemas.recipes import Recipe
 from schemas.training import TrainingSetRequest
+from tests.training.tiny import numbers_in, tiny_recipe, wait_until
 
 ROOT = Path(__file__).parents[2]
 N_KILLS = int(os.environ.get("MELTLAKE_TEST_KILLS", "10"))
 N_POTENTIALS = 4
 KINDS = ("dp", "supervisor", "pod")
-TINY = Recipe(
-    name="tiny",
-    embedding_net=(4, 8),
-    axis_neuron=4,
-    fitting_net=(16, 16),
-    r_smooth_angstrom=3.0,
-    r_cut_angstrom=4.0,
-    n_steps=200,
-    batch_size=1,
-    start_learning_rate=5e-3,
-    stop_learning_rate=1e-5,
-)
+TINY = tiny_recipe(n_steps=200)
 SUPERVISOR = """
 import json, sys
 from operators.train import train
@@ -118,20 +106,6 @@ def children(pid):
 def alive(pid):
     stat = Path(f"/proc/{pid}/stat")
     return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until(happened, seconds):
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-def numbers_in(checkpoint):
-    import tensorflow as tf
-
-    reader = tf.train.load_checkpoint(str(checkpoint))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def most_repeated(folder):

@@ -16,21 +16,10 @@ from operators.potentials.parent import n_test_frames_known
 from operators.train import train
 from schemas.composition import atomic_numbers_of
 from schemas.errors import MeltlakeError
-from schemas.recipes import Recipe
 from schemas.training import TrainingSetRequest
+from tests.training.tiny import tiny_recipe
 
-TINY = Recipe(
-    name="tiny",
-    embedding_net=(4, 8),
-    axis_neuron=4,
-    fitting_net=(16, 16),
-    r_smooth_angstrom=3.0,
-    r_cut_angstrom=4.0,
-    n_steps=60,
-    batch_size=1,
-    start_learning_rate=5e-3,
-    stop_learning_rate=1e-5,
-)
+TINY = tiny_recipe(n_steps=60)
 
 
 @pytest.fixture

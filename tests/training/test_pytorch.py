@@ -10,22 +10,11 @@ from operators.observe import observe_potential
 from operators.potentials.backends import PYTORCH, checkpoints, forget_checkpoint
 from operators.train import train
 from schemas.errors import MeltlakeError
-from schemas.recipes import Recipe
 from schemas.training import TrainingSetRequest
+from tests.training.tiny import tiny_recipe
 
 HAS_TORCH = find_spec("torch") is not None
-TINY = Recipe(
-    name="tiny",
-    embedding_net=(4, 8),
-    axis_neuron=4,
-    fitting_net=(16, 16),
-    r_smooth_angstrom=3.0,
-    r_cut_angstrom=4.0,
-    n_steps=60,
-    batch_size=1,
-    start_learning_rate=5e-3,
-    stop_learning_rate=1e-5,
-)
+TINY = tiny_recipe(n_steps=60)
 
 
 @pytest.mark.skipif(HAS_TORCH, reason="PyTorch is installed")

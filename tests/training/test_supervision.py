@@ -33,20 +33,10 @@ from operators.train import train
 from schemas.errors import MeltlakeError, StepFailed
 from schemas.recipes import Recipe
 from schemas.training import TrainingSetRequest
+from tests.training.tiny import numbers_in, tiny_recipe
 
 ROOT = Path(__file__).parents[2]
-TINY = Recipe(
-    name="tiny",
-    embedding_net=(4, 8),
-    axis_neuron=4,
-    fitting_net=(16, 16),
-    r_smooth_angstrom=3.0,
-    r_cut_angstrom=4.0,
-    n_steps=50,
-    batch_size=1,
-    start_learning_rate=5e-3,
-    stop_learning_rate=1e-5,
-)
+TINY = tiny_recipe(n_steps=50)
 ON_A_SMALL_DISK = """
 import json, subprocess, sys
 from pathlib import Path
@@ -86,13 +76,6 @@ def written_for(training_set: Path, recipe: Recipe = TINY) -> dict[str, object]:
 
 def trained(folder: Path) -> None:
     train_to_the_end(folder, n_steps=50, reference_force_ev_per_angstrom=1.0, keep_points=[].append)
-
-
-def numbers_in(checkpoint: Path) -> dict[str, np.ndarray]:
-    import tensorflow as tf
-
-    reader = tf.train.load_checkpoint(str(checkpoint))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
 def truncate(path: Path) -> None:

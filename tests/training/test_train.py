@@ -4,8 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -26,20 +24,10 @@ from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.model_card import FILE_NAME, ModelCard
 from schemas.recipes import RECIPES, Recipe, recipe_named
 from schemas.training import TrainingSetRequest
+from tests.training.tiny import tiny_recipe, wait_until
 
 ROOT = Path(__file__).parents[2]
-TINY = Recipe(
-    name="tiny",
-    embedding_net=(4, 8),
-    axis_neuron=4,
-    fitting_net=(16, 16),
-    r_smooth_angstrom=3.0,
-    r_cut_angstrom=4.0,
-    n_steps=200,
-    batch_size=1,
-    start_learning_rate=5e-3,
-    stop_learning_rate=1e-5,
-)
+TINY = tiny_recipe(n_steps=200)
 DATA = TrainingData(type_map=("Al", "Cu"), sel=(68, 88), train=("train/a",), test=("test/a",), has_virials=True)
 CURVE = """\
 # step       rmse_val    rmse_trn    rmse_e_val  rmse_e_trn    rmse_f_val  rmse_f_trn   lr
@@ -69,13 +57,6 @@ def start_training(settings, training_set_id: str) -> "subprocess.Popen[str]":
     words = json.dumps([settings.model_dump(), training_set_id, TINY.model_dump(mode="json")])
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, "-c", CALLER, words], env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def wait_until(happened: Callable[[], object], seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def processes_in(folder: Path) -> list[str]:
