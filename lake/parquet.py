@@ -49,6 +49,7 @@ def write_parquet(
             for batch in batches:
                 writer.write(batch)
                 n_rows += batch.num_rows
+                del batch  # before the next one is made: two of them would be in memory
         pa.default_memory_pool().release_unused()
         with unfinished.open("rb") as file:
             name = f"{first_row:09d}-{hashlib.file_digest(file, 'sha256').hexdigest()[:20]}.parquet"
