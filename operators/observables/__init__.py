@@ -1,1 +1,1 @@
-"""What stands beside each other: AIMD, potential and experiment. Formulas are `physics`'s; the verb is `observe`."""
+"""One module per kind of observable: settings of its estimator, its rows. Formulas are in `physics`."""

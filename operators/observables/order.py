@@ -1,0 +1,75 @@
+"""Where atoms are relative to each other: radial distribution functions of a run and its short-range order, as rows."""
+
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from operators.observables.findings import Row
+from operators.physics.cells import volumes_angstrom3
+from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
+from operators.physics.short_range_order import short_range_order
+from schemas.composition import element_counts
+from schemas.errors import MeltlakeError
+from schemas.frames import Trajectory
+
+R_MAX_ANGSTROM = 10.0
+BINS_PER_ANGSTROM = 20
+SMALLEST_R_MAX_ANGSTROM = 2.0
+"""A cell that shows less shows no two atoms of a metal side by side."""
+
+
+def radial_distribution(frames: Trajectory, *, n_blocks: int = 0) -> RadialDistribution:
+    """Radial distribution functions over the averaged frames of a run, as far as its cell allows.
+
+    Raises
+    ------
+    MeltlakeError
+        If no averaged frame is whole, or the cell is too small to show neighbours.
+    """
+    whole = whole_frames(frames)
+    if not whole.any():
+        raise MeltlakeError(
+            f"Radial distribution functions of run {frames.run_id}: needed accepted frames with all positions and a "
+            "cell, found none.",
+            "`meltlake validate` says why its frames were rejected.",
+        )
+    limit = largest_radius_angstrom(frames.cell_angstrom[whole])
+    if limit < SMALLEST_R_MAX_ANGSTROM:
+        raise MeltlakeError(
+            f"Radial distribution functions of run {frames.run_id}: needed a cell of "
+            f"{2 * SMALLEST_R_MAX_ANGSTROM:g} angstrom between faces, found {2 * limit:.2f}.",
+            "Simulate a larger cell.",
+        )
+    n_bins = int(min(R_MAX_ANGSTROM, limit) * BINS_PER_ANGSTROM + 1e-9)
+    return partial_rdf(
+        frames.atomic_numbers,
+        frames.positions_angstrom[whole],
+        cells=frames.cell_angstrom[whole],
+        r_max_angstrom=n_bins / BINS_PER_ANGSTROM,
+        n_bins=n_bins,
+        n_blocks=n_blocks,
+    )
+
+
+def whole_frames(frames: Trajectory) -> NDArray[np.bool_]:
+    """(n_frames,): averaged frames whose positions and cell are all finite."""
+    finite = (np.isfinite(values).all(axis=(1, 2)) for values in (frames.positions_angstrom, frames.cell_angstrom))
+    whole: NDArray[np.bool_] = np.logical_and.reduce([frames.averaged, *finite])
+    return whole
+
+
+def rdf_rows(curves: RadialDistribution) -> list[Row]:
+    """Rows of `rdf`."""
+    return [
+        {"pair": pair, "r_angstrom": float(r), "g": float(g), "g_error": float(error)}
+        for pair, its_g, its_error in zip(curves.pairs, curves.g, curves.g_error, strict=True)
+        for r, g, error in zip(curves.r_angstrom, its_g, its_error, strict=True)
+    ]
+
+
+def short_range_order_rows(curves: RadialDistribution, frames: Trajectory) -> list[Row]:
+    """Rows of `short_range_order`, from the curves of these frames."""
+    volume = float(volumes_angstrom3(frames.cell_angstrom[whole_frames(frames)]).mean())
+    counts = element_counts(frames.atomic_numbers)
+    return [asdict(one) for one in short_range_order(curves, counts=counts, volume_angstrom3=volume)]
