@@ -1,6 +1,5 @@
 """Keeps small what a process of ours needs of memory, for workers and commands that only move frames about."""
 
-import ctypes
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -72,16 +71,8 @@ def keep_small() -> None:
     pyarrow imports pandas at its first array, to know a Series when it sees one. After it was told that there is none,
     pandas can be imported and works, also `Table.to_pandas`; only a Series is no longer told from other sequences.
     """
-    _share_one_heap()
     import pyarrow as pa
 
     pa.set_memory_pool(pa.system_memory_pool())
     with without("pandas"):
         pa.array([0])
-
-
-def _share_one_heap() -> None:
-    """Threads that start from here on allocate where the others do: what one gives back, another can take."""
-    m_arena_max = -8  # malloc.h of the GNU C library; others have no mallopt
-    if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
-        mallopt(m_arena_max, 1)
