@@ -1,5 +1,6 @@
 """Keeps small what a process of ours needs of memory, for workers and commands that only move frames about."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -71,8 +72,16 @@ def keep_small() -> None:
     pyarrow imports pandas at its first array, to know a Series when it sees one. After it was told that there is none,
     pandas can be imported and works, also `Table.to_pandas`; only a Series is no longer told from other sequences.
     """
+    give_memory_back()
     import pyarrow as pa
 
-    pa.set_memory_pool(pa.system_memory_pool())
     with without("pandas"):
         pa.array([0])
+
+
+def give_memory_back() -> None:
+    """Arrow, which is to be loaded here or in processes that are started here, gives memory back when it is done.
+
+    It reads this when it is loaded. `pyarrow.set_memory_pool` comes later, and does not reach what writes Parquet.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"

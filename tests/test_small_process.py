@@ -49,6 +49,13 @@ else:
     print("the command line was imported again")
 """
 
+GIVES_BACK = """
+from lake.small_process import keep_small
+keep_small()
+import pyarrow as pa
+print(pa.default_memory_pool().backend_name)
+"""
+
 
 def said_by(code):
     command = [sys.executable, "-c", code]
@@ -73,3 +80,7 @@ def test_a_spawned_process_does_not_import_the_command_line(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     said = subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
     assert said.split() == ["began", "0", "True"]
+
+
+def test_a_small_process_gives_arrows_memory_back():
+    assert said_by(GIVES_BACK).split() == ["system"]

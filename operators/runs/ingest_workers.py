@@ -16,7 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn, cast
 
 from lake.gate import Case, Gate, RuleGate, Verdict
-from lake.small_process import keep_small, without, without_main
+from lake.small_process import give_memory_back, keep_small, without, without_main
 from lake.sources import RunSource
 from operators.runs.reading import Progress
 from schemas.errors import TryAgainLater
@@ -105,6 +105,7 @@ def in_processes(
 @contextmanager
 def _workers(work: Work, rules_id: str, n_workers: int) -> Iterator[dict[Connection, BaseProcess]]:
     """Processes that wait for runs, by the connection to each; all have ended when the block is left."""
+    give_memory_back()
     # Spawned, not forked: delta-rs does not survive a fork of a process that has used it.
     spawn = multiprocessing.get_context("spawn")
     workers: dict[Connection, BaseProcess] = {}
