@@ -120,6 +120,12 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
     )
 
 
+def virials_ev(lake: Lake, run_id: str) -> Floats:
+    """Virials of all frames of a run, eV: (n_frames, 3, 3); NaN where a frame has none."""
+    batches = lake.frame_batches(run_id, ("virial_ev",))
+    return np.concatenate([np.empty((0, 3, 3)), *(vectors(batch.column(0), 3) for batch in batches)])
+
+
 def _equilibrated_from_fs(lake: Lake, run_id: str) -> float | None:
     rows = lake.rows("runs", key=run_id, columns=["equilibrated_from_fs"]).to_pylist()
     return real_or_none(rows[0], "equilibrated_from_fs") if rows else None

@@ -5,24 +5,16 @@ against each other in `potentials.committee`, the model card in `potentials.card
 """
 
 from lake.delta import Lake
-from lake.frames import trajectory
 from operators.log import log
-from operators.observables.agreement import agreement_rows
-from operators.observables.findings import Findings, Row, replace_rows, row_of
-from operators.observables.motion import vacf_rows, velocity_autocorrelation
-from operators.observables.order import radial_distribution, rdf_rows, short_range_order_rows
+from operators.observables.findings import Findings, replace_rows, row_of
 from operators.observables.potential_errors import judge
-from operators.observables.thermodynamics import thermodynamics_row
-from operators.physics.thermodynamics import n_independent_blocks
+from operators.observables.single_run import OF_ONE_RUN, look_at
+from operators.observables.together import OF_SEVERAL_RUNS, finish
 from operators.potentials.card import bring_card_up_to_date
 from operators.potentials.committee import observe_committee
 from operators.potentials.evaluation import is_judged
 from schemas.errors import StepFailed
-from schemas.frames import Trajectory
 from schemas.settings import Settings
-
-# `thermodynamics` is written last: a run with a row of as many frames as it has counts as observed.
-_TABLES = ("rdf", "short_range_order", "vacf", "agreement", "thermodynamics")
 
 
 def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
@@ -37,32 +29,15 @@ def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
     """
     lake = Lake(settings.lake)
     run = row_of(lake, "runs", run_id, remedy="`meltlake status` lists the runs it has.")
-    found = Findings.of_tables(_TABLES)
-    if run["n_frames"]:
-        _look_at(lake, run, trajectory(lake, run_id), found)
-    else:
-        found.skipped.append(f"Run {run_id} has no frames.")
+    found = Findings.of_tables((*OF_ONE_RUN, *OF_SEVERAL_RUNS))
+    look_at(lake, run, found)
     common = {"run_id": run_id, "composition": run["composition"]}
-    for table in _TABLES:
-        replace_rows(lake, table, run_id, [common | row for row in found.rows[table]])
+    found.rows = {table: [common | row for row in rows] for table, rows in found.rows.items()}
+    for table in OF_ONE_RUN:
+        replace_rows(lake, table, run_id, found.rows[table])
+    finish(lake, run, found)
     log.info("observe", run_id=run_id, **found.n_rows, skipped=found.skipped)
     return {"run_id": run_id, "rows": found.n_rows, "skipped": found.skipped}
-
-
-def _look_at(lake: Lake, run: Row, frames: Trajectory, found: Findings) -> None:
-    found.rows["thermodynamics"] = [thermodynamics_row(frames)]
-    if not frames.n_averaged:
-        found.skipped.append(f"None of the {frames.n_frames} frames of run {frames.run_id} is accepted.")
-        return
-    n_blocks = n_independent_blocks(frames)
-    curves = found.attempt(lambda: radial_distribution(frames, n_blocks=n_blocks))
-    if curves is not None:
-        found.rows["rdf"] = rdf_rows(curves)
-        found.rows["short_range_order"] = short_range_order_rows(curves, frames)
-    if (decay := found.attempt(lambda: velocity_autocorrelation(frames, n_blocks=n_blocks))) is not None:
-        found.rows["vacf"] = vacf_rows(decay)
-    if run["protocol"] in ("twin", "nvt"):
-        found.rows["agreement"] = agreement_rows(lake, run, simulation=frames, curves=curves, found=found)
 
 
 def observe_potential(settings: Settings, potential_id: str) -> dict[str, object]:

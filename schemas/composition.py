@@ -32,6 +32,11 @@ def formula(counts: Mapping[str, int]) -> str:
     return "".join(f"{symbol}{count}" for symbol, count in sorted(counts.items()))
 
 
+def formula_counts(text: str) -> dict[str, int]:
+    """The counts that a formula was made from."""
+    return {symbol: int(count) for symbol, count in _PART.findall(text)}
+
+
 def chemical_system(counts: Mapping[str, int]) -> str:
     """The elements present, sorted and joined: `Al-Cu-Ni`."""
     return "-".join(sorted(counts))

@@ -20,6 +20,8 @@ class Findings:
     """By table."""
     skipped: list[str] = field(default_factory=list)
     """Sentences."""
+    reasons: dict[str, str] = field(default_factory=dict)
+    """The same, by table."""
 
     @classmethod
     def of_tables(cls, tables: Iterable[str]) -> "Findings":
@@ -30,12 +32,13 @@ class Findings:
     def n_rows(self) -> dict[str, int]:
         return {table: len(rows) for table, rows in self.rows.items()}
 
-    def attempt(self, observable: Callable[[], Observable]) -> Observable | None:
-        """The observable, or None, with the reason why there is none noted."""
+    def attempt(self, observable: Callable[[], Observable], *tables: str) -> Observable | None:
+        """The observable, or None, with the reason why there is none noted, also by the tables that go without."""
         try:
             return observable()
         except MeltlakeError as reason:
             self.skipped.append(reason.problem)
+            self.reasons |= dict.fromkeys(tables, reason.problem)
             return None
 
 
@@ -56,8 +59,9 @@ def row_of(lake: Lake, table: str, key: str, *, remedy: str) -> Row:
 def replace_rows(lake: Lake, table: str, key: str, rows: Sequence[Mapping[str, object]]) -> None:
     """Make these the rows of a key, NaN as null; a key that has none and gets none is left alone."""
     if rows or lake.rows(table, key=key).num_rows:
-        lake.replace(table, key, [{name: _or_null(value) for name, value in row.items()} for row in rows])
+        lake.replace(table, key, [without_nan(row) for row in rows])
 
 
-def _or_null(value: object) -> object:
-    return None if isinstance(value, float) and math.isnan(value) else value
+def without_nan(row: Mapping[str, object]) -> Row:
+    """The same row with null for what is not a number."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}

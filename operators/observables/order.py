@@ -1,4 +1,7 @@
-"""Where atoms are relative to each other: radial distribution functions of a run and its short-range order, as rows."""
+"""Where atoms are relative to each other: radial distribution functions of a run and its short-range order, as rows.
+
+Diffraction is `scattering`'s, what an atom sees within a potential's cutoff is `environments`'.
+"""
 
 from dataclasses import asdict
 
@@ -7,8 +10,8 @@ from numpy.typing import NDArray
 
 from operators.observables.findings import Row
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.first_shell import first_shells
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
-from operators.physics.short_range_order import short_range_order
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
@@ -17,6 +20,10 @@ R_MAX_ANGSTROM = 10.0
 BINS_PER_ANGSTROM = 20
 SMALLEST_R_MAX_ANGSTROM = 2.0
 """A cell that shows less shows no two atoms of a metal side by side."""
+
+MOST_ATOMS = 1 << 17
+"""Of all frames together, for observables that need few frames: 256 of 512 atoms, 32 of 4096."""
+FEWEST_FRAMES = 20
 
 
 def radial_distribution(frames: Trajectory, *, n_blocks: int = 0) -> RadialDistribution:
@@ -59,6 +66,29 @@ def whole_frames(frames: Trajectory) -> NDArray[np.bool_]:
     return whole
 
 
+def spread_frames(frames: Trajectory, *, what: str) -> NDArray[np.intp]:
+    """(n_chosen,): whole averaged frames, evenly spread over the run, of as many atoms together as are enough.
+
+    Raises
+    ------
+    MeltlakeError
+        If no averaged frame is whole; `what` begins the sentence.
+    """
+    averaged = np.flatnonzero(frames.averaged)
+    n_chosen = min(len(averaged), max(FEWEST_FRAMES, MOST_ATOMS // frames.n_atoms))
+    chosen = averaged[np.linspace(0, len(averaged) - 1, n_chosen).round().astype(int)]
+    finite = [
+        np.isfinite(values[chosen]).all(axis=(1, 2)) for values in (frames.positions_angstrom, frames.cell_angstrom)
+    ]
+    whole: NDArray[np.intp] = chosen[np.logical_and(*finite)]
+    if not len(whole):
+        raise MeltlakeError(
+            f"{what} of run {frames.run_id}: needed accepted frames with all positions and a cell, found none.",
+            "`meltlake validate` says why its frames were rejected.",
+        )
+    return whole
+
+
 def rdf_rows(curves: RadialDistribution) -> list[Row]:
     """Rows of `rdf`."""
     return [
@@ -71,5 +101,9 @@ def rdf_rows(curves: RadialDistribution) -> list[Row]:
 def short_range_order_rows(curves: RadialDistribution, frames: Trajectory) -> list[Row]:
     """Rows of `short_range_order`, from the curves of these frames."""
     volume = float(volumes_angstrom3(frames.cell_angstrom[whole_frames(frames)]).mean())
-    counts = element_counts(frames.atomic_numbers)
-    return [asdict(one) for one in short_range_order(curves, counts=counts, volume_angstrom3=volume)]
+    shells = first_shells(curves, counts=element_counts(frames.atomic_numbers), volume_angstrom3=volume)
+    rows = []
+    for shell in shells:
+        row = asdict(shell)
+        rows.append(row.pop("order") | row)
+    return rows

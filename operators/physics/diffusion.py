@@ -98,6 +98,12 @@ def einstein_diffusion(msd: MeanSquaredDisplacement, window: Window | None = Non
         displacement does not grow linearly in it.
     """
     window = fit_window(msd.duration_fs) if window is None else window
+    if window.until_fs <= window.from_fs:
+        reason = (
+            f"a run of more than {SHARE_OF_RUN * window.from_fs / FS_PER_PS:.0f} ps was needed for a slope behind the "
+            f"cage, found {msd.duration_fs / FS_PER_PS:.3g} ps"
+        )
+        return [_diffusion(element, window, reason=reason) for element in msd.elements]
     inside = (msd.lag_fs >= window.from_fs * (1 - 1e-9)) & (msd.lag_fs <= window.until_fs * (1 + 1e-9))
     lag_ps, curves = msd.lag_fs[inside] / FS_PER_PS, msd.msd_angstrom2[:, inside]
     if 2 * msd.lag_fs[-1] - msd.lag_fs[-2] < window.until_fs * (1 - 1e-9):  # by more than the step to the next lag
@@ -181,8 +187,8 @@ def in_an_infinite_cell(diffusion: Diffusion, cell: Floats, melt: Viscous) -> Di
     """
     if diffusion.diffusion_angstrom2_per_ps is None:
         return diffusion
-    edge = float(np.linalg.norm(cell, axis=1).mean())
-    if np.abs(cell @ cell.T / edge**2 - np.eye(3)).max() > _CUBIC_TO:
+    edge = edge_of_cube_angstrom(cell)
+    if edge is None:
         return _diffusion(diffusion.element, diffusion.window, reason="a cube was needed, found a cell of other shape")
     if not melt.viscosity_mpa_s > 0:
         reason = f"a viscosity above 0 was needed, found {melt.viscosity_mpa_s:g} mPa s"
@@ -195,6 +201,13 @@ def in_an_infinite_cell(diffusion: Diffusion, cell: Floats, melt: Viscous) -> Di
     else:
         error = float(np.hypot(errors[0], slowed * errors[1] / melt.viscosity_mpa_s))
     return _diffusion(diffusion.element, diffusion.window, diffusion.diffusion_angstrom2_per_ps + slowed, error)
+
+
+def edge_of_cube_angstrom(cell: Floats) -> float | None:
+    """Edge of a cell (3, 3), Angstrom, that is nearly a cube, whichever way it is turned; None for another shape."""
+    edge = float(np.linalg.norm(cell, axis=1).mean())
+    is_cube = np.abs(cell @ cell.T / edge**2 - np.eye(3)).max() <= _CUBIC_TO
+    return edge if is_cube else None
 
 
 def of_replicas(replicas: Sequence[Diffusion]) -> Diffusion:

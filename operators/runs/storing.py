@@ -32,6 +32,7 @@ from schemas.errors import TryAgainLater
 from schemas.gate import GATE_VERSION
 from schemas.rows import Row, text, texts, whole
 from schemas.tables import FRAMES
+from schemas.units import GPA_PER_KBAR
 
 _GATE_COLUMNS = ("accepted", "rejection_reasons", "flags")
 LINK_NOTE_BEGINS = "It goes on from run "
@@ -314,6 +315,9 @@ def _run_row(read: ReadRun) -> Row:
         "n_frames": n_rows(read.checks),
         "ensemble": header.ensemble,
         "temperature_target_k": header.temperature_target_k,
+        "pressure_target_gpa": (
+            header.external_pressure_target_kbar * GPA_PER_KBAR if header.ensemble == "npt" else None
+        ),
         "time_step_fs": header.time_step_fs,
         "level_of_theory": theory.label,
         "functional": theory.functional,

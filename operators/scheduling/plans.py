@@ -122,13 +122,16 @@ def observe_simulations_commands(since: datetime | None) -> Commands:
 
 
 def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
-    """Runs with frames that were committed since then (UTC), or with frames that no observable has seen."""
+    """Runs with frames that were committed since then (UTC), or that no observable of today has seen."""
+    from schemas.tables import OBSERVABLES_VERSION
+
     changed = "false" if since is None else f"ingested_at >= {_timestamp(since)}"
     return _query(
         f"""select run_id, composition from runs
         where origin = '{origin}' and n_frames > 0
         and ({changed} or not exists (select 1 from thermodynamics t where t.run_id = runs.run_id
-                                      and t.n_frames = runs.n_frames)
+                                      and t.n_frames = runs.n_frames
+                                      and t.observables_version >= {OBSERVABLES_VERSION})
              or run_id in (select a.run_id from agreement a join runs aimd on aimd.run_id = a.aimd_run_id
                            where a.aimd_n_frames is distinct from aimd.n_frames)) order by run_id"""
     )

@@ -27,6 +27,9 @@ VACF = table(
     column("estimator", TEXT, "velocities or central_differences"),
 )
 
+OBSERVABLES_VERSION = 2
+"""Rises when observing gives more, or other numbers, than it gave before: every run is then observed again, once."""
+
 THERMODYNAMICS = table(
     "thermodynamics",
     "run",
@@ -43,6 +46,10 @@ THERMODYNAMICS = table(
     column("density_error_g_per_cm3", REAL, "standard error, as for the temperature"),
     column("energy_ev_per_atom", REAL, "mean free energy"),
     column("energy_error_ev_per_atom", REAL, "standard error, as for the temperature"),
+    column("enthalpy_ev_per_atom", REAL, "mean of energy, kinetic energy and pressure times volume"),
+    column("enthalpy_error_ev_per_atom", REAL, "standard error; with that of the pressure where it is the run's own"),
+    column("enthalpy_pressure_gpa", REAL, "the pressure in it: the barostat's target, or the mean at constant volume"),
+    column("observables_version", WHOLE, "what observing gave then; below today's, the run is observed again"),
 )
 
 SHORT_RANGE_ORDER = table(
@@ -53,10 +60,19 @@ SHORT_RANGE_ORDER = table(
     column("composition", TEXT, "its composition"),
     column("pair", TEXT, "centre-neighbour: Al-Ni counts Ni around Al"),
     column("warren_cowley", REAL, "0 at random, negative where the pair attracts; null for one element or one atom"),
+    column("warren_cowley_error", REAL, "standard error from leaving out blocks; null below four independent blocks"),
     column("coordination", REAL, "neighbours up to the first minimum of the total g"),
+    column("coordination_error", REAL, "standard error, as all in this table"),
     column("first_peak_angstrom", REAL, "position of the first peak of g"),
+    column("first_peak_error_angstrom", REAL, "standard error"),
     column("first_peak_height", REAL, "its height"),
+    column("first_peak_height_error", REAL, "standard error"),
     column("r_min_angstrom", REAL, "first minimum of the total g"),
+    column("r_min_error_angstrom", REAL, "standard error"),
+    column("own_coordination", REAL, "neighbours up to the first minimum of the pair's own g; null where it has none"),
+    column("own_coordination_error", REAL, "standard error"),
+    column("own_r_min_angstrom", REAL, "first minimum of the pair's own g"),
+    column("own_r_min_error_angstrom", REAL, "standard error"),
 )
 
 AGREEMENT = table(

@@ -34,6 +34,7 @@ RUNS = table(
     column("n_frames", WHOLE, "frames stored"),
     column("ensemble", TEXT, "nve, nvt, npt, relaxation, static or unknown"),
     column("temperature_target_k", REAL, "thermostat's target; null without one"),
+    column("pressure_target_gpa", REAL, "barostat's target; null without one"),
     column("time_step_fs", REAL, "time between ionic steps; null when not molecular dynamics"),
     column(
         "level_of_theory",

@@ -2,7 +2,20 @@
 
 from schemas.views.description import View
 
-_OF_RUNS = ("rdf", "vacf", "thermodynamics", "short_range_order", "agreement")
+_OF_RUNS = (
+    "rdf",
+    "structure_factor",
+    "short_range_order",
+    "local_composition",
+    "vacf",
+    "vibrational_density",
+    "msd",
+    "stress_autocorrelation",
+    "transport",
+    "thermodynamics",
+    "mixing_enthalpy",
+    "agreement",
+)
 _OF_POTENTIALS = ("learning_curves", "rmse", "parity")
 
 LINEAGE = View(
@@ -13,6 +26,8 @@ LINEAGE = View(
     f"""
 with recursive of_runs as (
     {" union ".join(f"select '{table}' as observable, run_id from {table}" for table in _OF_RUNS)}
+    union select 'thermal_expansion', unnest(run_ids) from thermal_expansion
+    union select 'mixing_enthalpy', unnest(pure_run_ids) from mixing_enthalpy
 ),
 of_potentials as (
     {" union ".join(f"select '{table}' as observable, potential_id from {table}" for table in _OF_POTENTIALS)}

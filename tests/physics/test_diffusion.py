@@ -114,7 +114,7 @@ def test_free_flight_is_no_diffusion() -> None:
 
 def test_a_run_of_8_ps_is_too_short_for_a_slope_behind_the_cage(langevin: tuple[Floats, Floats]) -> None:
     assert fit_window(8000.0).until_fs == 1000.0
-    assert "needed 5 lags from 1000 to 1000 fs" in str(einstein_diffusion(msd_of(langevin[0][:2000]))[0].reason)
+    assert "a run of more than 8 ps was needed" in str(einstein_diffusion(msd_of(langevin[0][:2000]))[0].reason)
     beyond = einstein_diffusion(msd_of(langevin[0][:4000]), Window(from_fs=1000.0, until_fs=10_000.0))
     assert "to the end of 1000 to 10000 fs was needed, found it to " in str(beyond[0].reason)
     [integral] = green_kubo_diffusion(vacf_of(langevin[1], longest_lag_fs=500.0), until_fs=1000.0)

@@ -14,6 +14,7 @@ from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
 from schemas.errors import MeltlakeError
 from schemas.recipes import recipe_named
+from schemas.tables import OBSERVABLES_VERSION
 from tests.scheduling.lake_rows import LATE, freeze, ingest, run, trained
 
 
@@ -123,11 +124,14 @@ def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_p
 
 def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Cu100", "Cu", ingested_at=LATE), run("Ni100", "Ni"))
+    seen = {"composition": "x", "n_frames": 9, "observables_version": OBSERVABLES_VERSION}
     for run_id in ("al100", "cu100"):
-        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "composition": "x", "n_frames": 9}])
+        lake.replace("thermodynamics", run_id, [seen])
     assert plans.changed_compositions(datetime(2026, 5, 1, tzinfo=UTC)) == ["Cu100", "Ni100"]
     assert plans.changed_compositions(None) == ["Ni100"]
     assert plans.observe_commands("Ni100", None) == [["observe", "--run", "ni100"]]
+    lake.replace("thermodynamics", "al100", [seen | {"observables_version": None}])
+    assert plans.changed_compositions(None) == ["Al100", "Ni100"]
 
 
 def test_simulations_are_observed_apart_from_aimd_runs(lake: Lake) -> None:
