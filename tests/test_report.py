@@ -101,6 +101,7 @@ def fill(lake):
     )
     order = {"run_id": "toy2", "composition": "Al34Cu33Ni33", "pair": "Al-Ni", "warren_cowley": -0.16}
     lake.replace("short_range_order", "toy2", [order | {"first_peak_angstrom": 2.52, "coordination": 4.2}])
+    fill_melts(lake)
     curves = [{"potential_id": "p1", "step": step, "rmse_force_mev_per_angstrom": 900 / step} for step in (1, 10, 100)]
     lake.replace("learning_curves", "p1", curves)
     judged = {"aimd_run_id": "toy2", "potential_id": "p1", "composition": "Al34Cu33Ni33", "observable": "rdf all"}
@@ -117,6 +118,32 @@ def fill(lake):
     lake.replace(
         "task_failures", "k1", [failure | {"failed_at": datetime(2026, 1, 2, tzinfo=UTC).replace(tzinfo=None)}]
     )
+
+
+def fill_melts(lake):
+    """What each melt is like by itself, of an AIMD run and the simulation beside it."""
+    for run_id in ("toy2", "sim2"):
+        of = {"run_id": run_id, "composition": "Al34Cu33Ni33"}
+        kinds = (("Al-Ni", "faber_ziman"), ("all", "number_number"), ("Al", "concentration_concentration"))
+        factor = [
+            of | {"pair": pair, "convention": kind, "q_per_angstrom": 0.1 * k, "s": 1.0, "s_error": 0.1}
+            for pair, kind in kinds
+            for k in range(9)
+        ]
+        lake.replace("structure_factor", run_id, factor)
+        paths = [of | {"element": "Al", "lag_fs": 100.0 * k, "msd_angstrom2": 0.3 * k} for k in range(9)]
+        lake.replace("msd", run_id, paths)
+        diffusion = {"element": "Al", "diffusion_angstrom2_per_ps": 0.512, "diffusion_error_angstrom2_per_ps": 0.031}
+        reasons = {"diffusion_green_kubo_reason": "it is not flat", "viscosity_reason": "153 ps were needed"}
+        lake.replace("transport", run_id, [of | diffusion | reasons | {"temperature_k": 1673.0}])
+        sphere = {"element": "Al", "r_cut_angstrom": 6.0, "mean_at_percent": 33.5, "sigma_at_percent": 3.7}
+        sphere |= {"random_at_percent": 5.7, "p999_at_percent": 12.0, "max_at_percent": 16.0, "n_environments": 21000}
+        lake.replace("local_composition", run_id, [of | sphere])
+    series = {"composition": "Al34Cu33Ni33", "origin": "dnnp", "potential_id": "p1", "synthetic": True}
+    series |= {"run_ids": ["sim2"], "n_points": 1, "reason": "needed densities at 3 temperatures, found 1 at 1"}
+    lake.replace("thermal_expansion", "s1", [series])
+    mixed = {"composition": "Al34Cu33Ni33", "mixing_enthalpy_mev_per_atom": -421.3, "temperature_k": 1673.0}
+    lake.replace("mixing_enthalpy", "sim2", [mixed])
 
 
 def settings_at(home: Path) -> Settings:
@@ -172,7 +199,7 @@ def test_what_is_missing_is_told_once_for_all_chemical_systems(text):
 def test_every_section_with_synthetic_data_wears_the_badge(text):
     sections = Page(text).sections
     shown = [anchor for anchor in sections if anchor.startswith("Al-Cu-Ni-synthetic")]
-    assert len(shown) == 11
+    assert len(shown) == 15
     assert all("synthetic" in sections[anchor] for anchor in shown)
     assert not [
         anchor for anchor in sections if anchor.startswith("Ti") and "synthetic" in sections[anchor].split("SQL")[0]
@@ -272,3 +299,16 @@ def test_report_refuses_a_file_as_its_folder(settings, tmp_path):
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(MeltlakeError, match="taken is a file"):
         report(settings, out=tmp_path / "taken")
+
+
+def test_every_melt_is_shown_by_itself_with_what_is_missing(text):
+    sections = {
+        anchor: told for anchor, told in Page(text).sections.items() if anchor.startswith("Al-Cu-Ni-synthetic-")
+    }
+    told = {kind: sections[f"Al-Cu-Ni-synthetic-{kind}"] for kind in ("scattering", "motion", "environments", "mixing")}
+    assert "all atoms" in told["scattering"]
+    assert "0.512 ± 0.031" in told["motion"]
+    assert "Green-Kubo: it is not flat; viscosity: 153 ps were needed" in told["motion"]
+    assert all(number in told["environments"] for number in ("3.70", "5.70", "12.0", "21,000"))
+    assert "found 1 at 1" in told["mixing"]
+    assert "-421.3" in told["mixing"]

@@ -1,0 +1,244 @@
+"""Sections on what each melt is like by itself: diffraction, motion, environments, expansion and mixing."""
+
+from collections.abc import Sequence
+from itertools import cycle, groupby
+from operator import itemgetter
+
+from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
+from operators.report.page import (
+    NOTHING,
+    Ask,
+    Fold,
+    Grid,
+    Group,
+    Panel,
+    Row,
+    Section,
+    column,
+    number,
+    plain,
+    simulation,
+    with_error,
+)
+
+_MOST_RUNS = 6
+"""Of one composition in one panel: the longest; the others are in the tables."""
+
+_COMMAND = "meltlake observe --run RUN_ID"
+
+
+def scattering_section(group: Group, ask: Ask) -> Section:
+    """Structure factors of every composition."""
+    sql = f"""{_shown(group)}
+select shown.*, if(pair = 'all', 'all atoms', pair) as label, q_per_angstrom as x, s as y, s_error as y_error
+from structure_factor join shown using (run_id)
+where convention = 'faber_ziman' or (convention = 'number_number' and contains(chemical_system, '-'))
+order by composition, pair <> 'all', pair, place, x"""
+    return Section(
+        anchor=f"{group.anchor}-scattering",
+        title="Structure factors",
+        caption="S(q) summed over the wave vectors of the cell: of all atoms alike, and partial ones after Faber and "
+        "Ziman, which go to 1 at large q. Bands are standard errors from blocks. Points at the smallest q stand for a "
+        "few wave vectors only.",
+        sql=sql,
+        command=_COMMAND,
+        folds=_folds(group, ask(sql), kind="scattering", axes=(Axis("q (1/Å)"), Axis("S(q)"))),
+        synthetic=group.synthetic,
+    )
+
+
+def motion_section(group: Group, ask: Ask) -> Section:
+    """Displacements, diffusion of each element, viscosity."""
+    sql = f"""{_shown(group)}
+select shown.*, element as label, lag_fs / 1000 as x, msd_angstrom2 as y, msd_error_angstrom2 as y_error
+from msd join shown using (run_id)
+order by composition, element, place, x"""
+    return Section(
+        anchor=f"{group.anchor}-motion",
+        title="Diffusion and viscosity",
+        caption="Mean squared displacement of each element, and in the table what follows from it: the Einstein "
+        "coefficient from the slope behind the first picosecond, the same after Green and Kubo from velocities, and "
+        "corrected for the images of a periodic cell where the viscosity is known. A number that the run is too short "
+        "for is missing, with the reason.",
+        sql=sql,
+        command=_COMMAND,
+        folds=_folds(group, ask(sql), kind="motion", axes=(Axis("lag (ps)"), Axis("MSD (Å²)"))),
+        grids=_transport_grid(group, ask),
+        synthetic=group.synthetic,
+    )
+
+
+def environments_section(group: Group, ask: Ask) -> Section:
+    """What melt the atoms see within a cutoff."""
+    sql = f"""select local_composition.*, origin, protocol, runs.potential_id, recipe
+from local_composition join runs using (run_id) left join potentials on potentials.potential_id = runs.potential_id
+where local_composition.reason is null and {group.where}
+order by local_composition.composition, origin, run_id, r_cut_angstrom, element"""
+    rows = ask(sql)
+    head = (
+        "composition", "source", "run", "element", "within (Å)", "mean (at.%)", "σ (at.%)", "σ at random (at.%)",
+        "99.9 % within ± (at.%)", "furthest (at.%)", "environments",
+    )  # fmt: skip
+    cells = [
+        (
+            *_names(row),
+            row["element"],
+            number(row["r_cut_angstrom"], 2),
+            with_error(row["mean_at_percent"], None, 1),
+            with_error(row["sigma_at_percent"], row["sigma_error_at_percent"], 2),
+            with_error(row["random_at_percent"], None, 2),
+            *(with_error(row[name], None, 1) for name in ("p999_at_percent", "max_at_percent")),
+            number(row["n_environments"]),
+        )
+        for row in rows
+    ]
+    return Section(
+        anchor=f"{group.anchor}-environments",
+        title="Local composition",
+        caption="The share of each element in the sphere that a potential sees around an atom, the atom itself not "
+        "counted. The standard deviation beside that of randomly labelled atoms tells order from chance; the other "
+        "columns tell how far single environments go from the melt's own composition.",
+        sql=sql,
+        command=_COMMAND,
+        grids=[Grid(head, cells, f"Numbers of {len(cells)} spheres", n_text=4, folded=True)] if cells else [],
+        synthetic=group.synthetic,
+    )
+
+
+def mixing_section(group: Group, ask: Ask) -> Section:
+    """Thermal expansion and enthalpy of mixing, which take several runs."""
+    grids = [*_expansion_grid(group, ask), *_mixing_grid(group, ask)]
+    return Section(
+        anchor=f"{group.anchor}-mixing",
+        title="Expansion and mixing",
+        caption="Volume expansion from the densities of runs at constant pressure and at least three temperatures; "
+        "enthalpy of mixing against the pure liquids of the same potential or level of theory, at one temperature and "
+        "pressure.",
+        sql=_EXPANSION.format(where=group.where),
+        command="meltlake simulate POTENTIAL --protocol npt --composition COMPOSITION --temperature-k T",
+        grids=grids,
+        synthetic=group.synthetic,
+    )
+
+
+_EXPANSION = """select * from thermal_expansion
+where series_id in (select series_id from (select series_id, unnest(run_ids) as run_id from thermal_expansion)
+                    join runs using (run_id) where {where})
+order by composition, origin, pressure_gpa"""
+
+
+def _shown(group: Group) -> str:
+    """The longest runs of each composition, AIMD first."""
+    return f"""with ranked as (
+    select run_id, runs.composition, chemical_system, origin, protocol, runs.potential_id, recipe,
+           row_number() over (partition by runs.composition order by origin, n_frames desc, run_id) as place
+    from runs left join potentials on potentials.potential_id = runs.potential_id
+    where {group.where} and run_id in (select run_id from thermodynamics where n_averaged > 0)
+),
+shown as (select * from ranked where place <= {_MOST_RUNS})"""
+
+
+def _folds(group: Group, rows: Sequence[Row], *, kind: str, axes: tuple[Axis, Axis]) -> list[Fold]:
+    folds: list[Fold] = []
+    for composition, found in groupby(rows, key=itemgetter("composition")):
+        of_composition, anchor = list(found), f"{group.anchor}-{kind}-{len(folds)}"
+        panels = [
+            Panel(label, curves(f"{anchor}-{label}", _series(list(points)), *axes, synthetic=group.synthetic))
+            for label, points in groupby(of_composition, key=itemgetter("label"))
+        ]
+        n_runs = len({row["run_id"] for row in of_composition})
+        folds.append(Fold(f"{composition}: {n_runs} run{'' if n_runs == 1 else 's'}", panels, opened=not folds))
+    return folds
+
+
+def _series(rows: Sequence[Row]) -> list[Series]:
+    series, colours = [], cycle(POTENTIAL_COLOURS)
+    for _, found in groupby(rows, key=itemgetter("run_id")):
+        points = list(found)
+        x, y, error = (column(points, name) for name in ("x", "y", "y_error"))
+        if points[0]["origin"] == "aimd":
+            series.append(Series("AIMD", x, y, error=error))
+        else:
+            series.append(Series(simulation(points[0]), x, y, next(colours), "dashed", error))
+    return series
+
+
+def _transport_grid(group: Group, ask: Ask) -> list[Grid]:
+    rows = ask(f"""select transport.*, origin, protocol, runs.potential_id, recipe
+from transport join runs using (run_id) left join potentials on potentials.potential_id = runs.potential_id
+where {group.where}
+order by transport.composition, origin, run_id, element""")
+    head = (
+        "composition", "source", "run", "element", "what is missing", "T (K)", "D Einstein (Å²/ps)",
+        "D Green-Kubo (Å²/ps)", "D infinite cell (Å²/ps)", "viscosity (mPa s)",
+    )  # fmt: skip
+    cells = [
+        (
+            *_names(row),
+            row["element"],
+            _missing(row),
+            with_error(row["temperature_k"], None, 0),
+            *(
+                with_error(row[f"{name}_angstrom2_per_ps"], row[f"{name}_error_angstrom2_per_ps"], 3)
+                for name in ("diffusion", "diffusion_green_kubo", "diffusion_infinite_cell")
+            ),
+            with_error(row["viscosity_mpa_s"], row["viscosity_error_mpa_s"], 2),
+        )
+        for row in rows
+    ]
+    return [Grid(head, cells, f"Coefficients of {len(cells)} elements", n_text=5, folded=True)] if cells else []
+
+
+def _missing(row: Row) -> str:
+    names = {"diffusion": "Einstein", "diffusion_green_kubo": "Green-Kubo", "viscosity": "viscosity"}
+    reasons = {told: row[f"{name}_reason"] for name, told in names.items() if row[f"{name}_reason"]}
+    return "; ".join(f"{told}: {reason}" for told, reason in reasons.items()) or NOTHING
+
+
+def _expansion_grid(group: Group, ask: Ask) -> list[Grid]:
+    rows = ask(_EXPANSION.format(where=group.where))
+    head = (
+        "composition", "source", "why there is none", "runs", "from (K)", "until (K)", "density (g/cm³)", "at (K)",
+        "expansion (10⁻⁵/K)",
+    )  # fmt: skip
+    cells = [
+        (
+            row["composition"],
+            "AIMD" if row["origin"] == "aimd" else plain(row["potential_id"]),
+            plain(row["reason"]),
+            number(row["n_points"]),
+            *(with_error(row[name], None, 0) for name in ("from_k", "until_k")),
+            with_error(row["density_g_per_cm3"], row["density_error_g_per_cm3"], 4),
+            with_error(row["reference_k"], None, 0),
+            _in_hundred_thousandths(row["expansion_per_k"], row["expansion_error_per_k"]),
+        )
+        for row in rows
+    ]
+    return [Grid(head, cells, "Thermal expansion", n_text=3)] if cells else []
+
+
+def _in_hundred_thousandths(value: float | None, error: float | None) -> str:
+    return NOTHING if value is None else with_error(1e5 * value, None if error is None else 1e5 * error, 2)
+
+
+def _mixing_grid(group: Group, ask: Ask) -> list[Grid]:
+    rows = ask(f"""select mixing_enthalpy.*, origin, protocol, runs.potential_id, recipe
+from mixing_enthalpy join runs using (run_id) left join potentials on potentials.potential_id = runs.potential_id
+where {group.where}
+order by mixing_enthalpy.composition, origin, temperature_k, run_id""")
+    head = ("composition", "source", "run", "why there is none", "T (K)", "pressure (GPa)", "mixing (meV/atom)")
+    cells = [
+        (
+            *_names(row),
+            plain(row["reason"]),
+            with_error(row["temperature_k"], None, 0),
+            with_error(row["pressure_gpa"], None, 2),
+            with_error(row["mixing_enthalpy_mev_per_atom"], row["mixing_enthalpy_error_mev_per_atom"], 1),
+        )
+        for row in rows
+    ]
+    return [Grid(head, cells, "Enthalpy of mixing", n_text=4)] if cells else []
+
+
+def _names(row: Row) -> tuple[str, str, str]:
+    return row["composition"], "AIMD" if row["origin"] == "aimd" else simulation(row), row["run_id"]
