@@ -52,6 +52,7 @@ def transport_rows(
     common = {
         "temperature_k": mean_temperature_k(frames),
         "cell_edge_angstrom": edge_of_cube_angstrom(averaged.mean(axis=0)),
+        "diffusion_n_blocks": None if paths is None else len(paths.block_msd_angstrom2),
         "estimator": None if decay is None else decay.estimator,
     }
     return [

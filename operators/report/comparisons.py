@@ -21,6 +21,7 @@ from operators.report.page import (
     simulation,
     verdict,
     why_undecided,
+    with_error,
 )
 
 _SEVERITY = ("undecided", "indistinguishable", "good", "visible", "disagrees")
@@ -204,8 +205,11 @@ order by short_range_order.composition, origin, run_id, pair"""
             "AIMD" if row["origin"] == "aimd" else simulation(row),
             row["run_id"],
             row["pair"],
-            *(number(row[name]) for name in ("first_peak_angstrom", "first_peak_height", "coordination")),
-            *(number(row[name]) for name in ("r_min_angstrom", "warren_cowley")),
+            with_error(row["first_peak_angstrom"], row["first_peak_error_angstrom"], 2),
+            with_error(row["first_peak_height"], row["first_peak_height_error"], 2),
+            with_error(row["coordination"], row["coordination_error"], 2),
+            with_error(row["r_min_angstrom"], row["r_min_error_angstrom"], 2),
+            with_error(row["warren_cowley"], row["warren_cowley_error"], 3),
         )
         for row in rows
     ]
@@ -213,7 +217,8 @@ order by short_range_order.composition, origin, run_id, pair"""
         anchor=f"{group.anchor}-order",
         title="Short-range order",
         caption="Position and height of the first peak of each g(r), neighbours within the first minimum of the total "
-        "g(r), and the Warren-Cowley parameter: 0 at random, negative where the pair attracts.",
+        "g(r), and the Warren-Cowley parameter: 0 at random, negative where the pair attracts; with standard errors "
+        "from leaving out blocks of the run.",
         sql=sql,
         command="meltlake observe --run RUN_ID",
         grids=[Grid(head, cells, f"Numbers of {len(rows)} pairs", n_text=4, folded=True)] if rows else [],

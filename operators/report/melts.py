@@ -20,10 +20,12 @@ from operators.report.page import (
     simulation,
     with_error,
 )
+from operators.svg import BLUE, GREY, SKY
 
 _MOST_RUNS = 6
 """Of one composition in one panel: the longest; the others are in the tables."""
 
+_AIMD_COLOURS = (BLUE, SKY, GREY)
 _COMMAND = "meltlake observe --run RUN_ID"
 
 
@@ -76,8 +78,8 @@ where local_composition.reason is null and {group.where}
 order by local_composition.composition, origin, run_id, r_cut_angstrom, element"""
     rows = ask(sql)
     head = (
-        "composition", "source", "run", "element", "within (Å)", "mean (at.%)", "σ (at.%)", "σ at random (at.%)",
-        "99.9 % within ± (at.%)", "furthest (at.%)", "environments",
+        "composition", "source", "run", "element", "within (Å)", "mean (at.%)", "σ (at.%)", "random σ (at.%)",
+        "p99.9 (at.%)", "furthest (at.%)", "environments",
     )  # fmt: skip
     cells = [
         (
@@ -96,8 +98,9 @@ order by local_composition.composition, origin, run_id, r_cut_angstrom, element"
         anchor=f"{group.anchor}-environments",
         title="Local composition",
         caption="The share of each element in the sphere that a potential sees around an atom, the atom itself not "
-        "counted. The standard deviation beside that of randomly labelled atoms tells order from chance; the other "
-        "columns tell how far single environments go from the melt's own composition.",
+        "counted. The standard deviation σ beside that of randomly labelled atoms tells order from chance; p99.9, "
+        "within which all but one of a thousand environments are, and the furthest one are distances from the melt's "
+        "own composition.",
         sql=sql,
         command=_COMMAND,
         grids=[Grid(head, cells, f"Numbers of {len(cells)} spheres", n_text=4, folded=True)] if cells else [],
@@ -130,10 +133,11 @@ order by composition, origin, pressure_gpa"""
 def _shown(group: Group) -> str:
     """The longest runs of each composition, AIMD first."""
     return f"""with ranked as (
-    select run_id, runs.composition, chemical_system, origin, protocol, runs.potential_id, recipe,
-           row_number() over (partition by runs.composition order by origin, n_frames desc, run_id) as place
-    from runs left join potentials on potentials.potential_id = runs.potential_id
-    where {group.where} and run_id in (select run_id from thermodynamics where n_averaged > 0)
+    select run_id, runs.composition, chemical_system, origin, protocol, runs.potential_id, recipe, temperature_k,
+           row_number() over (partition by runs.composition order by origin, runs.n_frames desc, run_id) as place
+    from runs join thermodynamics using (run_id)
+    left join potentials on potentials.potential_id = runs.potential_id
+    where n_averaged > 0 and {group.where}
 ),
 shown as (select * from ranked where place <= {_MOST_RUNS})"""
 
@@ -152,14 +156,15 @@ def _folds(group: Group, rows: Sequence[Row], *, kind: str, axes: tuple[Axis, Ax
 
 
 def _series(rows: Sequence[Row]) -> list[Series]:
-    series, colours = [], cycle(POTENTIAL_COLOURS)
+    series, blues, colours = [], cycle(_AIMD_COLOURS), cycle(POTENTIAL_COLOURS)
     for _, found in groupby(rows, key=itemgetter("run_id")):
         points = list(found)
+        is_aimd, kelvin = points[0]["origin"] == "aimd", points[0]["temperature_k"]
+        source = "AIMD" if is_aimd else simulation(points[0])
+        label = source if kelvin is None else f"{source} {kelvin:.0f} K"
         x, y, error = (column(points, name) for name in ("x", "y", "y_error"))
-        if points[0]["origin"] == "aimd":
-            series.append(Series("AIMD", x, y, error=error))
-        else:
-            series.append(Series(simulation(points[0]), x, y, next(colours), "dashed", error))
+        colour = next(blues) if is_aimd else next(colours)
+        series.append(Series(label, x, y, colour, "solid" if is_aimd else "dashed", error))
     return series
 
 

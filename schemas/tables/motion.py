@@ -55,6 +55,7 @@ TRANSPORT = table(
     column("temperature_k", REAL, "mean of the run"),
     column("diffusion_angstrom2_per_ps", REAL, "Einstein: a sixth of the slope of the mean squared displacement"),
     column("diffusion_error_angstrom2_per_ps", REAL, "standard error from blocks; null below four independent blocks"),
+    column("diffusion_n_blocks", WHOLE, "how many; from four, an error is itself known to 40 percent only"),
     column("fit_from_fs", REAL, "start of the lags that the slope was fitted to"),
     column("fit_until_fs", REAL, "their end: an eighth of the run, at most 10 ps"),
     column("diffusion_reason", TEXT, "why there is no such coefficient; null where there is one"),
