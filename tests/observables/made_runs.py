@@ -28,6 +28,8 @@ class Motion:
     temperature_k: float = 1500.0
     virials_ev: Floats | None = None
     """(n_frames, 3, 3)."""
+    velocities: Floats | None = None
+    """(n_frames, n_atoms, 3), Angstrom/fs; None for a file that does not keep them."""
     energy_ev_per_atom: float = -4.0
 
 
@@ -48,6 +50,9 @@ def put(settings: Settings, run_id: str, motion: Motion, seed: int = 0, **column
             "atomic_numbers": list(motion.numbers),
             "cell_angstrom": cells[frame].ravel().tolist(),
             "positions_angstrom": wrapped[frame].ravel().tolist(),
+            "velocities_angstrom_per_fs": None
+            if motion.velocities is None
+            else motion.velocities[frame].ravel().tolist(),
             "energy_ev": float(energies[frame]),
             "virial_ev": None if motion.virials_ev is None else motion.virials_ev[frame].ravel().tolist(),
             "temperature_k": None if motion.step_fs is None else float(temperatures[frame]),
@@ -74,8 +79,10 @@ def put(settings: Settings, run_id: str, motion: Motion, seed: int = 0, **column
     lake.replace_batches("frames", {"composition": str(run["composition"]), "run_id": run_id}, table.to_batches())
 
 
-def langevin(n_frames: int, n_atoms: int, *, friction_per_fs: float, speed: float, step_fs: float, seed: int) -> Floats:
-    """Positions of free Langevin particles by the exact propagator; D = speed^2 / friction, (n_frames, n_atoms, 3)."""
+def langevin(
+    n_frames: int, n_atoms: int, *, friction_per_fs: float, speed: float, step_fs: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Positions and velocities of free Langevin particles by the exact propagator; D = speed^2 / friction."""
     rng = np.random.default_rng(seed)
     x = friction_per_fs * step_fs
     decay, reach = np.exp(-x), (1 - np.exp(-x)) / friction_per_fs
@@ -83,13 +90,13 @@ def langevin(n_frames: int, n_atoms: int, *, friction_per_fs: float, speed: floa
     covariance = speed**2 / friction_per_fs * (1 - decay) ** 2
     root = np.linalg.cholesky([[var_v, covariance], [covariance, var_r]])
     velocity, at = rng.normal(0, speed, (n_atoms, 3)), rng.uniform(0, 20, (n_atoms, 3))
-    positions = np.empty((n_frames, n_atoms, 3))
+    positions, velocities = np.empty((2, n_frames, n_atoms, 3))
     for frame in range(n_frames):
-        positions[frame] = at
+        positions[frame], velocities[frame] = at, velocity
         kick = np.tensordot(root, rng.normal(size=(2, n_atoms, 3)), 1)
         at = at + reach * velocity + kick[1]
         velocity = decay * velocity + kick[0]
-    return positions
+    return positions, velocities
 
 
 def maxwell_virials(n_frames: int, *, spread_ev: float, memory_fs: float, step_fs: float, seed: int) -> Floats:

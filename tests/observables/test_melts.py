@@ -1,5 +1,6 @@
 """Structure factors, environments, expansion and mixing of runs where they are known."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
@@ -97,8 +98,10 @@ def npt(settings: Settings, run_id: str, temperature_k: float, **columns: object
         virials_ev=np.zeros((n_frames, 3, 3)),
     )
     of = {"origin": "dnnp", "potential_id": "p", "protocol": "npt", "ensemble": "npt", "pressure_target_gpa": 0.0}
+    is_observed = columns.pop("is_observed", True)
     put(settings, run_id, motion, seed=seed, **(of | columns))
-    observe_run(settings, run_id)
+    if is_observed:
+        observe_run(settings, run_id)
 
 
 def series(settings: Settings) -> dict[str, object]:
@@ -123,6 +126,20 @@ def test_expansion_comes_with_the_third_temperature(settings: Settings) -> None:
     assert row["expansion_per_k"] == pytest.approx(3e-5, rel=0.02)
     assert 0 < float(str(row["expansion_error_per_k"])) < 1e-6
     assert row["reference_k"] == pytest.approx(1500, abs=10)
+
+
+def test_runs_of_a_level_of_theory_that_are_observed_at_the_same_time_all_count(settings: Settings) -> None:
+    aimd = {"origin": "aimd", "potential_id": None, "protocol": None, "is_observed": False}
+    temperatures = {"a": 1400.0, "b": 1500.0, "c": 1600.0}
+    for run_id, temperature_k in temperatures.items():
+        npt(settings, run_id, temperature_k, **aimd)
+    npt(settings, "otherwise", 1700.0, **(aimd | {"level_of_theory": "PBEsol"}))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda run_id: observe_run(settings, run_id), [*temperatures, "otherwise"]))
+    rows = {len(row["run_ids"]): row for row in Lake(settings.lake).rows("thermal_expansion").to_pylist()}
+    assert rows.keys() == {1, 3}
+    assert (rows[3]["level_of_theory"], rows[3]["run_ids"]) == ("PBE ENCUT=300", ["a", "b", "c"])
+    assert rows[3]["expansion_per_k"] == pytest.approx(3e-5, rel=0.02)
 
 
 def test_mixing_takes_pure_liquids_of_the_same_potential(settings: Settings) -> None:

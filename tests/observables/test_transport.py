@@ -17,14 +17,19 @@ SPREAD_EV, MEMORY_FS = 15.0, 20.0
 KNOWN_VISCOSITY = SPREAD_EV**2 * MEMORY_FS / 1000 / (EDGE**3 * BOLTZMANN_EV_PER_K * T) * MPA_S_PER_EV_PS_PER_ANGSTROM3
 
 
-def melt(n_frames: int, seed: int = 0, n_atoms: int = 24) -> Motion:
+def melt(n_frames: int, seed: int = 0, *, n_atoms: int = 24, step_fs: float = STEP_FS, told: bool = False) -> Motion:
+    """Half Al and half Ni; `told` says whether its file keeps velocities."""
+    positions, velocities = langevin(
+        n_frames, n_atoms, friction_per_fs=FRICTION, speed=SPEED, step_fs=step_fs, seed=seed
+    )
     return Motion(
         numbers=[13] * (n_atoms // 2) + [28] * (n_atoms // 2),
-        positions=langevin(n_frames, n_atoms, friction_per_fs=FRICTION, speed=SPEED, step_fs=STEP_FS, seed=seed),
+        positions=positions,
         edge=EDGE,
-        step_fs=STEP_FS,
+        step_fs=step_fs,
         temperature_k=T,
-        virials_ev=maxwell_virials(n_frames, spread_ev=SPREAD_EV, memory_fs=MEMORY_FS, step_fs=STEP_FS, seed=seed),
+        virials_ev=maxwell_virials(n_frames, spread_ev=SPREAD_EV, memory_fs=MEMORY_FS, step_fs=step_fs, seed=seed),
+        velocities=velocities if told else None,
     )
 
 
@@ -100,7 +105,7 @@ def test_curves_behind_the_coefficients_are_stored(long_run: tuple[Settings, Row
 def test_replicas_are_put_together_until_they_are_long_enough(settings: Settings) -> None:
     names = ["first", "second", "third"]
     for seed, run_id in enumerate(names):
-        put(settings, run_id, melt(2200, seed=seed, n_atoms=8), seed=seed, origin="dnnp", potential_id="p")
+        put(settings, run_id, melt(2200, seed, n_atoms=8), seed=seed, origin="dnnp", potential_id="p")
         observe_run(settings, run_id)
         rows = [rows_of(settings, "transport", name)[0] for name in names[: seed + 1]]
         assert [row["viscosity_n_runs"] for row in rows] == [seed + 1] * (seed + 1)
@@ -109,9 +114,32 @@ def test_replicas_are_put_together_until_they_are_long_enough(settings: Settings
         if seed == 0:
             assert "ps was needed" in str(rows[0]["viscosity_reason"])
     assert abs(number(rows[0], "viscosity_mpa_s") - KNOWN_VISCOSITY) < 4 * number(rows[0], "viscosity_error_mpa_s")
-    put(settings, "other", melt(2200, seed=9, n_atoms=8), seed=9, origin="dnnp", potential_id="another")
+    put(settings, "other", melt(2200, 9, n_atoms=8), seed=9, origin="dnnp", potential_id="another")
     observe_run(settings, "other")
     assert rows_of(settings, "transport", "other")[0]["viscosity_n_runs"] == 1
+
+
+def test_velocities_that_a_simulation_keeps_are_taken(settings: Settings) -> None:
+    put(settings, "kept", melt(3600, step_fs=6.0, told=True))
+    observe_run(settings, "kept")
+    for row in rows_of(settings, "transport", "kept"):
+        assert row["estimator"] == "velocities"
+        assert row["integrated_until_fs"] == 996.0
+        for name in ("diffusion", "diffusion_green_kubo"):
+            error = number(row, f"{name}_error_angstrom2_per_ps")
+            assert abs(number(row, f"{name}_angstrom2_per_ps") - KNOWN_D * 23 / 24) < 4 * error
+        error = number(row, "viscosity_error_mpa_s")
+        assert abs(number(row, "viscosity_mpa_s") - KNOWN_VISCOSITY) < 4 * error
+
+
+def test_velocities_that_are_kept_too_seldom_are_not_integrated(settings: Settings) -> None:
+    put(settings, "seldom", melt(400, step_fs=50.0, told=True))
+    answer = observe_run(settings, "seldom")
+    for row in rows_of(settings, "transport", "seldom"):
+        assert row["diffusion_green_kubo_reason"] == "velocities every 20 fs were needed, found them every 50 fs"
+        assert number(row, "diffusion_angstrom2_per_ps") == pytest.approx(KNOWN_D, rel=0.4)
+        assert "found it to lose" in str(row["viscosity_reason"])
+    assert any("in steps of at most 20 fs, found it to 1000 fs in steps of 50 fs" in one for one in answer["skipped"])
 
 
 def test_a_short_run_has_no_coefficients_and_says_why(settings: Settings) -> None:
