@@ -25,6 +25,7 @@ from operators.svg import BLUE, GREY, SKY
 _MOST_RUNS = 6
 """Of one composition in one panel: the longest; the others are in the tables."""
 
+_FEW = f"Of a composition, the {_MOST_RUNS} longest runs are drawn, AIMD first."
 _AIMD_COLOURS = (BLUE, SKY, GREY)
 _COMMAND = "meltlake observe --run RUN_ID"
 
@@ -41,7 +42,7 @@ order by composition, pair <> 'all', pair, place, x"""
         title="Structure factors",
         caption="S(q) summed over the wave vectors of the cell: of all atoms alike, and partial ones after Faber and "
         "Ziman, which go to 1 at large q. Bands are standard errors from blocks. Points at the smallest q stand for a "
-        "few wave vectors only.",
+        f"few wave vectors only. {_FEW}",
         sql=sql,
         command=_COMMAND,
         folds=_folds(group, ask(sql), kind="scattering", axes=(Axis("q (1/Å)"), Axis("S(q)"))),
@@ -61,7 +62,7 @@ order by composition, element, place, x"""
         caption="Mean squared displacement of each element, and in the table what follows from it: the Einstein "
         "coefficient from the slope behind the first picosecond, the same after Green and Kubo from velocities, and "
         "corrected for the images of a periodic cell where the viscosity is known. A number that the run is too short "
-        "for is missing, with the reason.",
+        f"for is missing, with the reason. {_FEW}",
         sql=sql,
         command=_COMMAND,
         folds=_folds(group, ask(sql), kind="motion", axes=(Axis("lag (ps)"), Axis("MSD (Å²)"))),

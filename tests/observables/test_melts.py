@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lake.delta import Lake
+from operators.ingest import ingest
 from operators.observe import observe_run
 from operators.stale import stale
 from schemas.frames import Floats
@@ -15,6 +16,7 @@ from schemas.settings import Settings
 from schemas.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_PER_ANGSTROM3
 from tests.observables.made_runs import Motion, put, rows_of
 
+REFERENCE = Path(__file__).parents[2] / "../shared/vasp-reference"
 EDGE = 16.0
 
 
@@ -159,6 +161,14 @@ def test_mixing_takes_pure_liquids_of_the_same_potential(settings: Settings) -> 
     assert row["mixing_enthalpy_mev_per_atom"] == pytest.approx(-600, abs=1)
     assert 0 < float(str(row["mixing_enthalpy_error_mev_per_atom"])) < 2
     assert rows_of(settings, "mixing_enthalpy", "ni") == []
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference set is not beside the repository")
+@pytest.mark.parametrize(("name", "target_gpa"), [("lips84-npt-langevin", 0.0), ("h2o-md10", None)])
+def test_only_a_barostat_has_a_pressure_to_hold(settings: Settings, name: str, target_gpa: float | None) -> None:
+    ingest(settings, [str(REFERENCE / name)])
+    [run] = Lake(settings.lake).rows("runs").to_pylist()
+    assert (run["ensemble"] == "npt", run["pressure_target_gpa"]) == (target_gpa is not None, target_gpa)
 
 
 def test_enthalpy_is_energy_and_motion_and_work(settings: Settings) -> None:
