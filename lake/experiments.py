@@ -1,9 +1,15 @@
-"""Writes what comes with the code into the lake: measured properties and named recipes, as `schemas` has them."""
+"""Writes what comes with the code into the lake: measured properties and named recipes, as `schemas` has them.
+
+Measurements that a person added lie in the same table and are left alone; they are `measurements`'.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 
 from lake.delta import Lake
+from lake.measurements import measurements_of, replace_measurements, source_id
 from schemas.experiments import MEASUREMENTS, Measurement
 from schemas.recipes import RECIPES, PaperResult, Recipe
 from schemas.tables import TABLES
@@ -13,10 +19,28 @@ Row = dict[str, object]
 
 def write_experiments(lake: Lake) -> int:
     """Put the shipped measurements into `experiments`; returns how many compositions changed, 0 when all were there."""
-    rows: dict[str, list[Row]] = defaultdict(list)
-    for measurement in MEASUREMENTS:
-        rows[measurement.composition].append(_experiment_row(measurement))
-    return _write_changed(lake, "experiments", rows)
+    shipped: dict[str, list[Row]] = defaultdict(list)
+    for row in shipped_experiments():
+        shipped[str(row["element_or_alloy"])].append(row)
+    stored = measurements_of(lake, "experiments")
+    # A row that no file was added for came with an older meltlake.
+    outdated = {
+        composition
+        for composition in {*shipped, *stored}
+        if [row for row in stored.get(composition, []) if row["added_from"] is None] != shipped.get(composition, [])
+    }
+    for composition in sorted(outdated):
+        replace_measurements(lake, "experiments", composition, partial(_with_shipped, shipped.get(composition, [])))
+    return len(outdated)
+
+
+def shipped_experiments() -> list[Row]:
+    """The measurements that come with meltlake, as rows of `experiments`."""
+    return [_experiment_row(measurement) for measurement in MEASUREMENTS]
+
+
+def _with_shipped(shipped: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
+    return [*shipped, *(row for row in stored if row["added_from"] is not None)]
 
 
 def write_recipes(lake: Lake) -> int:
@@ -38,19 +62,19 @@ def recipe_row(recipe: Recipe) -> Row:
 
 
 def _experiment_row(measurement: Measurement) -> Row:
+    said = asdict(measurement)
+    first_k, last_k = said.pop("range_k")
     return {
-        "element_or_alloy": measurement.composition,
-        "quantity": measurement.quantity,
-        "temperature_k": float(measurement.temperature_k),
-        "value": measurement.value,
-        "slope_per_k": measurement.slope_per_k,
-        "temperature_min_k": float(measurement.range_k[0]),
-        "temperature_max_k": float(measurement.range_k[1]),
-        "uncertainty": measurement.uncertainty,
-        "citation": measurement.citation,
-        "confidence": measurement.confidence,
-        "preferred": measurement.preferred,
-        "note": measurement.note,
+        "element_or_alloy": said.pop("composition"),
+        "quantity": said.pop("quantity"),
+        "element": said.pop("element"),
+        "temperature_k": float(said.pop("temperature_k")),
+        "temperature_min_k": float(first_k),
+        "temperature_max_k": float(last_k),
+        **said,
+        "source_id": source_id(measurement.citation),
+        "added_from": None,
+        "added_at": None,
     }
 
 

@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
 
     _add_export(verbs)
+    _add_experiments(verbs)
     _add_raw_and_lake(verbs)
     _add_potential(verbs)
 
@@ -154,6 +155,16 @@ def _add_export(verbs: Verbs) -> None:
         help="condition over the columns of runs and frames, by default `accepted`; `true` takes every frame",
     )
     export.add_argument("--overwrite", action="store_true", help="replace what is at OUT")
+
+
+def _add_experiments(verbs: Verbs) -> None:
+    what = "`experiments list`, `experiments add`, `experiments remove`: measurements to compare with"
+    experiments = _group(verbs, "experiments", what)
+    _verb(experiments, "experiments list", "every source of measurements: what comes with meltlake and what was added")
+    add = _verb(experiments, "experiments add", "measured points and digitised curves, each with its citation")
+    add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV with a heading: docs/experiments.md")
+    remove = _verb(experiments, "experiments remove", "take out what was added of one source")
+    remove.add_argument("source_id", metavar="SOURCE_ID", help="as `meltlake experiments list` names it")
 
 
 def _add_raw_and_lake(verbs: Verbs) -> None:

@@ -253,6 +253,24 @@ def _potential_export(settings: Settings, arguments: Arguments) -> dict[str, obj
     return potential_export(settings, arguments.potential, arguments.out, overwrite=arguments.overwrite)
 
 
+def _experiments_list(settings: Settings, _arguments: Arguments) -> dict[str, object]:
+    from operators.experiments import experiments_list
+
+    return experiments_list(settings)
+
+
+def _experiments_add(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.experiments import experiments_add
+
+    return experiments_add(settings, arguments.files)
+
+
+def _experiments_remove(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.experiments import experiments_remove
+
+    return experiments_remove(settings, arguments.source_id)
+
+
 def _raw_verify(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.raw_verify import raw_verify
 
@@ -310,6 +328,9 @@ _VERBS: dict[str, Verb] = {
     "sql": _sql,
     "export": _export,
     "potential export": _potential_export,
+    "experiments list": _experiments_list,
+    "experiments add": _experiments_add,
+    "experiments remove": _experiments_remove,
     "raw verify": _raw_verify,
     "lake describe": _lake_describe,
     "lake compact": _lake_compact,

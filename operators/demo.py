@@ -162,7 +162,7 @@ _TABLES = {
         from thermodynamics t join runs r using (run_id) order by 1, 2""",
     "Agreement of potential and AIMD": """
         select composition, observable, round(l1_percent, 2) as l1_percent, round(floor_percent, 2) as floor_percent,
-               verdict from agreement order by 1, 2""",
+               verdict from curve_agreement order by 1, 2""",
     "Speed": """
         select composition, protocol, n_atoms, round(ns_per_day, 3) as ns_per_day, outcome, hardware
         from performance order by 1, 2""",

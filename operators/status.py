@@ -5,6 +5,7 @@ from typing import Any
 
 from lake.delta import Lake
 from operators.choice import choice
+from operators.experiments import added_sources
 from operators.stale import stale
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -17,7 +18,7 @@ _MOST_SHOWN = 8
 
 
 def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, object]:
-    """The lake at a glance: `compositions`, `stale`, `choice` and `failed` are rows for a person.
+    """The lake at a glance: `compositions`, `experiments`, `stale`, `choice` and `failed` are rows for a person.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
         "lake": settings.lake,
         "lake_version": lake.version(),
         "compositions": compositions(lake.rows("runs").to_pylist()),
+        "experiments": added_sources(lake),
         "stale": [item.row(places) for item in stale(settings)],
         "choice": choice(settings),
         "rejected": rejected(lake),

@@ -1,33 +1,32 @@
-"""A simulation beside the AIMD run that it started from: rows of `agreement`. Curves of a single run are `observe`'s.
+"""Curves of a simulation beside those of an AIMD run, as rows of `agreement`. Numbers are `differences`'.
 
 Both runs go through the same estimators at the same bins and the same sampling; the floor is that of the AIMD run.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
 from operators.physics.agreement import (
     LAG_UP_TO_FS,
-    LARGEST_FLOOR_PERCENT,
     R_FROM_ANGSTROM,
+    curve_distances,
     judged,
-    l1_percent,
+    judged_distance,
     rms_percent,
 )
-from operators.physics.blocks import SHORTEST_RUN_FS
 from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution
-from operators.physics.thermodynamics import canonical_spread_k, mean_temperature_k
+from operators.physics.thermodynamics import mean_temperature_k
 from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
+from schemas.pairing import allowed_difference_k, is_one_temperature
 
 LARGEST_STEP_FS = 5.001
 """5 fs and what rounding adds. Central differences over it lose 2 % of <v^2>, over 20 fs already 26 %."""
 
-_LARGEST_TEMPERATURE_SHARE = 0.1
-"""Small cells fluctuate by more; a melt that is hotter by a tenth is another melt."""
 _EVEN_TO_FS = 1e-3
 
 RunRow = Mapping[str, object]
@@ -51,10 +50,7 @@ def require_comparable(simulation: RunRow, aimd: RunRow) -> None:
 
 
 def require_one_temperature(simulation: Trajectory, aimd: Trajectory) -> None:
-    """Refuse to compare melts of different temperatures, as their accepted frames have them.
-
-    The means may differ by what the temperature of a single frame of the AIMD cell fluctuates by in the canonical
-    ensemble, T sqrt(2 / 3N), and by a tenth at most: 60 K for 512 atoms at 1673 K, where 100 K do not yet show in g(r).
+    """Refuse to compare melts of different temperatures, by the rule of `schemas.pairing`.
 
     Raises
     ------
@@ -69,8 +65,8 @@ def require_one_temperature(simulation: Trajectory, aimd: Trajectory) -> None:
             f"{where}: needed one temperature, found that of {unknown} unknown.",
             "Compare molecular dynamics runs whose files tell their temperature.",
         )
-    allowed = min(canonical_spread_k(its, n_atoms=aimd.n_atoms), _LARGEST_TEMPERATURE_SHARE * its)
-    if abs(own - its) > allowed:
+    if not is_one_temperature(its, own, n_atoms=aimd.n_atoms):
+        allowed = allowed_difference_k(its, n_atoms=aimd.n_atoms)
         raise MeltlakeError(
             f"{where}: needed one temperature within {allowed:.0f} K, found means of {own:.0f} and {its:.0f} K.",
             "Simulate at the temperature that the AIMD run has, not the one it was meant to have.",
@@ -93,7 +89,18 @@ def require_one_dynamics(trajectory: Trajectory) -> None:
         )
 
 
-def rdf_rows(simulation: RadialDistribution, aimd: RadialDistribution, *, sampled_fs: float) -> list[Row]:
+def sample_ratio(aimd: Trajectory, simulation: Trajectory) -> float:
+    """How many times as many atoms, for how many times as long, an AIMD run has than a simulation; 1 for a twin.
+
+    Neighbourhoods of different atoms are samples of one melt as those of different times are.
+    """
+    ratio = (aimd.averaged_fs * aimd.n_atoms) / (simulation.averaged_fs * simulation.n_atoms)
+    return ratio if np.isfinite(ratio) else 1.0
+
+
+def rdf_rows(
+    simulation: RadialDistribution, aimd: RadialDistribution, *, sampled_fs: float, length_ratio: float = 1.0
+) -> list[Row]:
     """Agreement of every pair's radial distribution function, from 1.5 angstrom to the end of the shorter curve.
 
     Parameters
@@ -102,6 +109,8 @@ def rdf_rows(simulation: RadialDistribution, aimd: RadialDistribution, *, sample
         Curves of the two runs, on the same bins.
     sampled_fs
         Length of the shorter run, accepted frames only, fs.
+    length_ratio
+        See `sample_ratio`.
 
     Raises
     ------
@@ -110,14 +119,17 @@ def rdf_rows(simulation: RadialDistribution, aimd: RadialDistribution, *, sample
     """
     n_bins = min(len(simulation.r_angstrom), len(aimd.r_angstrom))
     inside = np.flatnonzero(aimd.r_angstrom[:n_bins] >= R_FROM_ANGSTROM)
-    first, second = aimd.halves
+    first, second = (half[:, inside] for half in aimd.halves)
     rows = []
     for slot, pair in enumerate(aimd.pairs):
         reference = aimd.g[slot, inside]
         if pair in simulation.pairs and reference.any():
-            distance = l1_percent(simulation.curve(pair)[inside], reference)
-            between_halves = l1_percent(first[slot, inside], second[slot, inside])
-            rows.append(_row(f"rdf {pair}", distance, between_halves, sampled_fs=sampled_fs))
+            found = curve_distances(
+                simulation.curve(pair)[inside], reference, halves=(first[slot], second[slot]), length_ratio=length_ratio
+            )
+            for measure, distance in (("l1", found.l1), ("wright", found.wright), ("not_shared", found.not_shared)):
+                judgement = judged_distance(distance, sampled_fs=sampled_fs)
+                rows.append({"observable": f"rdf {pair}", "measure": measure} | asdict(judgement))
     return rows
 
 
@@ -148,19 +160,26 @@ def vacf_rows(simulation: Trajectory, aimd: Trajectory) -> list[Row]:
     rows = []
     for slot, element in enumerate(whole.elements):
         curves = [one.vacf[slot, :n_lags] for one in (dnnp, whole, *halves)]
-        distance, between_halves = rms_percent(curves[0], curves[1]), rms_percent(curves[2], curves[3])
-        rows.append(_row(f"vacf {element}", distance, between_halves, sampled_fs=sampled_fs))
+        found = judged(
+            rms_percent(curves[0], curves[1]),
+            rms_percent(curves[2], curves[3]),
+            sampled_fs=sampled_fs,
+            length_ratio=sample_ratio(aimd, simulation),
+        )
+        rows.append({"observable": f"vacf {element}", "measure": "rms"} | asdict(found))
     return rows
 
 
 def undecided(rows: Sequence[Row], simulation: Trajectory, aimd: Trajectory) -> Iterator[str]:
-    """A sentence on the curves that were compared without a verdict, if there are any."""
-    names = ", ".join(str(row["observable"]) for row in rows if row["verdict"] == "undecided")
-    if names:
+    """A sentence for each reason why something was compared without a verdict."""
+    observables: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["verdict"] == "undecided":
+            observables.setdefault(str(row["reason"]), {})[str(row["observable"])] = None
+    for reason, names in observables.items():
         yield (
-            f"Simulation {simulation.run_id} and run {aimd.run_id}: no verdict on {names}; one takes "
-            f"{SHORTEST_RUN_FS:.0f} fs of accepted frames, found {simulation.averaged_fs:.0f} and "
-            f"{aimd.averaged_fs:.0f} fs, and a floor above 0 and up to {LARGEST_FLOOR_PERCENT:.0f} percent."
+            f"Simulation {simulation.run_id} and run {aimd.run_id}: no verdict on {', '.join(names)}: {reason}; "
+            f"found {simulation.averaged_fs:.0f} and {aimd.averaged_fs:.0f} fs of accepted frames."
         )
 
 
@@ -172,14 +191,3 @@ def _vacf(trajectory: Trajectory, frames: slice) -> VelocityAutocorrelation:
         time_fs=trajectory.time_fs[frames],
         longest_lag_fs=LAG_UP_TO_FS,
     )
-
-
-def _row(observable: str, distance_percent: float, between_halves_percent: float, *, sampled_fs: float) -> Row:
-    agreement = judged(distance_percent, between_halves_percent, sampled_fs=sampled_fs)
-    return {
-        "observable": observable,
-        "l1_percent": agreement.l1_percent,
-        "floor_percent": agreement.floor_percent,
-        "z": agreement.z,
-        "verdict": agreement.verdict,
-    }

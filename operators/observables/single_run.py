@@ -2,7 +2,7 @@
 
 from lake.delta import Lake
 from lake.frames import trajectory, virials_ev
-from operators.observables.agreement import agreement_rows
+from operators.observables.agreement import COMPARED, agreement_rows
 from operators.observables.environments import local_composition_rows, r_cuts_angstrom
 from operators.observables.findings import Findings, Row
 from operators.observables.motion import (
@@ -68,7 +68,7 @@ def look_at(lake: Lake, run: Row, found: Findings) -> None:
         # Frames and cells that no radial distribution function can be taken of tell nothing else of their order.
         _look_around(lake, run, frames, found=found, n_blocks=n_blocks)
     _follow(lake, in_equilibrium(frames), found, n_blocks=n_blocks)
-    if run["protocol"] in ("twin", "nvt"):
+    if run["protocol"] in COMPARED:
         found.rows["agreement"] = agreement_rows(lake, run, simulation=frames, curves=curves, found=found)
 
 

@@ -1,4 +1,4 @@
-"""How far two curves lie apart, beside how far two samples of the same melt would. Estimating the curves is elsewhere.
+"""How far two curves or numbers lie apart, beside how far two samples of one melt would. Estimating them is elsewhere.
 
 The floor is what finite sampling alone gives, told by the two halves of the reference run. A half scatters twice as
 much in the mean square as the whole, so that the halves are 2 sigma apart where the whole scatters by sigma. Runs of
@@ -11,8 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from operators.physics.blocks import is_long_enough
-from operators.physics.first_shell import FirstShell
+from operators.physics.blocks import SHORTEST_RUN_FS, is_long_enough
 from schemas.frames import Floats
 
 Verdict = Literal["indistinguishable", "good", "visible", "disagrees", "undecided"]
@@ -48,16 +47,6 @@ class CurveDistances:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeakShift:
-    """By how much the first peak of one curve lies further out and is higher; errors are NaN where a run has none."""
-
-    position_angstrom: float
-    position_error_angstrom: float
-    height: float
-    height_error: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """Distance of two curves in percent, its floor, their ratio and what it means; z is None where the floor is 0."""
 
@@ -65,6 +54,28 @@ class Agreement:
     floor_percent: float
     z: float | None
     verdict: Verdict
+    reason: str | None = None
+    """Why there is no verdict."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A number and its standard error, NaN where a run is too short to tell."""
+
+    value: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One number less another with its standard error, their ratio and what it means."""
+
+    difference: float
+    error: float
+    z: float | None
+    verdict: Verdict
+    reason: str | None = None
+    """Why there is no verdict."""
 
 
 def l1_percent(one: Floats, reference: Floats) -> float:
@@ -126,16 +137,6 @@ def curve_distances(
     )
 
 
-def peak_shift(one: FirstShell, reference: FirstShell) -> PeakShift:
-    """First peak of one run against that of another, of the same pair."""
-    return PeakShift(
-        position_angstrom=one.order.first_peak_angstrom - reference.order.first_peak_angstrom,
-        position_error_angstrom=float(np.hypot(one.first_peak_error_angstrom, reference.first_peak_error_angstrom)),
-        height=one.order.first_peak_height - reference.order.first_peak_height,
-        height_error=float(np.hypot(one.first_peak_height_error, reference.first_peak_height_error)),
-    )
-
-
 def judged(
     distance_percent: float, between_halves_percent: float, *, sampled_fs: float, length_ratio: float = 1.0
 ) -> Agreement:
@@ -153,16 +154,57 @@ def judged(
         Length of the reference run over that of the other.
     """
     floor = floor_percent(between_halves_percent, length_ratio=length_ratio)
-    z = distance_percent / floor if floor > 0 else None
-    decided = z is not None and floor <= LARGEST_FLOOR_PERCENT and is_long_enough(sampled_fs)
+    return judged_distance(Distance(percent=distance_percent, floor_percent=floor), sampled_fs=sampled_fs)
+
+
+def judged_distance(distance: Distance, *, sampled_fs: float) -> Agreement:
+    """Agreement from a distance with its floor; see `judged`."""
+    floor = distance.floor_percent
+    z = distance.percent / floor if floor > 0 else None
+    reason = None
+    if z is None:
+        reason = "no noise floor: the halves of the AIMD run are equal"
+    elif floor > LARGEST_FLOOR_PERCENT:
+        reason = f"noise floor {floor:.2g} %, above {LARGEST_FLOOR_PERCENT:.0f} %"
+    elif not is_long_enough(sampled_fs):
+        reason = f"run too short: a verdict takes {SHORTEST_RUN_FS:.0f} fs of accepted frames in each"
     return Agreement(
-        l1_percent=distance_percent,
+        l1_percent=distance.percent,
         floor_percent=floor,
         z=z,
-        verdict=verdict(z) if z is not None and decided else "undecided",
+        verdict=verdict(z) if z is not None and reason is None else "undecided",
+        reason=reason,
+    )
+
+
+def judged_difference(one: Estimate, reference: Estimate, *, largest_error: float) -> Difference:
+    """Difference of two numbers, and what it means beside the standard errors of both.
+
+    Parameters
+    ----------
+    one, reference
+        Of two runs, by one estimator.
+    largest_error
+        With a larger standard error of the difference, a melt of another chemistry could hide.
+    """
+    difference, error = one.value - reference.value, float(np.hypot(one.error, reference.error))
+    z = abs(difference) / error if error > 0 else None
+    reason = None
+    if np.isnan(error):
+        reason = "no error bar: a run is too short"
+    elif z is None:
+        reason = "no scatter in either run, and so no noise floor"
+    elif error > largest_error:
+        reason = f"standard error {error:.2g}, above {largest_error:.2g}"
+    return Difference(
+        difference=difference,
+        error=error,
+        z=z,
+        verdict=verdict(z) if z is not None and reason is None else "undecided",
+        reason=reason,
     )
 
 
 def verdict(z: float) -> Verdict:
-    """What a distance of z floors means."""
+    """What a distance of z floors, or a difference of z standard errors, means."""
     return next((name for limit, name in _VERDICTS if z <= limit), "disagrees")

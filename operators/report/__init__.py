@@ -18,6 +18,7 @@ from operators.report.choice import choice_section
 from operators.report.comparisons import order_section, rdf_section, vacf_section
 from operators.report.compositions import map_section
 from operators.report.densities import density_section
+from operators.report.experiments import experiment_section
 from operators.report.melts import environments_section, mixing_section, motion_section, scattering_section
 from operators.report.operations import failures_section, rejections_section, runs_section
 from operators.report.page import Ask, Chapter, Group, Page, counted, html
@@ -41,6 +42,7 @@ _CHAPTER = (
     motion_section,
     density_section,
     mixing_section,
+    experiment_section,
     performance_section,
 )
 

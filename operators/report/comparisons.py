@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import cycle, groupby
 from operator import itemgetter
 
-from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
+from operators.report.figures import MEASURED_COLOURS, POTENTIAL_COLOURS, Axis, Series, curves
 from operators.report.page import (
     Ask,
     Cell,
@@ -39,8 +39,8 @@ def rdf_section(group: Group, ask: Ask) -> Section:
         value="g",
         title="Radial distribution functions",
         axes=(Axis("r (Å)"), Axis("g(r)")),
-        caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines; bands are "
-        "standard errors from blocks.",
+        caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines, a "
+        "measured curve in grey under the name of its source; bands are standard errors.",
     )
 
 
@@ -73,10 +73,11 @@ def _comparison(
     caption: str,
 ) -> Section:
     kind = view.removesuffix("_comparison")
+    measured = ", g_experiment, g_error_experiment, experiment_source" if kind == "rdf" else ""
     sql = f"""select composition, aimd_run_id, dnnp_run_id, potential_id, recipe, protocol,
        set_k, measured.mean_k, own.mean_k as dnnp_mean_k,
        {label} as label, {abscissa} as x, {value}_aimd as aimd, {value}_error_aimd as aimd_error,
-       {value}_dnnp as dnnp, {value}_error_dnnp as dnnp_error
+       {value}_dnnp as dnnp, {value}_error_dnnp as dnnp_error{measured}
 from {view}
 left join (select run_id, temperature_target_k as set_k from runs) target
   on target.run_id = coalesce(aimd_run_id, dnnp_run_id)
@@ -133,21 +134,30 @@ def _sources(rows: Sequence[Row]) -> str:
 
 
 def _verdicts(group: Group, ask: Ask, kind: str) -> dict[tuple[str, str, str], Row]:
-    rows = ask(f"""select agreement.* from agreement join runs using (run_id)
+    rows = ask(f"""select curve_agreement.* from curve_agreement join runs using (run_id)
 where starts_with(observable, '{kind} ') and {group.where}""")
     return {(row["aimd_run_id"], row["run_id"], row["observable"]): row for row in rows}
 
 
 def _series(rows: Sequence[Row]) -> list[Series]:
     by_simulation = [list(found) for _, found in groupby(rows, key=itemgetter("dnnp_run_id"))]
-    series = []
-    if (first := by_simulation[0])[0]["aimd_run_id"]:
+    first = by_simulation[0]
+    series = _measured(first)
+    if first[0]["aimd_run_id"]:
         series.append(Series("AIMD", column(first, "x"), column(first, "aimd"), error=column(first, "aimd_error")))
     observed = [points for points in by_simulation if any(row["dnnp"] is not None for row in points)]
     for points, colour in zip(observed, cycle(POTENTIAL_COLOURS), strict=False):
         values, error = column(points, "dnnp"), column(points, "dnnp_error")
         series.append(Series(simulation(points[0]), column(points, "x"), values, colour, "dashed", error))
     return series
+
+
+def _measured(rows: Sequence[Row]) -> list[Series]:
+    points = [row for row in rows if row.get("g_experiment") is not None]
+    if not points:
+        return []
+    y, error = column(points, "g_experiment"), column(points, "g_error_experiment")
+    return [Series(points[0]["experiment_source"], column(points, "x"), y, MEASURED_COLOURS[0], "solid", error)]
 
 
 def _judged(verdicts: dict[tuple[str, str, str], Row], rows: Sequence[Row], observable: str) -> Cell:

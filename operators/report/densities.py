@@ -1,10 +1,10 @@
 """The section that compares densities with experiment and lists the averages of every run (Fig. 7 of the paper)."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import cycle, groupby
 from operator import itemgetter
 
-from operators.report.figures import Axis, Series, curves
+from operators.report.figures import MEASURED_COLOURS, MOST_IN_A_LEGEND, Axis, Drawn, Series, curves
 from operators.report.page import (
     NOTHING,
     Ask,
@@ -19,7 +19,7 @@ from operators.report.page import (
     simulation,
     with_error,
 )
-from operators.svg import BLUE, GREY, RED
+from operators.svg import BLUE, RED
 
 
 def density_section(group: Group, ask: Ask) -> Section:
@@ -35,7 +35,7 @@ order by view.composition, view.origin, view.temperature_k, run_id"""
         caption="Averages over the accepted frames of every run from where it is equilibrated. Standard errors count "
         "correlation; a run too short for one has none. A density is a prediction only at constant "
         "pressure; otherwise it was imposed and the pressure is the prediction. Measurements appear only inside their "
-        "range of validity, with the uncertainty that their authors state.",
+        "range of validity, with the uncertainty that their authors state: bands around lines, bars at points.",
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol npt --composition COMPOSITION",
         panels=_density_panels(group, rows, ask),
@@ -85,23 +85,37 @@ def _citations(rows: Sequence[Row]) -> list[Grid]:
 
 def _density_panels(group: Group, rows: Sequence[Row], ask: Ask) -> list[Panel]:
     lines = ask(
-        """select * from experiments where quantity = 'density_g_per_cm3' and preferred and slope_per_k is not null"""
+        "select * from experiment_lines where quantity = 'density_g_per_cm3' "
+        "order by element_or_alloy, preferred desc, added desc, source, is_line, temperature_k"
     )
-    measured = {line["element_or_alloy"]: line for line in lines}
+    measured = {composition: list(found) for composition, found in groupby(lines, key=itemgetter("element_or_alloy"))}
     panels = []
     for composition, found in groupby(rows, key=itemgetter("composition")):
         if composition in measured:
-            series = [_measured_line(measured[composition]), *_density_points(list(found))]
+            ours = _density_points(list(found))
+            series = [*measured_series(measured[composition])[: MOST_IN_A_LEGEND - len(ours)], *ours]
             name = f"{group.anchor}-density-{composition}"
             svg = curves(name, series, Axis("T (K)"), Axis("density (g/cm³)"), synthetic=group.synthetic)
             panels.append(Panel(f"{composition}: density against temperature", svg))
     return panels
 
 
-def _measured_line(line: Row) -> Series:
-    ends = [line["temperature_min_k"], line["temperature_max_k"]]
-    densities = [line["value"] + line["slope_per_k"] * (end - line["temperature_k"]) for end in ends]
-    return Series("experiment", ends, densities, GREY, "solid", [line["uncertainty"]] * 2)
+def measured_series(rows: Sequence[Row]) -> list[Series]:
+    """One series per source: what is judged by as a solid line, other lines dashed, points as they are.
+
+    Parameters
+    ----------
+    rows
+        Of `experiment_lines`, one composition and quantity, those of a source together.
+    """
+    series = []
+    colours = cycle(MEASURED_COLOURS)
+    for (source, is_line), found in groupby(rows, key=itemgetter("source", "is_line")):
+        points = list(found)
+        drawn: Drawn = "points" if not is_line else "solid" if points[0]["preferred"] else "dashed"
+        x, y = column(points, "temperature_k"), column(points, "value")
+        series.append(Series(source, x, y, next(colours), drawn, column(points, "uncertainty")))
+    return series
 
 
 def _is_telling(row: Row) -> bool:

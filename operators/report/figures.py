@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROLE_COLOURS = {"train": BLUE, "test": SKY, "held_out": RED, "unused": GREY}
+Drawn = Literal["solid", "dashed", "points", "stars"]
+MEASURED_COLOURS = (GREY, "#333333", "#a6761d", "#b8b8b8", "#666666")
+"""Of measurements, so that nobody takes one for a simulation."""
 POTENTIAL_COLOURS = (RED, "#e08214", "#1b7837", "#762a83", "#01665e")
 _PANEL_INCHES = (3.5, 2.7)
 _POINTS_DRAWN_ONE_BY_ONE = 400
-_MOST_IN_A_LEGEND = 6
+MOST_IN_A_LEGEND = 6
 _A_FEW = 5
 
 
@@ -30,7 +33,7 @@ class Series:
     x: ArrayLike
     y: ArrayLike
     colour: str = BLUE
-    drawn: Literal["solid", "dashed", "points", "stars"] = "solid"
+    drawn: Drawn = "solid"
     error: ArrayLike | None = None
 
 
@@ -61,7 +64,7 @@ def curves(name: str, series: Sequence[Series], x: Axis, y: Axis, *, synthetic: 
             _draw(axes, one)
         _scale(axes, "x", x)
         _scale(axes, "y", y)
-        if 1 < len(series) <= _MOST_IN_A_LEGEND:
+        if 1 < len(series) <= MOST_IN_A_LEGEND:
             _leave_headroom(axes, is_logarithmic=y.logarithmic)
             axes.legend(loc="upper right")
         return as_svg(figure, name, synthetic=synthetic)

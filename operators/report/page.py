@@ -193,6 +193,8 @@ def data_kind(synthetic: bool | None) -> Cell:  # noqa: FBT001  # a column's val
 
 def why_undecided(row: Row) -> str:
     """What a comparison lacks for a verdict."""
+    if row.get("reason"):
+        return str(row["reason"])
     floor_percent = row["floor_percent"]
     if not floor_percent:
         return "no noise floor"

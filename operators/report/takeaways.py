@@ -94,7 +94,7 @@ where potential_id = '{best["potential_id"]}' and split = 'held_out'""")
 def _agreement(group: Group, ask: Ask) -> str:
     # With one element, the curve of all pairs is that of its only pair.
     rows = ask(f"""select coalesce(verdict, 'undecided') as verdict, count(*) as n
-from agreement join runs using (run_id)
+from curve_agreement join runs using (run_id)
 where {group.where} and (observable <> 'rdf all' or contains(chemical_system, '-')) group by all""")
     counts = {row["verdict"]: row["n"] for row in rows}
     n_undecided = counts.pop("undecided", 0)
@@ -114,10 +114,13 @@ order by abs(deviation_from_experiment_percent) desc, run_id limit 1""")
     if not rows:
         return ""
     worst = rows[0]
+    told = ask(f"""select verdict, why from attribution
+where run_id = '{worst["run_id"]}' and quantity = 'density_g_per_cm3'""")
+    whose = f" Whose it is: {told[0]['verdict']} ({told[0]['why']})." if told else ""
     return (
         f"At most {worst['deviation_from_experiment_percent']:+.1f} % "
         f"at constant pressure ({worst['composition']}, {worst['temperature_k']:.0f} K, "
-        f"{worst['recipe'] or worst['origin'].upper()})."
+        f"{worst['recipe'] or worst['origin'].upper()}).{whose}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Observables of runs, how simulations agree with AIMD, how fast they are, and what was measured."""
+"""Observables of runs, how simulations agree with AIMD, and how fast they are. Experiments are `experiments`'."""
 
 from schemas.tables.description import FLAG, REAL, TEXT, WHOLE, column, table
 
@@ -77,22 +77,41 @@ SHORT_RANGE_ORDER = table(
 
 AGREEMENT = table(
     "agreement",
-    "AIMD run x simulation x observable",
+    "AIMD run x simulation x observable x measure",
     "run_id",
     column("run_id", TEXT, "the simulation"),
     column("aimd_run_id", TEXT, "the AIMD run it is compared with"),
     column("aimd_n_frames", WHOLE, "frames that the AIMD run had then; another number now makes the row stale"),
     column("potential_id", TEXT, "the potential that drove the simulation"),
     column("composition", TEXT, "their composition"),
-    column("observable", TEXT, "rdf Al-Ni, vacf Al ..."),
+    column(
+        "observable", TEXT, "rdf Al-Ni, vacf Al, pressure_gpa, diffusion_angstrom2_per_ps Al, coordination Al-Ni ..."
+    ),
+    column(
+        "measure",
+        TEXT,
+        "l1, wright, not_shared (100 less the overlap) of a radial distribution function, rms of a vacf, or difference "
+        "of two numbers",
+    ),
+    column("value_aimd", REAL, "of a number, in the unit that the observable names; null for a curve"),
+    column("value_dnnp", REAL, "the same of the simulation"),
+    column("difference", REAL, "value_dnnp less value_aimd; null for a curve"),
+    column("difference_error", REAL, "its standard error, from both runs; null for a curve and where a run has none"),
     column(
         "l1_percent",
         REAL,
-        "integrated absolute difference over the integral of the AIMD curve (rms for vacf)",
+        "distance by the row's measure, in percent: for l1 the integrated absolute difference over the integral of the "
+        "AIMD curve; for a number the difference over that of AIMD; null where a percentage says nothing",
     ),
-    column("floor_percent", REAL, "the same between halves of the AIMD run, over the square root of two"),
-    column("z", REAL, "l1_percent over floor_percent"),
+    column(
+        "floor_percent",
+        REAL,
+        "distance that two samples of one melt have: for curves from the halves of the AIMD run; for numbers the error "
+        "of the difference over the number of AIMD",
+    ),
+    column("z", REAL, "distance over floor: l1_percent over floor_percent, difference over its error"),
     column("verdict", TEXT, "indistinguishable, good, visible, disagrees, or undecided where sampling is too short"),
+    column("reason", TEXT, "why there is no verdict; null where there is one"),
 )
 
 PERFORMANCE = table(
@@ -113,22 +132,4 @@ PERFORMANCE = table(
     column("time_step_fs", REAL, "time step"),
     column("n_steps", WHOLE, "steps timed"),
     column("outcome", TEXT, "finished, or unphysical with the reason"),
-)
-
-EXPERIMENTS = table(
-    "experiments",
-    "reference point of a measured quantity",
-    "element_or_alloy",
-    column("element_or_alloy", TEXT, "composition measured: Al100, Cu90Ni10"),
-    column("quantity", TEXT, "density_g_per_cm3, viscosity_mpa_s ..."),
-    column("temperature_k", REAL, "temperature of the value"),
-    column("value", REAL, "in the unit that the quantity names"),
-    column("slope_per_k", REAL, "value + slope_per_k * (T - temperature_k) inside the range; null for a point"),
-    column("temperature_min_k", REAL, "start of the range of validity"),
-    column("temperature_max_k", REAL, "its end"),
-    column("uncertainty", REAL, "in the same unit, at temperature_k; null where the source states none"),
-    column("citation", TEXT, "where it was published"),
-    column("confidence", TEXT, "high, medium-high ... of the coding used here"),
-    column("preferred", FLAG, "the one to compare with, where several measured the same"),
-    column("note", TEXT, "what to know about it"),
 )

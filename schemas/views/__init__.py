@@ -3,9 +3,17 @@
 A view may use the ones above it. Every view is valid over empty tables. Synthetic and real rows never meet in one row.
 """
 
-from schemas.views.comparisons import DENSITY_VS_EXPERIMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
+from schemas.views.attribution import ATTRIBUTION
+from schemas.views.comparisons import CURVE_AGREEMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
 from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
 from schemas.views.description import View
+from schemas.views.experiments import (
+    DENSITY_VS_EXPERIMENT,
+    EXPERIMENT_LINES,
+    EXPERIMENTAL_RDF_AT_RUNS,
+    EXPERIMENTS_AT_RUNS,
+    RDF_VS_EXPERIMENT,
+)
 from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
 from schemas.views.potentials import (
@@ -31,9 +39,15 @@ VIEWS: tuple[View, ...] = (
     VIRIALS_WORTH,
     PARITY_PLOT,
     RUN_PAIRS,
+    CURVE_AGREEMENT,
+    EXPERIMENTS_AT_RUNS,
+    EXPERIMENT_LINES,
+    EXPERIMENTAL_RDF_AT_RUNS,
+    RDF_VS_EXPERIMENT,
     RDF_COMPARISON,
     VACF_COMPARISON,
     DENSITY_VS_EXPERIMENT,
+    ATTRIBUTION,
     TRANSFERABILITY,
     LEAKAGE,
     ERROR_AGAINST_DEVIATION,

@@ -137,7 +137,7 @@ nearest as (
     group by training_set_id, composition
 ),
 curves as (
-    select potential_id, composition, max(z) filter (verdict <> 'undecided') as largest_z from agreement group by all
+    select potential_id, composition, max(z) as largest_z from curve_agreement where verdict <> 'undecided' group by all
 ),
 seeds as (
     select unnest(potential_ids) as potential_id, composition, split, len(potential_ids) as n_seeds,

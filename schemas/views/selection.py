@@ -106,7 +106,7 @@ curves as (
     select training_set_id, candidate, count(*) as n_curves,
            list_sort(list(distinct composition)) as simulated_compositions,
            count(*) filter (verdict in ('indistinguishable', 'good')) as n_curves_agree, median(z) as median_z
-    from members join agreement using (potential_id)
+    from members join curve_agreement using (potential_id)
     where verdict <> 'undecided' group by training_set_id, candidate
 ),
 timed as (

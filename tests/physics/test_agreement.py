@@ -1,20 +1,17 @@
 """Distances of curves against hand formulas, and floors against how far samples of one melt really are apart."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
 from operators.physics.agreement import (
+    Estimate,
     curve_distances,
     floor_percent,
     judged,
+    judged_difference,
     overlap_percent,
-    peak_shift,
     wright_percent,
 )
-from operators.physics.first_shell import FirstShell
-from operators.physics.short_range_order import ShortRangeOrder
 
 
 def test_measures_follow_their_formulas() -> None:
@@ -53,23 +50,38 @@ def test_a_short_simulation_has_a_higher_floor() -> None:
     assert judged(3.5, 2.0, sampled_fs=1e4, length_ratio=8.0).verdict == "indistinguishable"
 
 
-def test_peaks_shift_by_their_difference_and_errors_add_in_squares() -> None:
-    order = ShortRangeOrder(
-        pair="Al-Ni",
-        warren_cowley=-0.16,
-        coordination=4.0,
-        first_peak_angstrom=2.52,
-        first_peak_height=3.8,
-        r_min_angstrom=3.6,
-    )
-    names = ("warren_cowley_error", "coordination_error", "first_peak_error_angstrom", "first_peak_height_error",
-             "r_min_error_angstrom", "own_coordination", "own_coordination_error", "own_r_min_angstrom",
-             "own_r_min_error_angstrom")  # fmt: skip
-    one = FirstShell(order=order, **dict.fromkeys(names, 0.03))
-    other = replace(
-        one, order=replace(order, first_peak_angstrom=2.5, first_peak_height=4.0), first_peak_error_angstrom=0.04
-    )
-    found = peak_shift(one, other)
-    assert (found.position_angstrom, found.height) == (pytest.approx(0.02), pytest.approx(-0.2))
-    assert found.position_error_angstrom == pytest.approx(0.05)
-    assert found.height_error == pytest.approx(0.03 * np.sqrt(2))
+def estimate(value: float, error: float) -> Estimate:
+    return Estimate(value=value, error=error)
+
+
+@pytest.mark.parametrize(
+    ("shift", "verdict"), [(0.05, "indistinguishable"), (-0.12, "good"), (0.25, "visible"), (-0.4, "disagrees")]
+)
+def test_differences_are_judged_by_the_errors_of_both(shift: float, verdict: str) -> None:
+    found = judged_difference(estimate(2.5 + shift, 0.03), estimate(2.5, 0.04), largest_error=0.1)
+    assert (found.difference, found.error) == (pytest.approx(shift), pytest.approx(0.05))
+    assert (found.z, found.verdict, found.reason) == (pytest.approx(abs(shift) / 0.05), verdict, None)
+
+
+@pytest.mark.parametrize(
+    ("errors", "reason"),
+    [
+        ((np.nan, 0.1), "no error bar"),
+        ((0.0, 0.0), "no scatter in either run"),
+        ((0.3, 0.4), "standard error 0.5, above 0.2"),
+    ],
+)
+def test_what_errors_cannot_judge_is_undecided_with_its_reason(errors: tuple[float, float], reason: str) -> None:
+    found = judged_difference(estimate(2.0, errors[0]), estimate(1.0, errors[1]), largest_error=0.2)
+    assert found.verdict == "undecided"
+    assert reason in str(found.reason)
+
+
+@pytest.mark.parametrize(
+    ("between_halves", "sampled_fs", "reason"),
+    [(0.0, 1e4, "no noise floor"), (60.0, 1e4, "above 25 %"), (2.0, 100.0, "run too short")],
+)
+def test_undecided_curves_say_why(between_halves: float, sampled_fs: float, reason: str) -> None:
+    found = judged(5.0, between_halves, sampled_fs=sampled_fs)
+    assert found.verdict == "undecided"
+    assert reason in str(found.reason)

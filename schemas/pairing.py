@@ -1,0 +1,32 @@
+"""When two runs are at one temperature: the one rule of `observe` and of the views, in Python and in SQL.
+
+Means over the averaged frames decide, not what a thermostat was set to. They may differ by what the temperature of a
+single frame of the AIMD cell fluctuates by in the canonical ensemble, T sqrt(2 / 3N), and by a tenth at most: 60 K for
+512 atoms at 1673 K, where 100 K do not yet show in g(r). Nobody's temperature agrees with one that is not known.
+"""
+
+from math import sqrt
+
+LARGEST_SHARE = 0.1
+"""Small cells fluctuate by more; a melt that is hotter by a tenth is another melt."""
+
+
+def allowed_difference_k(temperature_k: float, *, n_atoms: int) -> float:
+    """By how much another melt may be hotter or colder than a run and still be compared with it."""
+    return temperature_k * min(sqrt(2 / (3 * n_atoms)), LARGEST_SHARE)
+
+
+def is_one_temperature(temperature_k: float, other_k: float, *, n_atoms: int) -> bool:
+    """Whether a run at this temperature may be compared with another; False where one of the two is NaN."""
+    return abs(other_k - temperature_k) <= allowed_difference_k(temperature_k, n_atoms=n_atoms)
+
+
+def allowed_difference_sql(temperature_k: str, *, n_atoms: str) -> str:
+    """`allowed_difference_k` of two SQL expressions."""
+    return f"({temperature_k} * least(sqrt(2 / (3 * {n_atoms})), {LARGEST_SHARE}))"
+
+
+def is_one_temperature_sql(temperature_k: str, other_k: str, *, n_atoms: str) -> str:
+    """`is_one_temperature` of SQL expressions; false where one is null."""
+    allowed = allowed_difference_sql(temperature_k, n_atoms=n_atoms)
+    return f"coalesce(abs({other_k} - {temperature_k}) <= {allowed}, false)"

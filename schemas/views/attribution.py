@@ -1,0 +1,142 @@
+"""Whose fault a deviation from experiment is: the potential's or DFT's. What was measured is `experiments`'."""
+
+from schemas.experiments import FUNCTIONAL_CAVEAT
+from schemas.views.description import View
+
+ATTRIBUTION = View(
+    "attribution",
+    "Whose fault it is that a simulation deviates from experiment: `potential`, `dft` (the functional and how the AIMD "
+    "was done), `both`, `agrees`, or `cannot tell` with the reason in why. Three deviations in percent with standard "
+    "errors; experiment_uncertainty_percent is twice the standard uncertainty of the measurement. A deviation of the "
+    "potential from AIMD counts where experiment could see it. Where experiment is known at both temperatures, each is "
+    "compared with it at its own, so that a few kelvin are nobody's fault. The density of an AIMD run at constant "
+    "volume is brought to the pressure of the simulation by the potential's own density and pressure there and at that "
+    "volume (aimd_is).",
+    f"""
+with partners as (
+    select dnnp_run_id as run_id, run_pairs.aimd_run_id, run_pairs.potential_id
+    from run_pairs join runs aimd on aimd.run_id = run_pairs.aimd_run_id
+    where dnnp_run_id is not null and at_one_temperature
+    qualify row_number() over (partition by dnnp_run_id order by
+        aimd.ensemble is distinct from 'npt', abs(dnnp_temperature_k - aimd_temperature_k), aimd.run_id) = 1
+),
+held as (
+    select run_pairs.aimd_run_id, run_pairs.potential_id, own.pressure_gpa, own.pressure_error_gpa
+    from run_pairs
+    join runs on runs.run_id = dnnp_run_id and runs.ensemble = 'nvt'
+    join thermodynamics own on own.run_id = dnnp_run_id
+    join thermodynamics its on its.run_id = run_pairs.aimd_run_id
+    where at_one_temperature and own.pressure_error_gpa is not null
+      and abs(own.density_g_per_cm3 / its.density_g_per_cm3 - 1) < 1e-3
+    qualify row_number() over (
+        partition by run_pairs.aimd_run_id, run_pairs.potential_id order by own.pressure_error_gpa, own.run_id) = 1
+),
+predicted as (
+    select own.run_id, partners.aimd_run_id, aimd.ensemble = 'npt' as is_direct, held.pressure_gpa as held_gpa,
+           own.density_g_per_cm3 as own_density, own.density_error_g_per_cm3 as own_error,
+           its.density_g_per_cm3 as its_density, its.density_error_g_per_cm3 as its_error,
+           held.pressure_gpa - own.pressure_gpa as span_gpa,
+           sqrt(held.pressure_error_gpa ** 2 + own.pressure_error_gpa ** 2) as span_error_gpa,
+           (held.pressure_gpa - its.pressure_gpa) / nullif(span_gpa, 0) as share,
+           sqrt(its.pressure_error_gpa ** 2 + (share * own.pressure_error_gpa) ** 2
+                + ((1 - share) * held.pressure_error_gpa) ** 2) / abs(span_gpa) as share_error,
+           (its_density - own_density) / nullif(span_gpa, 0) as per_gpa,
+           its.pressure_error_gpa
+    from thermodynamics own
+    join runs on runs.run_id = own.run_id and runs.origin = 'dnnp' and runs.ensemble = 'npt'
+    left join partners on partners.run_id = own.run_id
+    left join runs aimd on aimd.run_id = partners.aimd_run_id
+    left join thermodynamics its on its.run_id = partners.aimd_run_id
+    left join held on held.aimd_run_id = partners.aimd_run_id and held.potential_id = runs.potential_id
+),
+densities as (
+    select run_id, aimd_run_id, 'density_g_per_cm3' as quantity, null::varchar as element,
+           own_density as dnnp, own_error as dnnp_error,
+           case when is_direct then null
+                when held_gpa is null
+                    then 'the AIMD run was held at its volume: simulate its twin with this potential, '
+                     || 'whose pressure tells what the volume would be without'
+                when span_error_gpa is null or share_error is null then 'pressures have no errors: runs are too short'
+                when abs(span_gpa) < 3 * span_error_gpa
+                    then 'twin and simulation differ in pressure by no more than their errors, so that nothing '
+                         || 'tells what a pressure is worth'
+                when per_gpa <= 0 then 'the denser of twin and simulation has the lower pressure: one is not a melt '
+                                       || 'in equilibrium'
+                end as missing,
+           case when is_direct then its_density
+                when missing is null then own_density + share * (its_density - own_density) end as aimd,
+           case when is_direct then its_error
+                when missing is null then sqrt(((1 - share) * own_error) ** 2
+                                               + ((its_density - own_density) * share_error) ** 2) end as aimd_error,
+           if(is_direct, 'as it is', 'brought to the pressure of the simulation') as aimd_is
+    from predicted
+),
+compared as (
+    select * from densities
+),
+percents as (
+    select compared.*, measured.value as experiment, measured.standard_uncertainty as experiment_error,
+           its_measured.value as experiment_of_aimd, measured.to_judge_by, measured.why as experiment_why,
+           measured.source, measured.citation,
+           100 * (dnnp / experiment - 1) as dnnp_from_experiment,
+           100 * (aimd / coalesce(experiment_of_aimd, experiment) - 1) as aimd_from_experiment,
+           100 * ((dnnp / aimd) * coalesce(experiment_of_aimd / experiment, 1) - 1) as dnnp_from_aimd,
+           100 * dnnp_error / abs(dnnp) as dnnp_percent, 100 * aimd_error / abs(aimd) as aimd_percent,
+           100 * experiment_error / experiment as experiment_percent
+    from compared
+    left join experiments_at_runs measured on measured.run_id = compared.run_id
+     and measured.quantity = compared.quantity and measured.element is not distinct from compared.element
+    left join experiments_at_runs its_measured on its_measured.run_id = compared.aimd_run_id
+     and its_measured.quantity = compared.quantity and its_measured.element is not distinct from compared.element
+),
+judged as (
+    select *, sqrt(dnnp_percent ** 2 + aimd_percent ** 2) as dnnp_from_aimd_error,
+           sqrt(dnnp_percent ** 2 + experiment_percent ** 2) as dnnp_from_experiment_error,
+           sqrt(aimd_percent ** 2 + experiment_percent ** 2) as aimd_from_experiment_error,
+           2 * experiment_percent as seen,
+           abs(dnnp_from_aimd) > greatest(2 * dnnp_from_aimd_error, seen) as potential_is_off,
+           abs(aimd_from_experiment) > 2 * aimd_from_experiment_error as dft_is_off,
+           2 * dnnp_from_aimd_error <= greatest(seen, abs(dnnp_from_experiment) / 2) as potential_is_known,
+           2 * aimd_percent <= greatest(seen, abs(dnnp_from_experiment) / 2) as dft_is_known,
+           case when experiment is null then coalesce(experiment_why, 'nobody measured it')
+                when not to_judge_by then experiment_why
+                when aimd_run_id is null then 'no AIMD run of this melt at this temperature'
+                when dnnp is null then 'the simulation does not tell it'
+                when aimd is null then coalesce(missing, 'the AIMD run does not tell it')
+                when dnnp_from_aimd_error is null then 'no error bar: a run is too short'
+                when not (potential_is_off or potential_is_known) or not (dft_is_off or dft_is_known)
+                    then 'error bars of the runs are too wide' end as lacking
+    from percents
+)
+select
+    runs.composition, runs.chemical_system, runs.synthetic, quantity, element, run_id, runs.potential_id,
+    potentials.recipe, runs.protocol, aimd_run_id, own.temperature_k, its.temperature_k as aimd_temperature_k,
+    dnnp as value_dnnp, dnnp_error as error_dnnp, aimd as value_aimd, aimd_error as error_aimd, aimd_is,
+    experiment as value_experiment, experiment_error as standard_uncertainty_experiment, source, citation,
+    dnnp_from_aimd as dnnp_from_aimd_percent, dnnp_from_aimd_error as dnnp_from_aimd_error_percent,
+    dnnp_from_experiment as dnnp_from_experiment_percent,
+    dnnp_from_experiment_error as dnnp_from_experiment_error_percent,
+    aimd_from_experiment as aimd_from_experiment_percent,
+    aimd_from_experiment_error as aimd_from_experiment_error_percent, seen as experiment_uncertainty_percent,
+    case when lacking is not null then 'cannot tell'
+         when potential_is_off and dft_is_off then 'both'
+         when dft_is_off then 'dft'
+         when potential_is_off then 'potential'
+         when abs(dnnp_from_experiment) <= 2 * dnnp_from_experiment_error then 'agrees'
+         else 'both' end as verdict,
+    coalesce(lacking, format('potential {{:+.1f}} % from AIMD, AIMD {{:+.1f}} % from experiment, which is good to '
+                             || '{{:.1f}} %', dnnp_from_aimd, aimd_from_experiment, seen)
+        || case when verdict = 'agrees' and potential_is_off then ''
+                when verdict = 'both' and abs(dnnp_from_experiment) <= 2 * dnnp_from_experiment_error
+                    then ': the two cancel'
+                when verdict = 'both' and not potential_is_off then ': each within what experiment sees, not together'
+                else '' end) as why,
+    if(quantity like 'diffusion%' or quantity like 'viscosity%', '{FUNCTIONAL_CAVEAT}', null) as caveat
+from judged
+join runs using (run_id)
+join thermodynamics own using (run_id)
+left join thermodynamics its on its.run_id = aimd_run_id
+left join potentials on potentials.potential_id = runs.potential_id
+order by runs.composition, quantity, element, runs.potential_id, run_id
+""",
+)
