@@ -14,6 +14,7 @@ from operators.observables.comparison import (
 )
 from operators.observables.differences import Melt, density_rows, diffusion_rows, order_rows, pressure_rows
 from operators.observables.findings import Findings, Row, row_of
+from operators.observables.motion import in_equilibrium
 from operators.observables.order import radial_distribution
 from operators.physics.blocks import FEWEST_BLOCKS
 from operators.physics.rdf import RadialDistribution
@@ -79,9 +80,10 @@ def _compared(run: Row, aimd_run: Row, simulation: Melt, *, aimd: Trajectory, fo
         sampled_fs, ratio = min(frames.averaged_fs, aimd.averaged_fs), sample_ratio(aimd, frames)
         of_curves = found.attempt(lambda: rdf_rows(curves, its_curves, sampled_fs=sampled_fs, length_ratio=ratio))
         rows += of_curves or []
-    rows += found.attempt(lambda: vacf_rows(frames, aimd)) or []
+    moving, its_moving = in_equilibrium(frames), in_equilibrium(aimd)
+    rows += found.attempt(lambda: vacf_rows(moving, its_moving)) or []
     rows += pressure_rows(frames, aimd)
-    rows += found.attempt(lambda: diffusion_rows(frames, aimd)) or []
+    rows += found.attempt(lambda: diffusion_rows(moving, its_moving)) or []
     return rows + order_rows(simulation, Melt(aimd, its_curves))
 
 

@@ -3,6 +3,9 @@
 from schemas.experiments import FUNCTIONAL_CAVEAT
 from schemas.views.description import View
 
+ONE_CELL_TO = 0.01
+"""Of its edge: images slow diffusion by a tenth or two, so that a hundredth of that does not matter."""
+
 ATTRIBUTION = View(
     "attribution",
     "Whose fault it is that a simulation deviates from experiment: `potential`, `dft` (the functional and how the AIMD "
@@ -11,7 +14,8 @@ ATTRIBUTION = View(
     "potential from AIMD counts where experiment could see it. Where experiment is known at both temperatures, each is "
     "compared with it at its own, so that a few kelvin are nobody's fault. The density of an AIMD run at constant "
     "volume is brought to the pressure of the simulation by the potential's own density and pressure there and at that "
-    "volume (aimd_is).",
+    "volume (aimd_is). Diffusion is that of a cell without images; where the AIMD run knows no viscosity, its "
+    "coefficient is corrected by as much as that of the simulation in a cell of the same size.",
     f"""
 with partners as (
     select dnnp_run_id as run_id, run_pairs.aimd_run_id, run_pairs.potential_id
@@ -51,7 +55,7 @@ predicted as (
 ),
 densities as (
     select run_id, aimd_run_id, 'density_g_per_cm3' as quantity, null::varchar as element,
-           own_density as dnnp, own_error as dnnp_error,
+           own_density as dnnp, own_error as dnnp_error, null::varchar as own_missing,
            case when is_direct then null
                 when held_gpa is null
                     then 'the AIMD run was held at its volume: simulate its twin with this potential, '
@@ -71,8 +75,44 @@ densities as (
            if(is_direct, 'as it is', 'brought to the pressure of the simulation') as aimd_is
     from predicted
 ),
+moving as (
+    select own.run_id, partners.aimd_run_id, 'diffusion_angstrom2_per_ps' as quantity, own.element,
+           own.diffusion_infinite_cell_angstrom2_per_ps as dnnp,
+           own.diffusion_infinite_cell_error_angstrom2_per_ps as dnnp_error,
+           coalesce(own.diffusion_infinite_cell_reason, own.diffusion_reason) as own_missing,
+           coalesce(its.diffusion_reason, 'the cells of simulation and AIMD differ in size') as missing,
+           its.diffusion_infinite_cell_angstrom2_per_ps is not null as is_direct,
+           if(abs(its.cell_edge_angstrom / own.cell_edge_angstrom - 1) < {ONE_CELL_TO},
+              dnnp - own.diffusion_angstrom2_per_ps, null) as images,
+           sqrt(greatest(dnnp_error ** 2 - own.diffusion_error_angstrom2_per_ps ** 2, 0)) as images_error,
+           if(is_direct, its.diffusion_infinite_cell_angstrom2_per_ps, its.diffusion_angstrom2_per_ps + images)
+               as aimd,
+           if(is_direct, its.diffusion_infinite_cell_error_angstrom2_per_ps,
+              sqrt(its.diffusion_error_angstrom2_per_ps ** 2 + images_error ** 2)) as aimd_error
+    from transport own
+    join runs on runs.run_id = own.run_id and runs.origin = 'dnnp'
+    left join partners on partners.run_id = own.run_id
+    left join transport its on its.run_id = partners.aimd_run_id and its.element = own.element
+),
+viscous as (
+    select own.run_id, any_value(partners.aimd_run_id) as aimd_run_id, any_value(own.viscosity_mpa_s) as dnnp,
+           any_value(own.viscosity_error_mpa_s) as dnnp_error, any_value(own.viscosity_reason) as own_missing,
+           any_value(its.viscosity_reason) as missing, any_value(its.viscosity_mpa_s) as aimd,
+           any_value(its.viscosity_error_mpa_s) as aimd_error
+    from transport own
+    join runs on runs.run_id = own.run_id and runs.origin = 'dnnp'
+    left join partners on partners.run_id = own.run_id
+    left join transport its on its.run_id = partners.aimd_run_id
+    group by own.run_id
+),
 compared as (
     select * from densities
+    union all
+    select run_id, aimd_run_id, quantity, element, dnnp, dnnp_error, own_missing, missing, aimd, aimd_error,
+           if(is_direct, 'as it is', 'corrected for images of its cell as the simulation is') from moving
+    union all
+    select run_id, aimd_run_id, 'viscosity_mpa_s', null, dnnp, dnnp_error, own_missing, missing, aimd, aimd_error,
+           'as it is' from viscous
 ),
 percents as (
     select compared.*, measured.value as experiment, measured.standard_uncertainty as experiment_error,
@@ -101,7 +141,7 @@ judged as (
            case when experiment is null then coalesce(experiment_why, 'nobody measured it')
                 when not to_judge_by then experiment_why
                 when aimd_run_id is null then 'no AIMD run of this melt at this temperature'
-                when dnnp is null then 'the simulation does not tell it'
+                when dnnp is null then coalesce(own_missing, 'the simulation does not tell it')
                 when aimd is null then coalesce(missing, 'the AIMD run does not tell it')
                 when dnnp_from_aimd_error is null then 'no error bar: a run is too short'
                 when not (potential_is_off or potential_is_known) or not (dft_is_off or dft_is_known)
