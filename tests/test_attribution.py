@@ -95,6 +95,21 @@ def test_an_aimd_run_at_constant_pressure_is_taken_as_it_is(settings):
     assert errors == pytest.approx((100 * np.hypot(*relative[:2]), 100 * np.hypot(relative[0], relative[2])), rel=0.02)
 
 
+def test_where_a_twin_has_no_pressure_of_its_own_the_compressibility_tells(settings):
+    """AIMD held at its equilibrium density: potential and DFT agree with each other and with experiment."""
+    melt(settings, "aimd", averages=state(0.998 * NI_AT_1800, 0.06, pressure_error=0.03))
+    soft = {"compressibility_per_gpa": 1 / BULK_GPA, "compressibility_error_per_gpa": 0.3 / BULK_GPA}
+    averages = state(0.999 * NI_AT_1800, 0.0, density_error=0.01, pressure_error=0.02)
+    melt(settings, "npt", protocol="npt", ensemble="npt", averages=averages | soft)
+    [row] = query(settings, "select * from attribution where run_id = 'npt'")
+    assert (row["verdict"], row["aimd_is"]) == ("agrees", "brought to the pressure of the simulation")
+    assert row["value_aimd"] == pytest.approx(0.998 * NI_AT_1800 * (1 - 0.06 / BULK_GPA))
+    assert row["error_aimd"] == pytest.approx(0.998 * NI_AT_1800 / BULK_GPA * np.hypot(np.hypot(0.03, 0.02), 0.018))
+    melt(settings, "aimd", averages=state(1.1 * NI_AT_1800, 9.0, pressure_error=0.03))
+    [row] = query(settings, "select * from attribution where run_id = 'npt'")
+    assert (row["verdict"], row["value_aimd"]) == ("cannot tell", None)
+
+
 def test_a_few_kelvin_are_nobodys_fault(settings):
     """Nickel expands by 1.3e-4 per kelvin: 40 K are half a percent, which must not become the potential's."""
     melt(settings, "aimd", kelvin=1760, ensemble="npt", averages=state(7.861 - 0.988e-3 * 32, 0.0, density_error=0.01))

@@ -6,6 +6,7 @@ import numpy as np
 
 from operators.observables.findings import Row
 from operators.physics.cells import volumes_angstrom3
+from operators.physics.compressibility import compressibility
 from operators.physics.enthalpy import enthalpy
 from operators.physics.thermodynamics import Thermodynamics, thermodynamics
 from schemas.errors import MeltlakeError
@@ -30,6 +31,7 @@ def thermodynamics_row(frames: Trajectory, *, pressure_target_gpa: float | None 
         "n_averaged": frames.n_averaged,
         **asdict(means),
         **_enthalpy_columns(frames, means, pressure_target_gpa),
+        **({} if pressure_target_gpa is None else asdict(compressibility(frames))),
         "observables_version": OBSERVABLES_VERSION,
     }
 

@@ -49,6 +49,8 @@ THERMODYNAMICS = table(
     column("enthalpy_ev_per_atom", REAL, "mean of energy, kinetic energy and pressure times volume"),
     column("enthalpy_error_ev_per_atom", REAL, "standard error; with that of the pressure where it is the run's own"),
     column("enthalpy_pressure_gpa", REAL, "the pressure in it: the barostat's target, or the mean at constant volume"),
+    column("compressibility_per_gpa", REAL, "isothermal, from how the volume fluctuates; null at constant volume"),
+    column("compressibility_error_per_gpa", REAL, "standard error, as for the temperature"),
     column("observables_version", WHOLE, "what observing gave then; below today's, the run is observed again"),
 )
 

@@ -3,6 +3,8 @@
 from schemas.experiments import FUNCTIONAL_CAVEAT
 from schemas.views.description import View
 
+LARGEST_COMPRESSION = 0.05
+"""As a share of the density; over more, a compressibility is no constant."""
 ONE_CELL_TO = 0.01
 """Of its edge: images slow diffusion by a tenth or two, so that a hundredth of that does not matter."""
 
@@ -14,8 +16,8 @@ ATTRIBUTION = View(
     "potential from AIMD counts where experiment could see it. Where experiment is known at both temperatures, each is "
     "compared with it at its own, so that a few kelvin are nobody's fault. The density of an AIMD run at constant "
     "volume is brought to the pressure of the simulation by the potential's own density and pressure there and at that "
-    "volume (aimd_is). Diffusion is that of a cell without images; where the AIMD run knows no viscosity, its "
-    "coefficient is corrected by as much as that of the simulation in a cell of the same size.",
+    "volume, or by how its volume fluctuates (aimd_is). Diffusion is that of a cell without images; where the AIMD run "
+    "knows no viscosity, its coefficient is corrected by as much as that of the simulation in a cell of the same size.",
     f"""
 with partners as (
     select dnnp_run_id as run_id, run_pairs.aimd_run_id, run_pairs.potential_id
@@ -45,7 +47,12 @@ predicted as (
            sqrt(its.pressure_error_gpa ** 2 + (share * own.pressure_error_gpa) ** 2
                 + ((1 - share) * held.pressure_error_gpa) ** 2) / abs(span_gpa) as share_error,
            (its_density - own_density) / nullif(span_gpa, 0) as per_gpa,
-           its.pressure_error_gpa
+           coalesce(abs(span_gpa) >= 3 * span_error_gpa and share_error is not null, false) as has_span,
+           its.pressure_gpa - own.pressure_gpa as excess_gpa,
+           sqrt(its.pressure_error_gpa ** 2 + own.pressure_error_gpa ** 2) as excess_error_gpa,
+           own.compressibility_per_gpa as kappa, own.compressibility_error_per_gpa as kappa_error,
+           coalesce(abs(excess_gpa * kappa) <= {LARGEST_COMPRESSION} and kappa_error + excess_error_gpa is not null,
+                    false) as has_kappa
     from thermodynamics own
     join runs on runs.run_id = own.run_id and runs.origin = 'dnnp' and runs.ensemble = 'npt'
     left join partners on partners.run_id = own.run_id
@@ -56,20 +63,23 @@ predicted as (
 densities as (
     select run_id, aimd_run_id, 'density_g_per_cm3' as quantity, null::varchar as element,
            own_density as dnnp, own_error as dnnp_error, null::varchar as own_missing,
-           case when is_direct then null
+           case when is_direct or not has_span and has_kappa then null
                 when held_gpa is null
                     then 'the AIMD run was held at its volume: simulate its twin with this potential, '
-                     || 'whose pressure tells what the volume would be without'
+                         || 'whose pressure tells what the volume would be without'
                 when span_error_gpa is null or share_error is null then 'pressures have no errors: runs are too short'
-                when abs(span_gpa) < 3 * span_error_gpa
+                when not has_span
                     then 'twin and simulation differ in pressure by no more than their errors, so that nothing '
                          || 'tells what a pressure is worth'
                 when per_gpa <= 0 then 'the denser of twin and simulation has the lower pressure: one is not a melt '
                                        || 'in equilibrium'
                 end as missing,
            case when is_direct then its_density
+                when missing is null and not has_span then its_density * (1 - kappa * excess_gpa)
                 when missing is null then own_density + share * (its_density - own_density) end as aimd,
            case when is_direct then its_error
+                when missing is null and not has_span
+                    then its_density * sqrt((kappa * excess_error_gpa) ** 2 + (excess_gpa * kappa_error) ** 2)
                 when missing is null then sqrt(((1 - share) * own_error) ** 2
                                                + ((its_density - own_density) * share_error) ** 2) end as aimd_error,
            if(is_direct, 'as it is', 'brought to the pressure of the simulation') as aimd_is
