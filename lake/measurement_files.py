@@ -24,9 +24,10 @@ COLUMNS = (
 )
 _SAID_ONCE = re.compile(r"#\s*(\w+)\s*:\s*(.*\S)\s*")
 _HAS_AUTHOR_AND_YEAR = re.compile(r"(?=.*[^\W\d_]{2})(?=.*\b(?:1[89]|20)\d\d\b)")
+_YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b")
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _HOTTEST_K = 10_000.0
-_LONGEST_SOURCE = 40
+_LONGEST_SOURCE = 25
 _ALL = "all"
 _DOCS = "`docs/experiments.md` has an example."
 
@@ -173,14 +174,20 @@ def _origin(line: Line) -> Row:
     citation = line.text("citation")
     if not _HAS_AUTHOR_AND_YEAR.match(citation):
         raise line.wrong(f"needed a citation with an author and a year, found {citation!r}")
-    short = citation if len(citation) <= _LONGEST_SOURCE else f"{citation[:_LONGEST_SOURCE].rsplit(' ', 1)[0]} ..."
     return {
         "coverage_factor": line.number("coverage_factor", above=0) if "coverage_factor" in line.said else 1.0,
         "note": line.said.get("note"),
-        "source": line.said.get("source", short),
+        "source": line.said.get("source", _author_and_year(citation)),
         "citation": citation,
         "source_id": source_id(citation),
     }
+
+
+def _author_and_year(citation: str) -> str:
+    author = citation.partition(",")[0].strip()
+    author = author if len(author) <= _LONGEST_SOURCE else f"{author[:_LONGEST_SOURCE].rsplit(' ', 1)[0]} ..."
+    years = _YEAR.findall(citation)
+    return author if any(year in author for year in years) else f"{author} {years[-1]}"
 
 
 def _composition(line: Line) -> str:

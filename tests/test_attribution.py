@@ -204,9 +204,10 @@ def test_a_persons_measurement_comes_before_a_shipped_one(settings):
     added(settings, point | {"temperature_min_k": 1400.0, "temperature_max_k": 1400.0})
     melt(settings, "aimd", kelvin=1400.0, composition="Cu100")
     melt(settings, "aimd-hot", kelvin=1900.0, composition="Cu100")
+    melt(settings, "aimd-near", kelvin=1410.0, composition="Cu100")
     sql = "select run_id, source from experiments_at_runs where quantity = 'density_g_per_cm3' order by run_id"
     assert [(row["run_id"], row["source"]) for row in query(settings, sql)] == [
-        ("aimd", "Somebody"), ("aimd-hot", "Assael 2010"),
+        ("aimd", "Somebody"), ("aimd-hot", "Assael 2010"), ("aimd-near", "Assael 2010"),
     ]  # fmt: skip
 
 

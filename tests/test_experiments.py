@@ -122,7 +122,9 @@ def test_points_are_added_once_and_stay_when_shipped_ones_are_written_again(sett
         ("density_g_per_cm3", None, pytest.approx(2.35), None),
         ("diffusion_angstrom2_per_ps", "Al", pytest.approx(0.7), pytest.approx(0.07)),
     ]
-    assert {row["citation"] for row in rows} == {"A. Nobody, J. Made-up Res. 1, 2 (2020)"}
+    assert {(row["citation"], row["source"]) for row in rows} == {
+        ("A. Nobody, J. Made-up Res. 1, 2 (2020)", "A. Nobody 2020")
+    }
 
 
 def test_a_file_that_grew_adds_what_is_new(settings, tmp_path):

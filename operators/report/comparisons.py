@@ -26,6 +26,8 @@ from operators.report.page import (
 
 _SEVERITY = ("undecided", "indistinguishable", "good", "visible", "disagrees")
 _ONE_PAIR_AND_ALL = 2
+_ONE_MEASURED_BIN_IN = 4
+"""Symbols in every bin would hide the curves behind them."""
 
 
 def rdf_section(group: Group, ask: Ask) -> Section:
@@ -39,8 +41,8 @@ def rdf_section(group: Group, ask: Ask) -> Section:
         value="g",
         title="Radial distribution functions",
         axes=(Axis("r (Å)"), Axis("g(r)")),
-        caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines, a "
-        "measured curve in grey under the name of its source; bands are standard errors.",
+        caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines, "
+        "experiment as grey symbols under the name of its source; bands and bars are standard errors.",
     )
 
 
@@ -153,11 +155,11 @@ def _series(rows: Sequence[Row]) -> list[Series]:
 
 
 def _measured(rows: Sequence[Row]) -> list[Series]:
-    points = [row for row in rows if row.get("g_experiment") is not None]
+    points = [row for row in rows if row.get("g_experiment") is not None][::_ONE_MEASURED_BIN_IN]
     if not points:
         return []
     y, error = column(points, "g_experiment"), column(points, "g_error_experiment")
-    return [Series(points[0]["experiment_source"], column(points, "x"), y, MEASURED_COLOURS[0], "solid", error)]
+    return [Series(points[0]["experiment_source"], column(points, "x"), y, MEASURED_COLOURS[0], "points", error)]
 
 
 def _judged(verdicts: dict[tuple[str, str, str], Row], rows: Sequence[Row], observable: str) -> Cell:
@@ -174,6 +176,8 @@ def _not_judged(rows: Sequence[Row]) -> str:
     if not compared:
         return ""
     means = [(row["dnnp_mean_k"], row["mean_k"]) for row in compared.values() if row["dnnp_mean_k"] and row["mean_k"]]
+    if all(row["protocol"] == "npt" for row in compared.values()):
+        return "not judged: simulated at constant pressure, and so at another density"
     own, its = max(means, key=lambda pair: abs(pair[0] - pair[1]), default=(0, 0))
     return "not judged" + (f": simulation at {own:.0f} K, AIMD at {its:.0f} K on average" if means else "")
 

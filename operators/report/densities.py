@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import cycle, groupby
 from operator import itemgetter
 
-from operators.report.figures import MEASURED_COLOURS, MOST_IN_A_LEGEND, Axis, Drawn, Series, curves
+from operators.report.figures import MEASURED_COLOURS, Axis, Drawn, Series, curves
 from operators.report.page import (
     NOTHING,
     Ask,
@@ -20,6 +20,9 @@ from operators.report.page import (
     with_error,
 )
 from operators.svg import BLUE, RED
+
+_MOST_SOURCES = 3
+"""In one panel; the others are in `experiment_lines`."""
 
 
 def density_section(group: Group, ask: Ask) -> Section:
@@ -84,16 +87,17 @@ def _citations(rows: Sequence[Row]) -> list[Grid]:
 
 
 def _density_panels(group: Group, rows: Sequence[Row], ask: Ask) -> list[Panel]:
-    lines = ask(
-        "select * from experiment_lines where quantity = 'density_g_per_cm3' "
-        "order by element_or_alloy, preferred desc, added desc, source, is_line, temperature_k"
-    )
+    lines = ask("""select *, dense_rank() over (
+    partition by element_or_alloy order by not preferred, not is_line, not added, source) as place
+from experiment_lines where quantity = 'density_g_per_cm3'
+order by element_or_alloy, place, temperature_k""")
     measured = {composition: list(found) for composition, found in groupby(lines, key=itemgetter("element_or_alloy"))}
     panels = []
     for composition, found in groupby(rows, key=itemgetter("composition")):
         if composition in measured:
             ours = _density_points(list(found))
-            series = [*measured_series(measured[composition])[: MOST_IN_A_LEGEND - len(ours)], *ours]
+            theirs = measured_series([row for row in measured[composition] if row["place"] <= _MOST_SOURCES])
+            series = [*theirs, *ours]
             name = f"{group.anchor}-density-{composition}"
             svg = curves(name, series, Axis("T (K)"), Axis("density (g/cm³)"), synthetic=group.synthetic)
             panels.append(Panel(f"{composition}: density against temperature", svg))

@@ -22,9 +22,9 @@ order by composition, pair, origin, run_id""")
     return Section(
         anchor=f"{group.anchor}-experiment",
         title="Experiment: potential or DFT?",
-        caption="Deviations in percent with standard errors. `dft`: AIMD itself is off, and the potential follows it. "
-        "`potential`: AIMD meets experiment, the potential does not. The potential's deviation from AIMD counts where "
-        "experiment could see it. A viscosity or diffusion coefficient is compared as in a cell without images. "
+        caption="Deviations in percent with standard errors. The verdict is dft where AIMD itself is off and the "
+        "potential follows it, potential where AIMD meets experiment and the potential does not. The "
+        "potential's deviation from AIMD counts where experiment could see it. A viscosity or diffusion coefficient is compared as in a cell without images. "
         + " ".join(caveats),
         sql=sql,
         command="meltlake experiments add FILE",

@@ -21,6 +21,7 @@ from operators.report.page import (
     with_error,
 )
 from operators.svg import BLUE, GREY, SKY
+from schemas.experiments import FUNCTIONAL_CAVEAT
 
 _MOST_RUNS = 6
 """Of one composition in one panel: the longest; the others are in the tables."""
@@ -62,7 +63,7 @@ order by composition, element, place, x"""
         caption="Mean squared displacement of each element, and in the table what follows from it: the Einstein "
         "coefficient from the slope behind the first picosecond, the same after Green and Kubo from velocities, and "
         "corrected for the images of a periodic cell where the viscosity is known. A number that the run is too short "
-        f"for is missing, with the reason. {_FEW}",
+        f"for is missing, with the reason. {_FEW} {FUNCTIONAL_CAVEAT}",
         sql=sql,
         command=_COMMAND,
         folds=_folds(group, ask(sql), kind="motion", axes=(Axis("lag (ps)"), Axis("MSD (Å²)"))),

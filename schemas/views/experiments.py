@@ -23,7 +23,8 @@ EXPERIMENTS_AT_RUNS = View(
     "Each run beside each quantity that was measured of its melt, at the run's mean temperature: a correlation inside "
     f"its range, points of one source at most {LARGEST_GAP_K:.0f} K apart by straight lines, or a point as near as "
     "runs that are compared with each other. Elsewhere the value is null and why says so. Of several sources the "
-    "preferred one, added ones before those that come with meltlake. Verdicts rest on those that are to_judge_by.",
+    "preferred one, added ones before those that come with meltlake, and a point nearby last. Verdicts rest on "
+    "those that are to_judge_by.",
     f"""
 with {_MELTS},
 asked as (
@@ -85,8 +86,8 @@ select
 from every
 qualify row_number() over (
     partition by run_id, quantity, element
-    order by preferred desc, taken_as is null, added desc, uncertainty_at_run is null, uncertainty_at_run / at_run,
-             source_id) = 1
+    order by preferred desc, taken_as is null, taken_as = 'nearest point', added desc,
+             uncertainty_at_run is null, uncertainty_at_run / at_run, source_id) = 1
 order by run_id, quantity, element
 """,
 )
