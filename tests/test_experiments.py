@@ -224,7 +224,6 @@ def test_the_commands_are_typed_as_documented(settings, tmp_path):
     assert answer["changed"] is True
     assert "experiments list" in typed("remove", "nobody").stderr
     assert json.loads(typed("list").stdout)["sources"][0]["source_id"] == answer["files"][0]["source_ids"][0]
-    assert typed("add", str(tmp_path / "gone.csv")).returncode == 65
 
 
 def test_a_published_warehouse_is_due_again_after_something_was_added(settings, tmp_path):

@@ -16,16 +16,17 @@ def experiment_section(group: Group, ask: Ask) -> Section:
     sql = f"""select * from attribution where {group.where} and value_dnnp is not null
 order by composition, quantity, element, recipe, run_id"""
     rows = ask(sql)
-    curves = ask(f"""select * from rdf_vs_experiment where {group.where} and (pair <> 'all' or source is not null)
+    curves = ask(f"""select * from rdf_vs_experiment
+where {group.where} and (pair <> 'all' or contains(chemical_system, '-'))
 order by composition, pair, origin, run_id""")
     caveats = sorted({row["caveat"] for row in rows if row["caveat"]})
     return Section(
         anchor=f"{group.anchor}-experiment",
         title="Experiment: potential or DFT?",
         caption="Deviations in percent with standard errors. The verdict is dft where AIMD itself is off and the "
-        "potential follows it, potential where AIMD meets experiment and the potential does not. The "
-        "potential's deviation from AIMD counts where experiment could see it. A viscosity or diffusion coefficient is compared as in a cell without images. "
-        + " ".join(caveats),
+        "potential follows it, potential where AIMD meets experiment and the potential does not. The potential's "
+        "deviation from AIMD counts where experiment could see it. A viscosity or diffusion coefficient is compared as "
+        "in a cell without images. " + " ".join(caveats),
         sql=sql,
         command="meltlake experiments add FILE",
         when_empty="No simulation and measurement of one melt at one temperature yet.",

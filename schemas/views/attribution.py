@@ -13,7 +13,7 @@ ATTRIBUTION = View(
     "Whose fault it is that a simulation deviates from experiment: `potential`, `dft` (the functional and how the AIMD "
     "was done), `both`, `agrees`, or `cannot tell` with the reason in why. Three deviations in percent with standard "
     "errors; experiment_uncertainty_percent is twice the standard uncertainty of the measurement. A deviation of the "
-    "potential from AIMD counts where experiment could see it. Where experiment is known at both temperatures, each is "
+    "potential from AIMD counts where experiment could see it. Where one source knows both temperatures, each is "
     "compared with it at its own, so that a few kelvin are nobody's fault. The density of an AIMD run at constant "
     "volume is brought to the pressure of the simulation by the potential's own density and pressure there and at that "
     "volume, or by how its volume fluctuates (aimd_is). Diffusion is that of a cell without images; where the AIMD run "
@@ -138,6 +138,7 @@ percents as (
      and measured.quantity = compared.quantity and measured.element is not distinct from compared.element
     left join experiments_at_runs its_measured on its_measured.run_id = compared.aimd_run_id
      and its_measured.quantity = compared.quantity and its_measured.element is not distinct from compared.element
+     and its_measured.source_id = measured.source_id
 ),
 judged as (
     select *, sqrt(dnnp_percent ** 2 + aimd_percent ** 2) as dnnp_from_aimd_error,
