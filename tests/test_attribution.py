@@ -148,10 +148,12 @@ def test_two_sources_that_differ_are_nobodys_fault_either(settings):
     assert (row["source"], row["dnnp_from_aimd_percent"]) == ("Assael 2012", pytest.approx(0.0))
 
 
+COLUMNS = ("parent_run_id", "synthetic", "pressure_target_gpa")
 UNKNOWN = [
     ({"kelvin": 2600.0}, "measured from 1728 to 2500 K, the run has 2600 K"),
     ({"composition": "Fe100"}, "nobody measured it"),
     ({"parent_run_id": None, "synthetic": True}, "no AIMD run of this melt"),
+    ({"pressure_target_gpa": 5.0}, "simulated at 5 GPa, measured at ambient pressure"),
     ({"without": "twin"}, "simulate its twin with this potential"),
     ({"twin_pressure": 0.05}, "nothing tells what a pressure is worth"),
     ({"pressure_error": 2.5}, "nothing tells what a pressure is worth"),
@@ -176,7 +178,7 @@ def unknown(shipped, tmp_path_factory):
             melt(settings, f"twin{case}", protocol="twin", **at, averages=averages, **parent)
         averages = state(0.94 * NI_AT_1800, 0.0, density_error=0.01, pressure_error=0.02)
         averages |= {name: value for name, value in changed.items() if name in averages}
-        columns = parent | {name: changed[name] for name in ("parent_run_id", "synthetic") if name in changed}
+        columns = parent | {name: changed[name] for name in COLUMNS if name in changed}
         melt(settings, f"npt{case}", protocol="npt", ensemble="npt", **at, averages=averages, **columns)
     return {row["run_id"]: row for row in query(settings, "select * from attribution where protocol = 'npt'")}
 

@@ -3,6 +3,8 @@
 from schemas.experiments import FUNCTIONAL_CAVEAT
 from schemas.views.description import View
 
+AMBIENT_GPA = 0.1
+"""Melts that differ by less in pressure differ by less in density than it can be measured to."""
 LARGEST_COMPRESSION = 0.05
 """As a share of the density; over more, a compressibility is no constant."""
 ONE_CELL_TO = 0.01
@@ -38,7 +40,9 @@ held as (
         partition by run_pairs.aimd_run_id, run_pairs.potential_id order by own.pressure_error_gpa, own.run_id) = 1
 ),
 predicted as (
-    select own.run_id, partners.aimd_run_id, aimd.ensemble = 'npt' as is_direct, held.pressure_gpa as held_gpa,
+    select own.run_id, partners.aimd_run_id, coalesce(runs.pressure_target_gpa, 0) as target_gpa,
+           aimd.ensemble = 'npt' and abs(coalesce(aimd.pressure_target_gpa, 0) - target_gpa) < {AMBIENT_GPA}
+               as is_direct, held.pressure_gpa as held_gpa,
            own.density_g_per_cm3 as own_density, own.density_error_g_per_cm3 as own_error,
            its.density_g_per_cm3 as its_density, its.density_error_g_per_cm3 as its_error,
            held.pressure_gpa - own.pressure_gpa as span_gpa,
@@ -62,7 +66,8 @@ predicted as (
 ),
 densities as (
     select run_id, aimd_run_id, 'density_g_per_cm3' as quantity, null::varchar as element,
-           own_density as dnnp, own_error as dnnp_error, null::varchar as own_missing,
+           if(abs(target_gpa) < {AMBIENT_GPA}, own_density, null) as dnnp, own_error as dnnp_error,
+           format('simulated at {{:g}} GPa, measured at ambient pressure', target_gpa) as own_missing,
            case when is_direct or not has_span and has_kappa then null
                 when held_gpa is null
                     then 'the AIMD run was held at its volume: simulate its twin with this potential, '
