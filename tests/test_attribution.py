@@ -366,3 +366,32 @@ def test_diffusion_is_attributed_without_the_images_of_the_cell(settings, aimd, 
         assert (row["aimd_is"], row["value_aimd"]) == (aimd_is, pytest.approx(0.41 + (aimd["images"] or 0.05)))
     else:
         assert row["why"] == "the cells of simulation and AIMD differ in size"
+
+
+@pytest.mark.parametrize(
+    ("aimd", "twin", "uncertainty", "verdict"),
+    [
+        (1.05, 1.051, 0.02, "dft"),
+        (1.001, 1.05, 0.02, "potential"),
+        (1.05, 1.15, 0.02, "both"),
+        (1.001, 1.002, 0.02, "agrees"),
+        (1.05, 1.051, None, "cannot tell"),
+    ],
+)
+def test_radial_distribution_functions_are_attributed(settings, aimd, twin, uncertainty, verdict):
+    """Curves that are everywhere so much higher than the measured one, with a noise floor of 0.4 percent."""
+    places = [0.025 + 0.05 * k for k in range(40, 120)]
+    curve = {"pair": "all", "temperature_k": 1400.0, "uncertainty": uncertainty, "coverage_factor": 2.0}
+    added(settings, *(curve | {"r_angstrom": r, "g": 1.0} for r in places), table="experimental_rdf")
+    for run_id, height in (("aimd", aimd), ("twin", twin)):
+        protocol = {"protocol": "twin"} if run_id == "twin" else {}
+        melt(settings, run_id, kelvin=1400.0, composition="Cu100", chemical_system="Cu", **protocol)
+        rows = [{"run_id": run_id, "composition": "Cu100", "pair": "all", "r_angstrom": r, "g": height} for r in places]
+        Lake(settings.lake).replace("rdf", run_id, rows)
+    judged = {"run_id": "twin", "aimd_run_id": "aimd", "observable": "rdf all", "measure": "l1", "floor_percent": 0.4}
+    judged |= {"l1_percent": 100 * (twin / aimd - 1)}
+    Lake(settings.lake).replace("agreement", "twin", [judged])
+    [row] = query(settings, "select * from attribution where quantity = 'rdf'")
+    assert (row["verdict"], row["element"], row["source"]) == (verdict, "all", "Somebody")
+    assert row["aimd_from_experiment_percent"] == pytest.approx(100 * (aimd - 1))
+    assert row["dnnp_from_aimd_error_percent"] == pytest.approx(0.4)

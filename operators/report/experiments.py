@@ -8,12 +8,13 @@ _NAMES = {
     "density_g_per_cm3": "density (g/cm³)",
     "viscosity_mpa_s": "viscosity (mPa s)",
     "diffusion_angstrom2_per_ps": "diffusion (Å²/ps)",
+    "rdf": "g(r), L1",
 }
 
 
 def experiment_section(group: Group, ask: Ask) -> Section:
     """AIMD, potential and experiment, each against the others, with a verdict in a word."""
-    sql = f"""select * from attribution where {group.where} and value_dnnp is not null
+    sql = f"""select * from attribution where {group.where} and dnnp_from_experiment_percent is not null
 order by composition, quantity, element, recipe, run_id"""
     rows = ask(sql)
     curves = ask(f"""select * from rdf_vs_experiment

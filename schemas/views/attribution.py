@@ -19,7 +19,8 @@ ATTRIBUTION = View(
     "compared with it at its own, so that a few kelvin are nobody's fault. The density of an AIMD run at constant "
     "volume is brought to the pressure of the simulation by the potential's own density and pressure there and at that "
     "volume, or by how its volume fluctuates (aimd_is). Diffusion is that of a cell without images; where the AIMD run "
-    "knows no viscosity, its coefficient is corrected by as much as that of the simulation in a cell of the same size.",
+    "knows no viscosity, its coefficient is corrected by as much as that of the simulation in a cell of the same size. "
+    "Of rdf, element is the pair, deviations are L1 without a sign, and their error is the noise floor.",
     f"""
 with partners as (
     select dnnp_run_id as run_id, run_pairs.aimd_run_id, run_pairs.potential_id
@@ -137,13 +138,29 @@ percents as (
            100 * (aimd / coalesce(experiment_of_aimd, experiment) - 1) as aimd_from_experiment,
            100 * ((dnnp / aimd) * coalesce(experiment_of_aimd / experiment, 1) - 1) as dnnp_from_aimd,
            100 * dnnp_error / abs(dnnp) as dnnp_percent, 100 * aimd_error / abs(aimd) as aimd_percent,
-           100 * experiment_error / experiment as experiment_percent
+           100 * experiment_error / experiment as experiment_percent, experiment is not null as is_measured,
+           dnnp is not null as has_dnnp, aimd is not null as has_aimd
     from compared
     left join experiments_at_runs measured on measured.run_id = compared.run_id
      and measured.quantity = compared.quantity and measured.element is not distinct from compared.element
     left join experiments_at_runs its_measured on its_measured.run_id = compared.aimd_run_id
      and its_measured.quantity = compared.quantity and its_measured.element is not distinct from compared.element
      and its_measured.source_id = measured.source_id
+),
+curves as (
+    select own.run_id, partners.aimd_run_id, 'rdf' as quantity, own.pair as element, 'as it is' as aimd_is,
+           own.experiment_l1_percent is not null as to_judge_by, 'the source states no uncertainty' as experiment_why,
+           own.source, own.citation, own.l1_percent as dnnp_from_experiment, its.l1_percent as aimd_from_experiment,
+           agreement.l1_percent as dnnp_from_aimd, agreement.floor_percent / sqrt(2) as dnnp_percent,
+           agreement.floor_percent / sqrt(2) as aimd_percent, own.experiment_l1_percent as experiment_percent,
+           true as is_measured, true as has_dnnp, its.run_id is not null as has_aimd,
+           'the AIMD run is not beside this measurement' as missing
+    from rdf_vs_experiment own
+    join partners on partners.run_id = own.run_id
+    join agreement on agreement.run_id = own.run_id and agreement.aimd_run_id = partners.aimd_run_id
+     and agreement.observable = 'rdf ' || own.pair and agreement.measure = 'l1'
+    left join rdf_vs_experiment its on its.run_id = partners.aimd_run_id and its.pair = own.pair
+     and its.citation = own.citation and its.experiment_temperature_k = own.experiment_temperature_k
 ),
 judged as (
     select *, sqrt(dnnp_percent ** 2 + aimd_percent ** 2) as dnnp_from_aimd_error,
@@ -154,15 +171,15 @@ judged as (
            abs(aimd_from_experiment) > 2 * aimd_from_experiment_error as dft_is_off,
            2 * dnnp_from_aimd_error <= greatest(seen, abs(dnnp_from_experiment) / 2) as potential_is_known,
            2 * aimd_percent <= greatest(seen, abs(dnnp_from_experiment) / 2) as dft_is_known,
-           case when experiment is null then coalesce(experiment_why, 'nobody measured it')
+           case when not is_measured then coalesce(experiment_why, 'nobody measured it')
                 when not to_judge_by then experiment_why
                 when aimd_run_id is null then 'no AIMD run of this melt at this temperature'
-                when dnnp is null then coalesce(own_missing, 'the simulation does not tell it')
-                when aimd is null then coalesce(missing, 'the AIMD run does not tell it')
+                when not has_dnnp then coalesce(own_missing, 'the simulation does not tell it')
+                when not has_aimd then coalesce(missing, 'the AIMD run does not tell it')
                 when dnnp_from_aimd_error is null then 'no error bar: a run is too short'
                 when not (potential_is_off or potential_is_known) or not (dft_is_off or dft_is_known)
                     then 'error bars of the runs are too wide' end as lacking
-    from percents
+    from (select * from percents union all by name select * from curves)
 )
 select
     runs.composition, runs.chemical_system, runs.synthetic, quantity, element, run_id, runs.potential_id,
