@@ -21,6 +21,10 @@ join training_sets using (training_set_id)
 where training_set_id in (
     select arg_max(training_set_id, (coalesce(last_asked, (lake_version, training_sets.created_at)), training_set_id))
     from training_sets semi join potentials using (training_set_id) left join requests using (training_set_id)
+    where training_set_id not in (
+        select training_set_id from leave_one_out_sets
+        where base_training_set_id in (select training_set_id from potentials)
+    )
     group by type_map, training_sets.synthetic, level_of_theory
 )
 """

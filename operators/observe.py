@@ -12,6 +12,7 @@ from operators.observables.single_run import OF_ONE_RUN, look_at
 from operators.observables.together import OF_SEVERAL_RUNS, finish
 from operators.potentials.card import bring_card_up_to_date
 from operators.potentials.committee import observe_committee
+from operators.potentials.coverage import bring_coverage_up_to_date
 from operators.potentials.evaluation import is_judged
 from schemas.errors import StepFailed
 from schemas.settings import Settings
@@ -43,7 +44,9 @@ def observe_run(settings: Settings, run_id: str) -> dict[str, object]:
 def observe_potential(settings: Settings, potential_id: str) -> dict[str, object]:
     """Store a potential's errors on every composition and split of its training set, and what its committee says.
 
-    Done once for a model file; the committee is judged again when a potential of another seed has come.
+    With them goes the coverage: how much of each melt's environments within the cutoff the training set knows. Done
+    once for a model file; the committee is judged again when a potential of another seed has come, and on frames that
+    the lake has got since.
 
     Raises
     ------
@@ -52,8 +55,8 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
     """
     lake = Lake(settings.lake)
     potential = row_of(lake, "potentials", potential_id, remedy="`meltlake status` lists the potentials it has.")
-    row_of(lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again.")
-    before = {table: lake.version(table) for table in ("rmse", "committees")}
+    made = row_of(lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again.")
+    before = {table: lake.version(table) for table in ("rmse", "committees", "coverage")}
     if not is_judged(lake, potential):
         judge(settings, lake, potential)
     skipped: list[str] = []
@@ -62,11 +65,15 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
     except StepFailed as reason:  # the model of another seed is gone: no fault of this one
         committee = None
         skipped.append(reason.problem)
+    n_covered = 0
+    if (r_cut := potential["r_cut_angstrom"]) is not None:
+        n_covered = bring_coverage_up_to_date(lake, made, r_cut_angstrom=float(str(r_cut)))
     for member in committee.potentials if committee else (potential,):
         bring_card_up_to_date(settings, member, committee=committee)
     changed = before != {table: lake.version(table) for table in before}
     n_rows = {table: lake.n_rows(table, potential_id) for table in ("rmse", "parity")}
     n_rows["committee_frames"] = lake.n_rows("committee_frames", committee.committee_id) if committee else 0
+    n_rows["coverage"] = n_covered
     log.info("observe", potential_id=potential_id, **n_rows, changed=changed, skipped=skipped)
     members = committee.potential_ids if committee else []
     return {"potential_id": potential_id, "rows": n_rows, "committee": members, "changed": changed, "skipped": skipped}

@@ -169,11 +169,76 @@ def local_composition(found: Environments) -> list[LocalComposition]:
     return rows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownRegion:
+    """Where the environments of training melts are dense, in cells of 2 at.%."""
+
+    elements: tuple[str, ...]
+    r_cut_angstrom: float
+    cells: frozenset[tuple[int, ...]]
+
+    def share_of(self, test: Environments) -> float:
+        """Which share of a melt's environments lies in it, of 1.
+
+        Raises
+        ------
+        MeltlakeError
+            If the cutoffs differ.
+        """
+        if test.r_cut_angstrom != self.r_cut_angstrom:
+            raise MeltlakeError(
+                f"A coverage needed training environments within {test.r_cut_angstrom:g} angstrom, found those within "
+                f"{self.r_cut_angstrom:g}.",
+                "Count the environments of all melts within one cutoff.",
+            )
+        strange = sorted(set(test.elements) - set(self.elements))
+        cells = _cells(test, [*self.elements, *strange])
+        n_known = len(self.elements)
+        covered = [not any(cell[n_known:]) and tuple(cell[:n_known]) in self.cells for cell in cells.tolist()]
+        return float(np.average(covered, weights=test.n_of))
+
+
+def known_region(training: Sequence[Environments]) -> KnownRegion:
+    """The fullest cells that together hold 99 % of the training environments.
+
+    Each melt of the training set weighs the same, however many frames it has.
+
+    Parameters
+    ----------
+    training
+        Of each melt that was trained on; of one cutoff.
+
+    Raises
+    ------
+    MeltlakeError
+        If there is none, or the cutoffs differ.
+    """
+    if not training or any(one.r_cut_angstrom != training[0].r_cut_angstrom for one in training):
+        raise MeltlakeError(
+            "A coverage needed training environments within one cutoff, found "
+            f"{', '.join(_melt(one) for one in training) or 'none'}.",
+            "Count the environments of all melts within one cutoff.",
+        )
+    elements = sorted({element for one in training for element in one.elements})
+    cells = np.concatenate([_cells(one, elements) for one in training])
+    weights = np.concatenate([one.n_of / one.n_environments for one in training]) / len(training)
+    known, which = np.unique(cells, axis=0, return_inverse=True)
+    filling = np.bincount(which.ravel(), weights)
+    fullest = np.argsort(-filling, kind="stable")
+    # The cell that completes the share still counts: without it less than the share would.
+    n_dense = int(np.searchsorted(np.cumsum(filling[fullest]), DENSE_SHARE * (1 - 1e-12))) + 1
+    return KnownRegion(
+        elements=tuple(elements),
+        r_cut_angstrom=training[0].r_cut_angstrom,
+        cells=frozenset(tuple(cell) for cell in known[fullest[:n_dense]].tolist()),
+    )
+
+
 def coverage(test: Environments, training: Sequence[Environments]) -> float:
-    """Which share of a melt's environments lies where the training environments are dense.
+    """Which share of a melt's environments lies where the training environments are dense, of 1.
 
     Compositions are binned in cells of 2 at.%; the fullest cells that together hold 99 % of the training environments
-    count as known. Each melt of the training set weighs the same, however many frames it has.
+    count as known. Who asks for many melts makes the `known_region` once.
 
     Parameters
     ----------
@@ -181,11 +246,6 @@ def coverage(test: Environments, training: Sequence[Environments]) -> float:
         Of a melt that may not have been trained on.
     training
         Of each melt that was; of the same cutoff.
-
-    Returns
-    -------
-    float
-        Of 1.
 
     Raises
     ------
@@ -198,17 +258,7 @@ def coverage(test: Environments, training: Sequence[Environments]) -> float:
             f"{', '.join(_melt(one) for one in training) or 'none'}.",
             "Count the environments of all melts within one cutoff.",
         )
-    elements = sorted({element for one in (test, *training) for element in one.elements})
-    cells = np.concatenate([_cells(one, elements) for one in training])
-    weights = np.concatenate([one.n_of / one.n_environments for one in training]) / len(training)
-    known, which = np.unique(cells, axis=0, return_inverse=True)
-    filling = np.bincount(which.ravel(), weights)
-    fullest = np.argsort(-filling, kind="stable")
-    # The cell that completes the share still counts: without it less than the share would.
-    n_dense = int(np.searchsorted(np.cumsum(filling[fullest]), DENSE_SHARE * (1 - 1e-12))) + 1
-    dense = {tuple(cell) for cell in known[fullest[:n_dense]].tolist()}
-    covered = [tuple(cell) in dense for cell in _cells(test, elements).tolist()]
-    return float(np.average(covered, weights=test.n_of))
+    return known_region(training).share_of(test)
 
 
 def _cells(found: Environments, elements: Sequence[str]) -> NDArray[np.int64]:

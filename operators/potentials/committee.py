@@ -2,12 +2,14 @@
 
 A committee is named by what its potentials share, so its rows are the same in whatever order they were trained and
 observed. Its rows in `committees`, written last, say of which model files they are: a further seed makes them stale.
+It is judged on every frame of its training set, and on a sample of those that the lake has besides.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from operators.physics.committee import Calibration, Spread, calibration, disagr
 from operators.potentials.chosen_run import SPLITS
 from operators.potentials.judged_frames import ALL, JudgedFrames, frame_names, judged_frames
 from operators.potentials.model_file import model_file
+from operators.potentials.unused_frames import UNUSED, UnusedFrames, unused_frames, unused_judged_frames
 from schemas.errors import TryAgainLater
 from schemas.ids import content_id
 from schemas.settings import Settings
@@ -98,23 +101,54 @@ def observe_committee(settings: Settings, lake: Lake, potential_id: str) -> Comm
                 break
             if stale_committees(lake, committee.potentials):
                 _observe(settings, lake, committee)
+    if committee is not None and not stale_committees(lake, committee.potentials):
+        _observe_new_frames(settings, lake, committee)
     return committee
 
 
 def _observe(settings: Settings, lake: Lake, committee: Committee) -> None:
-    first = committee.potentials[0]
+    training_set_id = committee.potentials[0]["training_set_id"]
+    names = frame_names(lake, training_set_id)
+    folder = settings.artifacts / "training_sets" / training_set_id
+    of_set = (some for split in SPLITS for some in judged_frames(folder, names, split=split))
+    parts = _judged(settings, committee, chain(of_set, unused_judged_frames(lake, _unused(lake, committee))))
+    _store(lake, committee, parts, keeping={"committee_frames": [], "committees": []})
+
+
+def _observe_new_frames(settings: Settings, lake: Lake, committee: Committee) -> None:
+    """Judge the sample of frames outside the training set again, where the lake has others than then."""
+    sample = _unused(lake, committee)
+    wanted = {(str(one.run["run_id"]), frame) for one in sample for frame in one.frames}
+    name = committee.committee_id
+    known = {table: lake.rows(table, key=name).to_pylist() for table in ("committee_frames", "committees")}
+    if wanted != {(row["run_id"], row["frame"]) for row in known["committee_frames"] if row["split"] == UNUSED}:
+        parts = _judged(settings, committee, unused_judged_frames(lake, sample))
+        kept = {table: [row for row in rows if row["split"] != UNUSED] for table, rows in known.items()}
+        _store(lake, committee, parts, keeping=kept)
+
+
+def _unused(lake: Lake, committee: Committee) -> list[UnusedFrames]:
+    rows = lake.rows("training_sets", key=committee.potentials[0]["training_set_id"]).to_pylist()
+    return unused_frames(lake, rows[0]) if rows else []
+
+
+def _judged(settings: Settings, committee: Committee, frames: Iterable[JudgedFrames]) -> list["_Part"]:
     models = [DeepPotential(model_file(settings, row)) for row in committee.potentials]
-    names = frame_names(lake, first["training_set_id"])
-    folder = settings.artifacts / "training_sets" / first["training_set_id"]
-    parts = [_Part.of(some, models) for split in SPLITS for some in judged_frames(folder, names, split=split)]
-    lake.replace("committee_frames", committee.committee_id, [_or_null(row) for part in parts for row in part.rows()])
+    return [_Part.of(some, models) for some in frames]
+
+
+def _store(lake: Lake, committee: Committee, parts: Sequence["_Part"], *, keeping: Mapping[str, Sequence[Row]]) -> None:
+    """Write what was found beside the rows to keep, those of `committees` last."""
+    name, first = committee.committee_id, committee.potentials[0]
+    frames = [_or_null(row) for part in parts for row in part.rows()]
+    lake.replace("committee_frames", name, [*keeping["committee_frames"], *frames])
     about = {
         "potential_ids": committee.potential_ids,
         "model_sha256s": committee.sha256s,
-        **{name: first[name] for name in ("recipe", "training_set_id", "n_steps")},
+        **{column: first[column] for column in ("recipe", "training_set_id", "n_steps")},
     }
-    lake.replace("committees", committee.committee_id, [_or_null(about | row) for row in _summaries(parts)])
-    log.info("observe", committee_id=committee.committee_id, n_potentials=len(models), n_frames=_n_frames(parts))
+    lake.replace("committees", name, [*keeping["committees"], *(_or_null(about | row) for row in _summaries(parts))])
+    log.info("observe", committee_id=name, n_potentials=len(committee.potentials), n_frames=_n_frames(parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +196,7 @@ def _columns(kind: str, spread: Spread, place: int) -> dict[str, object]:
 
 def _summaries(parts: Sequence[_Part]) -> Iterator[dict[str, object]]:
     """Rows of `committees`: every composition and split, and the pool of each split."""
-    for split in SPLITS:
+    for split in (*SPLITS, UNUSED):
         of_split = [part for part in parts if part.split == split]
         for name in sorted({part.composition for part in of_split}):
             yield _summary(name, split, [part for part in of_split if part.composition == name])

@@ -1,4 +1,4 @@
-"""What is known of potentials beyond their own errors: committees, safe distances, model cards."""
+"""What is known of potentials beyond their own errors: committees, coverage, safe distances, model cards."""
 
 from schemas.tables.description import FLAG, REAL, TEXT, TEXTS, WHOLE, column, table
 
@@ -8,7 +8,7 @@ COMMITTEES = table(
     "committee_id",
     column("committee_id", TEXT, "name: hash of what its potentials have in common"),
     column("composition", TEXT, "the composition, or `all` for the pool of a split"),
-    column("split", TEXT, "train, test or held_out"),
+    column("split", TEXT, "train, test or held_out; unused: frames that its training set does not have"),
     column("potential_ids", TEXTS, "its potentials, in the order of their seeds"),
     column("model_sha256s", TEXTS, "of their model files, same order"),
     column("recipe", TEXT, "common to all of them"),
@@ -45,7 +45,11 @@ COMMITTEE_FRAMES = table(
     "committee_id",
     column("committee_id", TEXT, "the committee"),
     column("composition", TEXT, "the composition"),
-    column("split", TEXT, "train, test or held_out"),
+    column(
+        "split",
+        TEXT,
+        "train, test or held_out; unused: a sample of accepted frames that its training set does not have",
+    ),
     column("run_id", TEXT, "the run"),
     column("frame", WHOLE, "the frame in its run"),
     column("n_atoms", WHOLE, "atoms in the frame"),
@@ -59,6 +63,24 @@ COMMITTEE_FRAMES = table(
     column("max_error_force_mev_per_angstrom", REAL, "length of an atom's error, largest of any atom"),
     column("deviation_virial_mev_per_atom", REAL, "standard deviation, root mean square over nine components"),
     column("error_virial_mev_per_atom", REAL, "against DFT, likewise; null without virials"),
+)
+
+COVERAGE = table(
+    "coverage",
+    "training set x cutoff x composition x split: how much of a melt's environments the training frames know",
+    "training_set_id",
+    column("training_set_id", TEXT, "the training set"),
+    column("r_cut_angstrom", REAL, "radius of the environments: the cutoff of a potential"),
+    column("composition", TEXT, "composition of the melt"),
+    column("split", TEXT, "train, test or held_out; unused: a composition that is not in the training set"),
+    column("origin", TEXT, "aimd, or dnnp where a composition has simulations only"),
+    column(
+        "coverage_frac",
+        REAL,
+        "share of its environments in the cells (2 at.%) that hold 99 % of the training environments",
+    ),
+    column("n_frames", WHOLE, "frames that were looked at: an even sample"),
+    column("n_environments", WHOLE, "atoms in them"),
 )
 
 CLOSEST_PAIRS = table(

@@ -5,7 +5,12 @@ A view may use the ones above it. Every view is valid over empty tables. Synthet
 
 from schemas.views.attribution import ATTRIBUTION
 from schemas.views.comparisons import CURVE_AGREEMENT, RDF_COMPARISON, RUN_PAIRS, VACF_COMPARISON
-from schemas.views.compositions import COMPOSITION_DISTANCES, COMPOSITION_ELEMENTS, COMPOSITION_MAP
+from schemas.views.compositions import (
+    COMPOSITION_DISTANCES,
+    COMPOSITION_ELEMENTS,
+    COMPOSITION_MAP,
+    COMPOSITION_PLACES,
+)
 from schemas.views.description import View
 from schemas.views.experiments import (
     DENSITY_VS_EXPERIMENT,
@@ -16,16 +21,17 @@ from schemas.views.experiments import (
 )
 from schemas.views.leakage import LEAKAGE
 from schemas.views.lineage import LINEAGE
+from schemas.views.maps import MAP_POINTS
 from schemas.views.potentials import (
     ERROR_AGAINST_DEVIATION,
     PARITY_PLOT,
     TABLE_1,
     TRAINED_POTENTIALS,
-    TRANSFERABILITY,
     VIRIALS_WORTH,
 )
 from schemas.views.quarantine import QUARANTINE
 from schemas.views.selection import POTENTIAL_CHOICE, RECIPE_COMPARISON, RECIPE_ERRORS
+from schemas.views.transferability import LEAVE_ONE_OUT, LEAVE_ONE_OUT_SETS, TRANSFERABILITY, UNTRAINED_FRAMES
 
 __all__ = ["VIEWS", "View"]
 
@@ -34,6 +40,8 @@ VIEWS: tuple[View, ...] = (
     TRAINED_POTENTIALS,
     COMPOSITION_ELEMENTS,
     COMPOSITION_DISTANCES,
+    COMPOSITION_PLACES,
+    LEAVE_ONE_OUT_SETS,
     COMPOSITION_MAP,
     TABLE_1,
     VIRIALS_WORTH,
@@ -49,8 +57,11 @@ VIEWS: tuple[View, ...] = (
     DENSITY_VS_EXPERIMENT,
     ATTRIBUTION,
     TRANSFERABILITY,
+    LEAVE_ONE_OUT,
+    MAP_POINTS,
     LEAKAGE,
     ERROR_AGAINST_DEVIATION,
+    UNTRAINED_FRAMES,
     RECIPE_ERRORS,
     RECIPE_COMPARISON,
     POTENTIAL_CHOICE,

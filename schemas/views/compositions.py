@@ -42,10 +42,10 @@ left join intersections on intersections.composition = one.composition and inter
 """,
 )
 
-COMPOSITION_MAP = View(
-    "composition_map",
-    "AIMD frames and split role of every composition, with its place in the triangle of the chemical system it is part "
-    "of: first element lower left, second lower right, third on top. The role is that in the newest training set.",
+COMPOSITION_PLACES = View(
+    "composition_places",
+    "Place of every composition with a run in the triangle of each chemical system that it is part of: first element "
+    "(of `corners`) lower left, second lower right, third on top; on a line for two elements. Null for four and more.",
     """
 with systems as (
     select distinct chemical_system as map_system, synthetic, string_split(chemical_system, '-') as elements
@@ -61,29 +61,13 @@ largest as (
           and list_has_all(large.elements, small.elements)
     )
 ),
-counted as (
-    select composition, chemical_system, synthetic, count(*) as n_runs,
-           sum(n_frames)::bigint as n_frames, sum(n_accepted)::bigint as n_accepted
-    from runs where origin = 'aimd' group by composition, chemical_system, synthetic
-),
-roles as (
-    select runs.composition, runs.synthetic,
-           arg_max(training_set_id, (created_at, training_set_id)) as training_set_id,
-           arg_max(role, (created_at, training_set_id)) as split_role
-    from (
-        select distinct training_set_id, run_id, if(split = 'held_out', 'held_out', 'train') as role
-        from training_set_frames
-    ) uses
-    join training_sets using (training_set_id)
-    join runs using (run_id)
-    group by runs.composition, runs.synthetic
-),
+melts as (select distinct composition, chemical_system, synthetic from runs),
 placed as (
-    select counted.*, coalesce(largest.map_system, counted.chemical_system) as map_system,
-           coalesce(largest.elements, string_split(counted.chemical_system, '-')) as corners
-    from counted left join largest
-      on largest.synthetic = counted.synthetic
-     and list_has_all(largest.elements, string_split(counted.chemical_system, '-'))
+    select melts.*, coalesce(largest.map_system, melts.chemical_system) as map_system,
+           coalesce(largest.elements, string_split(melts.chemical_system, '-')) as corners
+    from melts left join largest
+      on largest.synthetic = melts.synthetic
+     and list_has_all(largest.elements, string_split(melts.chemical_system, '-'))
 ),
 shares as (
     select placed.map_system, placed.composition, placed.synthetic,
@@ -93,12 +77,51 @@ shares as (
     group by placed.map_system, placed.composition, placed.synthetic
 )
 select
-    placed.map_system, placed.composition, placed.synthetic, n_runs, n_frames, n_accepted,
-    coalesce(split_role, 'unused') as split_role, training_set_id,
+    placed.map_system, placed.composition, placed.synthetic, placed.corners,
     if(len(corners) <= 3, second + 0.5 * third, null) as ternary_x,
     if(len(corners) <= 3, 0.5 * sqrt(3) * third, null) as ternary_y
-from placed
-join shares using (map_system, composition, synthetic)
+from placed join shares using (map_system, composition, synthetic)
+""",
+)
+
+COMPOSITION_MAP = View(
+    "composition_map",
+    "AIMD frames and split role of every composition, with its place in the triangle of the chemical system it is part "
+    "of: first element lower left, second lower right, third on top. The role is that in the training set that was "
+    "asked for last; sets that leave one composition out of another set do not count.",
+    """
+with counted as (
+    select composition, synthetic, count(*) as n_runs,
+           sum(n_frames)::bigint as n_frames, sum(n_accepted)::bigint as n_accepted
+    from runs where origin = 'aimd' group by composition, synthetic
+),
+requests as (
+    select training_set_id, max((lake_version, created_at)) as last_asked
+    from training_set_requests group by training_set_id
+),
+sets as (
+    select training_set_id, (coalesce(last_asked, (lake_version, created_at)), training_set_id) as place
+    from training_sets left join requests using (training_set_id)
+    where training_set_id not in (
+        select training_set_id from leave_one_out_sets where base_training_set_id is not null
+    )
+),
+roles as (
+    select runs.composition, runs.synthetic,
+           arg_max(training_set_id, place) as training_set_id, arg_max(role, place) as split_role
+    from (
+        select distinct training_set_id, run_id, if(split = 'held_out', 'held_out', 'train') as role
+        from training_set_frames
+    ) uses
+    join sets using (training_set_id)
+    join runs using (run_id)
+    group by runs.composition, runs.synthetic
+)
+select
+    places.map_system, composition, synthetic, n_runs, n_frames, n_accepted,
+    coalesce(split_role, 'unused') as split_role, training_set_id, ternary_x, ternary_y
+from counted
+join composition_places places using (composition, synthetic)
 left join roles using (composition, synthetic)
 order by map_system, synthetic, composition
 """,

@@ -1,4 +1,4 @@
-"""Potentials: what they were trained on, Table 1, predictions, error against distance."""
+"""Potentials: what they were trained on, Table 1, predictions, errors beside the deviation of committees."""
 
 from schemas.views.description import View
 
@@ -115,46 +115,6 @@ select
     quantity, composition, split, dft, dnnp, dnnp - dft as error
 from parity
 join trained_potentials using (potential_id)
-""",
-)
-
-TRANSFERABILITY = View(
-    "transferability",
-    "Error of a potential on each composition against the distance (half-L1, at.%) to the nearest composition that it "
-    "trained on, the deviation of its committee there with the true error over it, and the largest z of its "
-    "simulations' curves there that have a verdict.",
-    """
-with asked as (
-    select rmse.*, recipe, seed, training_set_id, chemical_system, synthetic
-    from rmse join trained_potentials using (potential_id) where rmse.composition <> 'all'
-),
-nearest as (
-    select training_set_id, composition,
-           min(half_l1_at_percent) as distance_at_percent,
-           arg_min(other, (half_l1_at_percent, other)) as nearest_composition
-    from (select training_set_id, unnest(compositions) as other from training_sets) taught
-    join composition_distances using (other)
-    group by training_set_id, composition
-),
-curves as (
-    select potential_id, composition, max(z) as largest_z from curve_agreement where verdict <> 'undecided' group by all
-),
-seeds as (
-    select unnest(potential_ids) as potential_id, composition, split, len(potential_ids) as n_seeds,
-           deviation_force_mev_per_angstrom, force_error_over_deviation
-    from committees
-)
-select
-    asked.potential_id, asked.recipe, asked.seed, asked.training_set_id, asked.chemical_system, asked.synthetic,
-    asked.composition, asked.split, asked.n_frames, nearest.distance_at_percent, nearest.nearest_composition,
-    asked.rmse_energy_mev_per_atom, asked.rmse_force_mev_per_angstrom, asked.rmse_virial_mev_per_atom,
-    seeds.n_seeds, seeds.deviation_force_mev_per_angstrom, seeds.force_error_over_deviation, curves.largest_z
-from asked
-left join nearest on nearest.training_set_id = asked.training_set_id and nearest.composition = asked.composition
-left join seeds on seeds.potential_id = asked.potential_id and seeds.composition = asked.composition
- and seeds.split = asked.split
-left join curves on curves.potential_id = asked.potential_id and curves.composition = asked.composition
-order by asked.potential_id, nearest.distance_at_percent, asked.composition, asked.split
 """,
 )
 

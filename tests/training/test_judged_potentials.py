@@ -112,7 +112,8 @@ def add_potential(settings: Settings, training_set_id: str, seed: int) -> None:
     row: dict[str, object] = {
         "potential_id": name, "recipe": "tiny", "training_set_id": training_set_id, "seed": seed, "n_steps": 60,
         "backend": "tensorflow", "compressed": False, "type_map": ["Al", "Cu"], "sel": [44, 44],
-        "max_neighbours": [38, 38], "path": str(model), "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+        "max_neighbours": [38, 38], "r_cut_angstrom": 3.8,
+        "path": str(model), "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "deepmd_version": "3.2.0", "hardware": "a laptop", "wall_seconds": 3.5, "n_restarts": 0, "created_at": None,
     }  # fmt: skip
     card = trained_card(settings, row, recipe=RECIPE.model_dump(mode="json"), trained_with={"deepmd-kit": "3.2.0"})
@@ -287,7 +288,10 @@ def test_a_committee_that_another_process_judges_is_left_to_it(judged: Judged, t
 
 def test_no_error_is_smaller_than_its_deviation(judged: Judged) -> None:
     rows = judged.rows("committee_frames")
-    assert len(rows) == len(judged.rows("training_set_frames"))
+    in_set = {(row["run_id"], row["frame"]) for row in judged.rows("training_set_frames")}
+    outside = {(row["run_id"], row["frame"]) for row in rows if row["split"] == "unused"}
+    assert {(row["run_id"], row["frame"]) for row in rows} - outside == in_set
+    assert outside == {(name, frame) for name in MELTS for frame in range(16)} - in_set
     for row in rows:
         assert 0 < row["deviation_force_mev_per_angstrom"] < row["error_force_mev_per_angstrom"]
         assert 0 < row["deviation_energy_mev_per_atom"] < row["error_energy_mev_per_atom"]
@@ -295,7 +299,7 @@ def test_no_error_is_smaller_than_its_deviation(judged: Judged) -> None:
 
 def test_the_error_of_a_committee_is_the_pool_of_its_potentials(judged: Judged) -> None:
     single = {(r["potential_id"], r["composition"], r["split"]): r for r in judged.rows("rmse")}
-    for row in judged.rows("committees"):
+    for row in [row for row in judged.rows("committees") if row["split"] != "unused"]:
         for column in ("force_mev_per_angstrom", "energy_mev_per_atom", "virial_mev_per_atom"):
             of_each = [single[f"seed{seed}", row["composition"], row["split"]][f"rmse_{column}"] for seed in SEEDS]
             if None in of_each:
@@ -309,7 +313,9 @@ def test_transferability_has_the_committee_beside_the_error(judged: Judged) -> N
     assert [(row["composition"], row["distance_at_percent"], row["nearest_composition"]) for row in rows] == [
         ("Cu100", 50.0, "Al50Cu50")
     ]
-    [summary] = [row for row in judged.rows("committees") if row["composition"] == "Cu100"]
+    of_it = {(row["composition"], row["split"]): row for row in judged.rows("committees")}
+    summary = of_it["Cu100", "held_out"]
+    assert rows[0]["coverage_frac"] == 0.0
     for name in ("deviation_force_mev_per_angstrom", "force_error_over_deviation"):
         assert rows[0][name] == summary[name]
 
