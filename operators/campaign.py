@@ -37,6 +37,8 @@ class Campaign(BaseModel):
     """What DeePMD computes with."""
     hold_out: tuple[str, ...] = ()
     """Compositions that are never trained on."""
+    leave_one_out: bool | tuple[str, ...] = False
+    """Compositions, or all that are trained on: a further training set without each, for the first recipe and seed."""
     split: Literal["blocks", "random"] = "blocks"
     test_fraction: float = 0.25
     gap_fs: float | None = None
@@ -59,16 +61,21 @@ class Campaign(BaseModel):
     gate: Mapping[str, RuleChange] = {}
     """Changes to rules of the gate, by the rule's name."""
 
-    @field_validator("hold_out")
+    @field_validator("hold_out", "leave_one_out")
     @classmethod
-    def _are_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_canonical(cls, labels: bool | tuple[str, ...]) -> bool | tuple[str, ...]:  # noqa: FBT001 - TOML's
         """As the lake writes them: a composition that is spelt otherwise would be trained on."""
-        return tuple(sorted({canonical_composition(label) for label in labels}))
+        return labels if isinstance(labels, bool) else tuple(sorted({canonical_composition(one) for one in labels}))
 
     @property
     def all_recipes(self) -> dict[str, Recipe]:
         """The recipes that come with meltlake and those of the lab, by name."""
         return {**RECIPES, **recipes_from(self.recipe, where="campaign.toml", known=RECIPES)}
+
+    def leaves_out(self, composition: str) -> bool:
+        """Whether a training set without this composition is wanted beside that with it."""
+        named = self.leave_one_out
+        return composition not in self.hold_out and (named if isinstance(named, bool) else composition in named)
 
     @property
     def chooses_training(self) -> bool:

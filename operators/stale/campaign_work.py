@@ -19,7 +19,7 @@ class CampaignWork:
 
     @cached_property
     def sets(self) -> list[WantedSet]:
-        """One per group of runs with comparable energies."""
+        """One per group of runs with comparable energies, and those that leave one composition out of it."""
         return wanted_by_campaign(self._holdings)
 
     @cached_property

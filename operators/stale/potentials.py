@@ -48,21 +48,24 @@ class WantedPotential:
 
 
 def wanted_potentials(holdings: Holdings, sets: Iterable[WantedSet]) -> list[WantedPotential]:
-    """The campaign's recipes and seeds on the newest set of each; by hand, what was trained on the sets before it."""
+    """The campaign's recipes and seeds on the newest set of each; by hand, what was trained on the sets before it.
+
+    Of a set that leaves a composition out, the first recipe and seed alone.
+    """
     return [
         WantedPotential(
             recipe=recipe,
             seed=seed,
             training_set_id=one.newest["training_set_id"],
             superseded=tuple(row["training_set_id"] for row in one.frozen[:-1]),
-            seeds=holdings.campaign.seeds if one.by_campaign else (seed,),
+            seeds=holdings.campaign.seeds if one.by_campaign and one.left_out is None else (seed,),
             backend=backend,
             init_from=init_from,
             options=_options(holdings, recipe, backend=backend, init_from=init_from),
         )
         for one in sets
         if one.newest is not None
-        for recipe, seed, backend, init_from in (_by_campaign(holdings) if one.by_campaign else _by_hand(holdings, one))
+        for recipe, seed, backend, init_from in _wanted_of(holdings, one)
     ]
 
 
@@ -99,6 +102,12 @@ def missing_model(holdings: Holdings, potential: Row) -> Path | None:
     recorded = Path(potential["path"] or "")
     path = here / potential["potential_id"] / recorded.name
     return path if here.is_dir() and recorded.name and not (path.is_file() or recorded.is_file()) else None
+
+
+def _wanted_of(holdings: Holdings, one: WantedSet) -> list[tuple[Recipe, int, str, str | None]]:
+    if not one.by_campaign:
+        return _by_hand(holdings, one)
+    return _by_campaign(holdings) if one.left_out is None else _by_campaign(holdings)[:1]
 
 
 def _by_campaign(holdings: Holdings) -> list[tuple[Recipe, int, str, str | None]]:

@@ -54,11 +54,15 @@ def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]
 
 
 def not_simulated(holdings: Holdings, sets: Iterable[WantedSet]) -> Iterator[Stale]:
-    """Potentials of the newest sets x their compositions, held-out ones included, x the campaign's protocols."""
+    """Potentials of the newest sets x their compositions, held-out ones included, x the campaign's protocols.
+
+    Of a set that leaves a composition out, that one alone: the others are simulated with all trained on.
+    """
     campaign, done = holdings.campaign, _simulations(holdings)
     for one in sets:
         made = one.newest or {}
-        compositions = sorted({*(made.get("compositions") or ()), *(made.get("held_out") or ())})
+        all_of_it = sorted({*(made.get("compositions") or ()), *(made.get("held_out") or ())})
+        compositions = all_of_it if one.left_out is None else [one.left_out]
         for name in [row["potential_id"] for row in potentials_of(holdings, one)]:
             for composition in compositions:
                 for protocol in campaign.protocols:

@@ -8,6 +8,7 @@ from operators.campaign import Campaign
 from operators.potentials.groups import Group
 from operators.potentials.selection import is_wanted
 from operators.stale.holdings import Holdings, Row
+from schemas.composition import parse_composition
 from schemas.training import TrainingSetRequest
 
 
@@ -26,6 +27,8 @@ class WantedSet:
     frozen: tuple[Row, ...]
     """Rows of the training sets that were made for it, the newest last."""
     by_campaign: bool
+    left_out: str | None = None
+    """The composition that it leaves out of another set of the campaign, to learn how errors grow with distance."""
 
     @property
     def newest(self) -> Row | None:
@@ -51,20 +54,46 @@ def arguments_of(request: TrainingSetRequest) -> list[str]:
 
 
 def wanted_by_campaign(holdings: Holdings) -> list[WantedSet]:
-    """One per group of runs whose energies are comparable and of which something is to be trained on."""
+    """One per group of runs whose energies are comparable and of which something is to be trained on.
+
+    Where the campaign leaves one composition out at a time, one more for each; first what it is compared with.
+    """
     campaign = holdings.campaign
     return [
-        WantedSet(
-            name=f"{group.chemical_system}, {group.level_of_theory}",
-            request=(request := _request(holdings, group, hold_out=campaign.hold_out)),
-            asked=request,
-            runs=group.runs,
-            frozen=tuple(made for made in holdings.training_sets if _is_of_group(holdings, made, group)),
-            by_campaign=True,
-        )
+        _of_campaign(holdings, group, left_out=left_out)
         for group in holdings.groups
         if group.trained(campaign)
+        for left_out in (None, *_left_out(group, campaign))
     ]
+
+
+def _of_campaign(holdings: Holdings, group: Group, *, left_out: str | None) -> WantedSet:
+    hold_out = _held_out(holdings.campaign, left_out)
+    request = _request(holdings, group, hold_out=hold_out)
+    return WantedSet(
+        name=f"{group.chemical_system}, {group.level_of_theory}" + (f", without {left_out}" if left_out else ""),
+        request=request,
+        asked=request,
+        runs=group.runs,
+        frozen=tuple(made for made in holdings.training_sets if _is_of_group(holdings, made, group, hold_out=hold_out)),
+        by_campaign=True,
+        left_out=left_out,
+    )
+
+
+def _left_out(group: Group, campaign: Campaign) -> list[str]:
+    """Compositions to leave out of a group: without the others, each of its elements is still trained on."""
+    trained = group.trained(campaign)
+    return [
+        one
+        for one in trained
+        if campaign.leaves_out(one)
+        and parse_composition(one).keys() <= {e for other in trained if other != one for e in parse_composition(other)}
+    ]
+
+
+def _held_out(campaign: Campaign, left_out: str | None) -> tuple[str, ...]:
+    return campaign.hold_out if left_out is None else (*campaign.hold_out, left_out)
 
 
 def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
@@ -79,7 +108,7 @@ def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
         made = sets.get(name)
         if made is None or asked.lake_version is not None:
             continue
-        if not (holdings.campaign.chooses_training and _could_be_the_campaigns(made, holdings.campaign)):
+        if not (holdings.campaign.chooses_training and _is_wanted_by_campaign(made, holdings.campaign)):
             earlier = [row for row in answers.pop(asked, []) if row is not made]
             answers[asked] = [*earlier, made]  # at the end: the later of two requests counts
     wanted = [_of_hand(holdings, asked, made) for asked, made in answers.items()]
@@ -134,10 +163,10 @@ def _named_runs(holdings: Holdings, runs: Collection[Row], compositions: Collect
     return tuple(sorted(run_ids)) if brought - run_ids else ()
 
 
-def _is_of_group(holdings: Holdings, made: Row, group: Group) -> bool:
+def _is_of_group(holdings: Holdings, made: Row, group: Group, *, hold_out: Collection[str]) -> bool:
     without_frames = {run["run_id"] for run in holdings.runs if not run["n_accepted"]}
     return (
-        _could_be_the_campaigns(made, holdings.campaign)
+        _could_be_the_campaigns(made, holdings.campaign, hold_out=hold_out)
         and made["level_of_theory"] == group.level_of_theory
         and bool(made["synthetic"]) == group.synthetic
         and set(made["type_map"] or ()) == group.elements
@@ -145,15 +174,21 @@ def _is_of_group(holdings: Holdings, made: Row, group: Group) -> bool:
     )
 
 
-def _could_be_the_campaigns(made: Row, campaign: Campaign) -> bool:
-    """Whether it was made with the campaign's choices, at whatever state of the lake."""
+def _is_wanted_by_campaign(made: Row, campaign: Campaign) -> bool:
+    """Whether it could be the campaign's, all compositions in it or one of them left out."""
+    left_out = [None, *(one for one in made["held_out"] or () if campaign.leaves_out(one))]
+    return any(_could_be_the_campaigns(made, campaign, hold_out=_held_out(campaign, one)) for one in left_out)
+
+
+def _could_be_the_campaigns(made: Row, campaign: Campaign, *, hold_out: Collection[str]) -> bool:
+    """Whether it was made with the campaign's choices and that one, at whatever state of the lake."""
     wanted = _choices_of(campaign)
     return (
         made["split_rule"] == wanted.pop("split")
         and made["seed"] in (None, TrainingSetRequest.model_fields["seed"].default)
         and all(_value(made, name) == value for name, value in wanted.items())
-        and set(made["held_out"] or ()) <= set(campaign.hold_out)
-        and not set(made["compositions"] or ()) & set(campaign.hold_out)
+        and set(made["held_out"] or ()) <= set(hold_out)
+        and not set(made["compositions"] or ()) & set(hold_out)
     )
 
 
