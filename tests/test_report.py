@@ -199,7 +199,7 @@ def test_what_is_missing_is_told_once_for_all_chemical_systems(text):
 def test_every_section_with_synthetic_data_wears_the_badge(text):
     sections = Page(text).sections
     shown = [anchor for anchor in sections if anchor.startswith("Al-Cu-Ni-synthetic")]
-    assert len(shown) == 15
+    assert len(shown) == 16
     assert all("synthetic" in sections[anchor] for anchor in shown)
     assert not [
         anchor for anchor in sections if anchor.startswith("Ti") and "synthetic" in sections[anchor].split("SQL")[0]

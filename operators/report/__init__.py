@@ -19,6 +19,8 @@ from operators.report.comparisons import order_section, rdf_section, vacf_sectio
 from operators.report.compositions import map_section
 from operators.report.densities import density_section
 from operators.report.experiments import experiment_section
+from operators.report.leave_one_out import leave_one_out_section
+from operators.report.maps import maps_section
 from operators.report.melts import environments_section, mixing_section, motion_section, scattering_section
 from operators.report.operations import failures_section, rejections_section, runs_section
 from operators.report.page import Ask, Chapter, Group, Page, counted, html
@@ -34,6 +36,8 @@ _CHAPTER = (
     training_section,
     parity_section,
     transferability_section,
+    leave_one_out_section,
+    maps_section,
     rdf_section,
     order_section,
     scattering_section,

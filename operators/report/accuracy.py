@@ -5,7 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from operators.report.figures import ROLE_COLOURS, Axis, Series, curves, parity
-from operators.report.page import Ask, Fold, Grid, Group, Panel, Row, Section, number, plain
+from operators.report.page import NOTHING, Ask, Fold, Grid, Group, Panel, Row, Section, number, plain
 from operators.report.potentials import RMSE, by_potential, named
 
 _QUANTITIES = {"energy": "energy (eV/atom)", "force": "force (eV/Å)", "virial": "virial (eV/atom)"}
@@ -114,8 +114,8 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
     axes = (Axis("distance to training (at.%)"), Axis("force RMSE (meV/Å)"))
     svg = curves(f"{group.anchor}-transfer", series, *axes, synthetic=group.synthetic) if far else None  # fmt: skip
     grid = Grid(
-        ("composition", "split", "nearest trained", "recipe", "distance (at.%)", "frames", "RMSE E (meV/atom)",
-         "RMSE F (meV/Å)", "RMSE V (meV/atom)", "largest z"),
+        ("composition", "split", "nearest trained", "recipe", "distance (at.%)", "coverage", "frames",
+         "RMSE E (meV/atom)", "RMSE F (meV/Å)", "RMSE V (meV/atom)", "curves that agree", "largest z"),
         [
             (
                 row["composition"],
@@ -123,8 +123,10 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
                 plain(row["nearest_composition"]),
                 named(row),
                 number(row["distance_at_percent"]),
+                number(row["coverage_frac"]),
                 number(row["n_frames"]),
                 *(number(row[name]) for name in RMSE),
+                f"{row['n_curves_agree']} of {row['n_curves']}" if row["n_curves"] else NOTHING,
                 number(row["largest_z"]),
             )
             for row in far
@@ -135,7 +137,8 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
         anchor=f"{group.anchor}-transfer",
         title="Transferability",
         caption="Error on each composition against its distance to the nearest composition that the potential was "
-        "trained on: half-L1, the share of atoms to swap. Distance 0 is the test split. The paper's own example, "
+        "trained on: half-L1, the share of atoms to swap. Distance 0 is the test split. Coverage is the share of the "
+        "melt's environments within the cutoff that lie where the training frames are dense. The paper's own example, "
         "Al50Cu25Ni25, is 10 at.% away; 20 at.% is the largest distance inside its ten-point grid.",
         sql=sql,
         command="meltlake materialize --hold-out COMPOSITION",

@@ -91,16 +91,7 @@ def ternary_map(name: str, corners: Sequence[str], places: Sequence[Place], *, s
     """Compositions in their triangle, coloured by role, with the number of frames beside each."""
     figure, axes = _panel((5.2, 4.7), left_inches=0.1, bottom_inches=0.1)
     with styled():
-        axes.set_axis_off()
-        axes.set_aspect("equal")
-        height = np.sqrt(3) / 2
-        for share in np.arange(0.2, 1.0, 0.2):
-            _grid_line(axes, (share / 2, share * height), (1 - share / 2, share * height))
-            _grid_line(axes, (share, 0), ((1 + share) / 2, (1 - share) * height))
-            _grid_line(axes, (1 - share, 0), ((1 - share) / 2, (1 - share) * height))
-        axes.plot([0, 1, 0.5, 0], [0, 0, height, 0], color="#555", linewidth=1)
-        for corner, at, side in zip(corners, ((0, 0), (1, 0), (0.5, height)), ("right", "left", "center"), strict=True):
-            axes.annotate(corner, at, xytext=_beside(side), textcoords="offset points", ha=side, weight="bold", size=12)
+        draw_triangle(axes, corners)
         for place in places:
             axes.scatter(place.x, place.y, s=46, color=ROLE_COLOURS[place.role], zorder=3, edgecolor="white")
             axes.annotate(
@@ -112,9 +103,23 @@ def ternary_map(name: str, corners: Sequence[str], places: Sequence[Place], *, s
                 size=8,
             )
         _role_legend(axes, {place.role for place in places})
-        axes.set_xlim(-0.12, 1.12)
-        axes.set_ylim(-0.1, height + 0.13)
         return as_svg(figure, name, synthetic=synthetic)
+
+
+def draw_triangle(axes: "Axes", corners: Sequence[str]) -> None:
+    """The triangle of three elements with lines of equal share, every 20 at.%."""
+    axes.set_axis_off()
+    axes.set_aspect("equal")
+    height = np.sqrt(3) / 2
+    for share in np.arange(0.2, 1.0, 0.2):
+        _grid_line(axes, (share / 2, share * height), (1 - share / 2, share * height))
+        _grid_line(axes, (share, 0), ((1 + share) / 2, (1 - share) * height))
+        _grid_line(axes, (1 - share, 0), ((1 - share) / 2, (1 - share) * height))
+    axes.plot([0, 1, 0.5, 0], [0, 0, height, 0], color="#555", linewidth=1)
+    for corner, at, side in zip(corners, ((0, 0), (1, 0), (0.5, height)), ("right", "left", "center"), strict=True):
+        axes.annotate(corner, at, xytext=_beside(side), textcoords="offset points", ha=side, weight="bold", size=12)
+    axes.set_xlim(-0.12, 1.12)
+    axes.set_ylim(-0.1, height + 0.13)
 
 
 def frame_bars(name: str, counts: Mapping[str, tuple[int, str]], *, synthetic: bool = False) -> Markup:
