@@ -35,6 +35,8 @@ def parser() -> argparse.ArgumentParser:
     of.add_argument("--run", metavar="ID")
     of.add_argument("--potential", metavar="ID")
 
+    _add_propose(verbs)
+
     _verb(verbs, "publish", "rebuild the DuckDB warehouse from the lake and swap it in")
 
     report = _verb(verbs, "report", "a static HTML report from the lake")
@@ -137,6 +139,27 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
     simulate.add_argument("--steps", type=int, metavar="N", help="instead of the protocol's own")
     simulate.add_argument("--replicate", type=int, metavar="N", help="N x N x N copies of the start frame")
     simulate.add_argument("--seed", type=int, default=1)
+
+
+def _add_propose(verbs: Verbs) -> None:
+    propose = _verb(verbs, "propose", "which composition to compute next and why, with inputs for VASP")
+    propose.add_argument("--potential", metavar="ID", help="by default the newest")
+    propose.add_argument("--temperature-k", type=float, metavar="K", help="by default that of the nearest AIMD run")
+    propose.add_argument(
+        "--step", type=float, default=5.0, metavar="AT_PERCENT", help="of the grid; by default 5 at.%%"
+    )
+    propose.add_argument("--number", type=_count, default=5, metavar="N", help="of proposals; by default 5")
+    propose.add_argument(
+        "--trust",
+        type=float,
+        default=100.0,
+        metavar="MEV_PER_ANGSTROM",
+        help="committee deviation of forces below which a covered composition is done; by default 100",
+    )
+    propose.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder to be made, with POSCAR, INCAR, KPOINTS, README"
+    )
+    propose.add_argument("--overwrite", action="store_true", help="replace an earlier proposal at DIR")
 
 
 def _add_export(verbs: Verbs) -> None:

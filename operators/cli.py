@@ -208,6 +208,25 @@ def _observe(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return observe_potential(settings, arguments.potential)
 
 
+def _propose(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.propose import ProposalRequest, propose
+
+    request = ProposalRequest(
+        potential_id=arguments.potential,
+        temperature_k=arguments.temperature_k,
+        step_at_percent=arguments.step,
+        n_wanted=arguments.number,
+        trust_mev_per_angstrom=arguments.trust,
+    )
+    return propose(settings, request, out=arguments.out, overwrite=arguments.overwrite)
+
+
+def _propose_text(answer: dict[str, object]) -> str:
+    from operators.propose import propose_text
+
+    return propose_text(answer)
+
+
 def _publish(settings: Settings, _arguments: Arguments) -> dict[str, object]:
     from operators.publish import publish
 
@@ -312,7 +331,7 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
 
-_AS_READ: dict[str, Callable[[dict[str, object]], str]] = {"status": _status_text}
+_AS_READ: dict[str, Callable[[dict[str, object]], str]] = {"status": _status_text, "propose": _propose_text}
 """Answers that a person reads otherwise than as a list of names and values."""
 
 _VERBS: dict[str, Verb] = {
@@ -323,6 +342,7 @@ _VERBS: dict[str, Verb] = {
     "train": _train,
     "simulate": _simulate,
     "observe": _observe,
+    "propose": _propose,
     "publish": _publish,
     "report": _report,
     "sql": _sql,

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 VERBS = ["ingest", "validate", "materialize", "train", "simulate", "observe"]
 VERBS += ["publish", "report", "sql", "status", "up", "demo"]
-VERBS += ["export", "raw verify", "potential export", "lake describe", "lake compact", "lake vacuum"]
+VERBS += ["propose", "export", "raw verify", "potential export", "lake describe", "lake compact", "lake vacuum"]
 VERBS += ["experiments list", "experiments add", "experiments remove"]
 PYTHON = [path for folder in ("schemas", "lake", "operators", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
 

@@ -1,0 +1,1 @@
+"""Which composition to compute next, and what VASP needs for it. The verb that answers is `propose`."""

@@ -1,0 +1,131 @@
+"""Atoms to start AIMD from at a composition that was never computed. Which composition belongs in `ranking`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lake.delta import Lake
+from operators.log import log
+from operators.physics.cells import volumes_angstrom3
+from operators.physics.composition_space import as_points, mixed
+from operators.physics.pairs import shortest_distances
+from operators.physics.spreading import spread_apart
+from operators.potentials.stored_frames import Geometry, geometries, sound_frames
+from operators.proposals.knowledge import Knowledge, Melt
+from operators.proposals.ranking import nearest_melt, point_of
+from operators.simulations.start_frame import exchanged
+from schemas.composition import nearest_counts, parse_composition
+from schemas.elements import SYMBOLS
+from schemas.errors import MeltlakeError
+from schemas.frames import Floats
+from schemas.gate.limits import shortest_trainable_pairs_angstrom
+
+Row = Mapping[str, Any]
+
+LEAST_OVER_LIMIT = 1.13
+"""Of the gate's shortest pair: below it the gate rejects or flags a frame."""
+_MOST_ATOMS = 600
+"""A simulation of more is no start for AIMD."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AimdStart:
+    """A frame for VASP, and where it came from."""
+
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,)."""
+    cell_angstrom: Floats
+    """(3, 3)."""
+    positions_angstrom: Floats
+    """(n_atoms, 3)."""
+    nearest: Melt
+    """The computed melt that is nearest in composition: whose settings to take."""
+    run_id: str
+    """The run that the frame is of: of that melt, or a simulation of this one."""
+    frame: int
+    n_exchanged: int
+    """Atoms that became another element."""
+    volume_per_atom_angstrom3: float
+    min_distance_angstrom: float
+    min_distance_over_limit: float
+    """The same over the shortest that the gate accepts."""
+
+
+def aimd_start(lake: Lake, known: Knowledge, composition: str) -> AimdStart:
+    """The last frame of a simulation of this composition, else of the nearest AIMD with elements exchanged.
+
+    The cell is scaled to the volume that computed melts foretell, and pairs that are closer than in any training frame
+    are pushed apart.
+
+    Raises
+    ------
+    MeltlakeError
+        If atoms cannot be kept apart at that density.
+    """
+    nearest = known.melts[nearest_melt(known, point_of(known, composition))]
+    simulated = _simulated(lake, known, composition)
+    run_id, frame = simulated or (nearest.runs[0]["run_id"], nearest.last)
+    wanted = nearest_counts(composition, len(frame.atomic_numbers))
+    numbers = exchanged(frame.atomic_numbers, wanted, seed=1)
+    volume = predicted_volume_per_atom_angstrom3(known, composition)
+    now = volumes_angstrom3(frame.cell_angstrom[None])[0] / len(numbers)
+    scale = float((volume / now) ** (1 / 3))
+    cell, positions = scale * frame.cell_angstrom, scale * frame.positions_angstrom
+    apart = _apart(lake, known, numbers, positions, cell)
+    limits = shortest_trainable_pairs_angstrom(np.unique(numbers))
+    [distance], [over_limit] = shortest_distances(numbers, apart[None], cells=cell[None], limits=limits)
+    return AimdStart(
+        atomic_numbers=numbers,
+        cell_angstrom=cell,
+        positions_angstrom=apart,
+        nearest=nearest,
+        run_id=str(run_id),
+        frame=frame.frame,
+        n_exchanged=int((numbers != frame.atomic_numbers).sum()),
+        volume_per_atom_angstrom3=volume,
+        min_distance_angstrom=float(distance),
+        min_distance_over_limit=float(over_limit),
+    )
+
+
+def predicted_volume_per_atom_angstrom3(known: Knowledge, composition: str) -> float:
+    """From the melts that were computed: a mixture of the elements' volumes, and what they differ from it nearby."""
+    names = sorted(known.melts)
+    points = as_points([parse_composition(one) for one in [composition, *names]], known.elements)
+    values = np.array([known.melts[one].volume_per_atom_angstrom3 for one in names])
+    return float(mixed(points[:1], points[1:], values=values)[0])
+
+
+def _simulated(lake: Lake, known: Knowledge, composition: str) -> tuple[str, Geometry] | None:
+    """The last frame of a finished simulation of the composition by one of the potential's committee."""
+    members = set(known.committee.potential_ids) if known.committee else {known.potential["potential_id"]}
+    finished = {row["run_id"] for row in lake.rows("performance").to_pylist() if row["outcome"] == "finished"}
+    for run in sorted(lake.rows("runs").to_pylist(), key=lambda run: (-run["n_frames"], run["run_id"])):
+        is_ours = run["composition"] == composition and run["potential_id"] in members and run["run_id"] in finished
+        if is_ours and run["n_frames"] and run["n_atoms"] <= _MOST_ATOMS:
+            for last in geometries(lake, run["run_id"], sound_frames(lake, run["run_id"])[-1:]):
+                return str(run["run_id"]), last
+    return None
+
+
+def _apart(lake: Lake, known: Knowledge, numbers: NDArray[np.int8], positions: Floats, cell: Floats) -> Floats:
+    """No pair closer than in any training frame; where that is too much to ask, than the gate wants."""
+    least = LEAST_OVER_LIMIT * shortest_trainable_pairs_angstrom(np.unique(numbers))
+    trained = np.maximum(least, _closest_trained(lake, known, numbers))
+    try:
+        return spread_apart(numbers, positions, cell=cell, limits=trained)
+    except MeltlakeError as reason:
+        log.info("propose", note=f"training distances cannot be kept: {reason.problem}")
+    return spread_apart(numbers, positions, cell=cell, limits=least)
+
+
+def _closest_trained(lake: Lake, known: Knowledge, numbers: NDArray[np.int8]) -> Floats:
+    """(n_elements, n_elements), Angstrom: 0 for pairs that no training frame has."""
+    name = str(known.training_set["training_set_id"])
+    rows = lake.rows("closest_pairs", key=name, columns=["pair", "min_distance_angstrom"]).to_pylist()
+    closest = {frozenset(row["pair"].split("-")): row["min_distance_angstrom"] for row in rows}
+    symbols = [SYMBOLS[number] for number in np.unique(numbers)]
+    return np.array([[closest.get(frozenset((one, other)), 0.0) for other in symbols] for one in symbols])
