@@ -116,6 +116,20 @@ def test_order_is_told_once_for_each_pair_of_unlike_elements(ternary):
     assert [(row["species"], row["value"], row["split_role"]) for row in rows] == [("Al-Cu", -0.1, "unused")]
 
 
+def test_diffusion_is_told_for_each_element_in_the_cell_and_corrected_for_it(ternary):
+    row = {"run_id": "Al100", "composition": "Al100", "element": "Al", "diffusion_angstrom2_per_ps": 0.5}
+    row |= {"diffusion_infinite_cell_angstrom2_per_ps": 0.6, "diffusion_error_angstrom2_per_ps": 0.02}
+    Lake(ternary.lake).replace("transport", "Al100", [row])
+    [found] = points(ternary, "diffusion_angstrom2_per_ps").values()
+    assert (found["species"], found["value"], found["error"]) == ("Al", 0.5, 0.02)
+    [corrected] = points(ternary, "diffusion_infinite_cell_angstrom2_per_ps").values()
+    assert (corrected["value"], corrected["error"]) == (0.6, None)
+    assert (
+        "Diffusion of Al (Å²/ps)"
+        in {panel.title: panel.svg for panel in shown(ternary, "Al-Cu-Ni").panels}["Diffusion of Al"]
+    )
+
+
 def test_three_elements_have_triangles_with_role_unit_and_source(ternary):
     section = shown(ternary, "Al-Cu-Ni")
     panels = {panel.title: panel for panel in section.panels}

@@ -37,7 +37,9 @@ order by quantity, species, origin, composition"""
         caption="What is known of each composition. The shape is its role: trained on (circle), held out (square), "
         "neither (triangle); the colour is the value. Deviation, coverage and distance are those of the newest "
         "potential; coverage is the share of a melt's environments within its cutoff that lie where the training "
-        "frames are dense. " + _how_drawn(group) + " Temperatures differ from point to point: the table has them.",
+        "frames are dense. "
+        + _how_drawn(group)
+        + " Temperatures differ from point to point: the table has them; diffusion is that in the simulated cell.",
         sql=sql,
         command="meltlake observe --run RUN_ID",
         panels=[_panel(group, found) for found in maps] if can_draw else [],

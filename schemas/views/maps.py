@@ -5,10 +5,10 @@ from schemas.views.description import View
 MAP_POINTS = View(
     "map_points",
     "Properties of melts over the composition space, one row per composition, quantity, species and origin: density "
-    "(of constant-pressure simulations; of AIMD cells as they are), Warren-Cowley, and for the newest potential of the "
-    "chemical system that leaves no composition out: committee deviation (mean over frames not trained on of the "
-    "largest of any atom), coverage, and distance to the nearest composition trained on. Of several runs the newest "
-    "potential's, then the longest.",
+    "(of constant-pressure simulations; of AIMD cells as they are), diffusion in the cell as it is and corrected for "
+    "its size, Warren-Cowley, and for the newest potential of the chemical system that leaves no composition out: "
+    "committee deviation (mean over frames not trained on of the largest of any atom), coverage, and distance to the "
+    "nearest composition trained on. Of several runs the newest potential's, then the longest.",
     """
 with apart as (
     select training_set_id from leave_one_out_sets where base_training_set_id is not null
@@ -39,7 +39,12 @@ measured as (
            density_g_per_cm3 as value, density_error_g_per_cm3 as error
     from thermodynamics join seen using (run_id) where origin = 'aimd' or ensemble = 'npt'
     union all
-    select run_id, 'warren_cowley', pair, warren_cowley, null
+    select run_id, unnest(['diffusion_angstrom2_per_ps', 'diffusion_infinite_cell_angstrom2_per_ps']), element,
+           unnest([diffusion_angstrom2_per_ps, diffusion_infinite_cell_angstrom2_per_ps]),
+           unnest([diffusion_error_angstrom2_per_ps, diffusion_infinite_cell_error_angstrom2_per_ps])
+    from transport
+    union all
+    select run_id, 'warren_cowley', pair, warren_cowley, warren_cowley_error
     from short_range_order where split_part(pair, '-', 1) < split_part(pair, '-', 2)
 ),
 of_runs as (
