@@ -12,7 +12,7 @@ from operators.observables.single_run import OF_ONE_RUN, look_at
 from operators.observables.together import OF_SEVERAL_RUNS, finish
 from operators.potentials.card import bring_card_up_to_date
 from operators.potentials.committee import observe_committee
-from operators.potentials.coverage import bring_coverage_up_to_date
+from operators.potentials.coverage import bring_coverage_up_to_date, cutoff_angstrom
 from operators.potentials.evaluation import is_judged
 from schemas.errors import StepFailed
 from schemas.settings import Settings
@@ -66,8 +66,8 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
         committee = None
         skipped.append(reason.problem)
     n_covered = 0
-    if (r_cut := potential["r_cut_angstrom"]) is not None:
-        n_covered = bring_coverage_up_to_date(lake, made, r_cut_angstrom=float(str(r_cut)))
+    if (r_cut := cutoff_angstrom(lake, potential)) is not None:
+        n_covered = bring_coverage_up_to_date(lake, made, r_cut_angstrom=r_cut)
     for member in committee.potentials if committee else (potential,):
         bring_card_up_to_date(settings, member, committee=committee)
     changed = before != {table: lake.version(table) for table in before}

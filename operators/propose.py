@@ -120,6 +120,7 @@ def _told(known: Knowledge, one: Ranked, rank: int) -> dict[str, object]:
         "score": round(one.score, 4),
         "distance_at_percent": candidate.distance_at_percent,
         "nearest_composition": candidate.nearest_composition,
+        "apart_at_percent": one.apart_at_percent,
         "coverage_frac": round(candidate.coverage_frac, 4),
         "deviation_mev_per_angstrom": candidate.deviation_mev_per_angstrom,
         "reason": _reason(known, candidate),

@@ -13,7 +13,7 @@ from operators.physics.local_composition import Environments, environments, know
 from operators.potentials.stored_frames import evenly, geometries, sound_frames
 from operators.potentials.unused_frames import UNUSED
 from schemas.errors import MeltlakeError
-from schemas.rows import Row, text, texts, whole
+from schemas.rows import Row, real_or_none, text, texts, whole
 
 MOST_FRAMES = 64
 """Of a composition and split."""
@@ -33,6 +33,14 @@ class MeltFrames:
     @property
     def n_frames(self) -> int:
         return sum(len(frames) for frames in self.frames.values())
+
+
+def cutoff_angstrom(lake: Lake, potential: Mapping[str, object]) -> float | None:
+    """Of a row of `potentials`; that of its recipe for potentials of before the column; None where neither tells."""
+    if (own := real_or_none(potential, "r_cut_angstrom")) is not None:
+        return own
+    recipes = lake.rows("recipes", key=text(potential, "recipe"), columns=["r_cut_angstrom"]).to_pylist()
+    return real_or_none(recipes[0], "r_cut_angstrom") if recipes else None
 
 
 def bring_coverage_up_to_date(lake: Lake, training_set: Row, *, r_cut_angstrom: float) -> int:

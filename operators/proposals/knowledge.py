@@ -16,7 +16,7 @@ from operators.physics.cells import volumes_angstrom3
 from operators.physics.local_composition import KnownRegion, known_region
 from operators.potentials.committee import Committee, committee_of
 from operators.potentials.comparable import comparable_groups
-from operators.potentials.coverage import training_environments
+from operators.potentials.coverage import cutoff_angstrom, training_environments
 from operators.potentials.stored_frames import Geometry, geometries, sound_frames
 from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
@@ -77,7 +77,12 @@ def knowledge(settings: Settings, lake: Lake, potential_id: str | None) -> Knowl
     """
     potential = _potential(settings, lake, potential_id)
     made = _training_set(lake, potential)
-    r_cut = _r_cut_angstrom(lake, potential)
+    r_cut = cutoff_angstrom(lake, potential)
+    if r_cut is None:
+        raise MeltlakeError(
+            f"The cutoff of potential {potential['potential_id']} is not known.",
+            "Run `meltlake train` with the same options again: it writes the recipe.",
+        )
     taught = training_environments(lake, made, r_cut_angstrom=r_cut)
     if not taught:
         raise MeltlakeError(
@@ -126,18 +131,6 @@ def _training_set(lake: Lake, potential: Row) -> dict[str, Any]:
             "Choose another potential with --potential.",
         )
     return found[0]
-
-
-def _r_cut_angstrom(lake: Lake, potential: Row) -> float:
-    if potential["r_cut_angstrom"] is not None:
-        return float(potential["r_cut_angstrom"])
-    recipe = lake.rows("recipes", key=str(potential["recipe"])).to_pylist()
-    if not recipe:
-        raise MeltlakeError(
-            f"The cutoff of potential {potential['potential_id']} is not known.",
-            "Run `meltlake train` with the same options again: it writes the recipe.",
-        )
-    return float(recipe[0]["r_cut_angstrom"])
 
 
 def _melts(lake: Lake, training_set: Row) -> dict[str, Melt]:
