@@ -45,9 +45,10 @@ def test_the_largest_holes_of_the_papers_grid_come_first(paper):
     assert {one.candidate.distance_at_percent for one in best} == {20.0}
     assert max(one.candidate.coverage_frac for one in best) < 0.25
     assert max(one.distance_at_percent for one in found) == 20.0
-    assert {half_l1_at_percent(one.composition, one.nearest_composition) for one in found if one.is_covered} <= {
-        one.distance_at_percent for one in found
-    }
+    assert all(
+        half_l1_at_percent(one.composition, one.nearest_composition) == pytest.approx(one.distance_at_percent, abs=0.51)
+        for one in found
+    )
 
 
 def test_coverage_falls_with_distance_and_the_papers_test_alloy_is_half_known(paper):
@@ -58,15 +59,13 @@ def test_coverage_falls_with_distance_and_the_papers_test_alloy_is_half_known(pa
 
 
 def test_a_committee_that_agrees_leaves_covered_melts_alone_and_one_that_does_not_asks_for_them(paper):
-    covered = {
-        one.composition for one in candidates(paper, step_at_percent=10, trust_mev_per_angstrom=100) if one.is_covered
-    }
     sure, unsure = (known_melts(PAPER, ["Al", "Cu", "Ni"], {"Al100": worst, "Ni100": worst}) for worst in (20.0, 300.0))
     told = [
-        {one.composition for one in candidates(known, step_at_percent=10, trust_mev_per_angstrom=100) if one.is_covered}
-        for known in (sure, unsure)
+        {one.composition for one in candidates(known, step_at_percent=5, trust_mev_per_angstrom=100) if one.is_covered}
+        for known in (paper, sure, unsure)
     ]
-    assert told == [covered, set()]
+    assert told[0] == told[1] != set()
+    assert told[2] == set()
 
 
 @pytest.mark.parametrize("elements", [["Al"], ["Al", "Ni"], ["Al", "Cu", "Fe", "Ni"]])
