@@ -19,6 +19,7 @@ from operators.potentials.committee import Committee
 from operators.potentials.freezing import DIFFERENCES
 from operators.potentials.kept_files import write_whole
 from operators.potentials.safe_distances import closest_pairs
+from operators.potentials.unused_frames import UNUSED
 from schemas.errors import MeltlakeError
 from schemas.model_card import CARD_VERSION, FILE_NAME, ModelCard
 from schemas.settings import Settings
@@ -220,7 +221,9 @@ def _neighbours(potential: Row, recipe: Mapping[str, object]) -> Row:
 def _committee(lake: Lake, committee: Committee | None) -> Row | None:
     if committee is None:
         return None
-    rows = lake.rows("committees", key=committee.committee_id).to_pylist()
+    found = lake.rows("committees", key=committee.committee_id).to_pylist()
+    # Which frames of the lake are in no training set changes with every run that comes; a card stays as it is.
+    rows = [row for row in found if row["split"] != UNUSED]
     return {**rows[0], "calibration": rows} if rows else None
 
 

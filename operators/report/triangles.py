@@ -66,7 +66,6 @@ def value_triangle(
                     [place.y for place in of_role],
                     c=[place.value for place in of_role],
                     marker=marker,
-                    label=WORDED[role],
                     s=70,
                     edgecolor="#333",
                     linewidths=0.7,
@@ -75,7 +74,7 @@ def value_triangle(
                 )
         bar = figure.colorbar(shown, cax=figure.add_axes((0.83, 0.2, 0.025, 0.6)))
         bar.set_label(label)
-        _legend(axes)
+        _legend(axes, places)
         return as_svg(figure, name, synthetic=synthetic, told=_told(label, places))
 
 
@@ -95,7 +94,6 @@ def value_line(
                     [100 * place.x for place in of_role],
                     [place.value for place in of_role],
                     marker=marker,
-                    label=WORDED[role],
                     s=40,
                     color="#2166ac",
                     edgecolor="#333",
@@ -106,7 +104,7 @@ def value_line(
         axes.set_ylabel(label)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.25 * (high - low))
-        _legend(axes)
+        _legend(axes, places)
         return as_svg(figure, name, synthetic=synthetic, told=_told(label, places))
 
 
@@ -120,10 +118,14 @@ def _colours(values: Sequence[float]) -> dict[str, Any]:
     return {"cmap": _SEQUENTIAL, "vmin": low - margin, "vmax": high + margin}
 
 
-def _legend(axes: "Axes") -> None:
-    handles: list[Any] = axes.legend(loc="upper left", handletextpad=0.2).legend_handles
-    for handle in handles:
-        handle.set_color("#777")
+def _legend(axes: "Axes", places: Sequence[ValuePlace]) -> None:
+    """The shapes, in grey: colour is the value."""
+    for role, marker in MARKERS.items():
+        if any(place.role == role for place in places):
+            axes.scatter(
+                [], [], marker=marker, color="#777", edgecolor="#333", s=50, linewidths=0.7, label=WORDED[role]
+            )
+    axes.legend(loc="upper left", handletextpad=0.2)
 
 
 def _told(label: str, places: Sequence[ValuePlace]) -> str:
