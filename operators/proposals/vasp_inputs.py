@@ -23,6 +23,10 @@ _GGA = {
     "AM05": "AM",
 }
 _MESH = re.compile(r"(\d+)x(\d+)x(\d+)")
+_BEFORE = (
+    "Before you submit: INCAR and KPOINTS are templates; lines with `= ?` are for you. Look at the pressure of the "
+    "first steps: where it is far from what you want, the volume was foretold badly, and the cell is to be changed."
+)
 _UNKNOWN = (
     ("EDIFF", "as in that run: the lake does not store it"),
     ("NELM", "as in that run; a frame that needs all of them is rejected"),
@@ -90,7 +94,7 @@ def readme(start: AimdStart, composition: str, *, reason: str, scf_steps: float 
         _origin(start, composition),
         _cost(run, n_atoms, scf_steps),
         "POTCAR: " + _potcar(start, sorted(counts)) + " The order of elements is that of the POSCAR.",
-        "Before you submit: INCAR and KPOINTS are templates. Lines that begin with `#` and end with `?` are for you.",
+        _BEFORE,
         "Afterwards: `meltlake ingest` of the run's folder; what is due then, `meltlake status` says.",
     ]
     return "\n\n".join(parts) + "\n"

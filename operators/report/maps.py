@@ -7,7 +7,7 @@ from operator import itemgetter
 from markupsafe import Markup
 
 from operators.report.page import Ask, Grid, Group, Panel, Row, Section, number, plain
-from operators.report.triangles import WORDED, ValuePlace, value_line, value_triangle
+from operators.report.triangles import WORDED, Label, ValuePlace, value_line, value_triangle
 
 _LABELS = {
     "density_g_per_cm3": ("Density", "g/cm³"),
@@ -63,11 +63,10 @@ def _panel(group: Group, rows: Sequence[Row]) -> Panel:
     of = "" if first["species"] == "all" else f" of {first['species']}"
     name = f"{group.anchor}-map-{first['quantity']}-{first['species']}"
     places = [ValuePlace(row["ternary_x"], row["ternary_y"], row["value"], row["split_role"]) for row in rows]
-    label = f"{title}{of}" + (f" ({unit})" if unit else "")
-    return Panel(f"{title}{of}", _drawn(name, group, places, label), _below(rows))
+    return Panel(f"{title}{of}", _drawn(name, group, places, Label(f"{title}{of}", unit)), _below(rows))
 
 
-def _drawn(name: str, group: Group, places: Sequence[ValuePlace], label: str) -> Markup:
+def _drawn(name: str, group: Group, places: Sequence[ValuePlace], label: Label) -> Markup:
     draw = value_triangle if len(group.elements) == _LARGEST_TO_DRAW else value_line
     return draw(name, group.elements, places, label=label, synthetic=group.synthetic)
 

@@ -17,7 +17,7 @@ MARKERS = {"train": "o", "held_out": "s", "unused": "^"}
 """The shape tells the role, so that colour is free for the value."""
 WORDED = {"train": "trained on", "held_out": "held out", "unused": "no role"}
 
-_TRIANGLE_INCHES = (4.2, 3.7)
+_TRIANGLE_INCHES = (4.2, 3.5)
 _LINE_INCHES = (4.2, 2.9)
 _SEQUENTIAL, _DIVERGING = "viridis", "PuOr"
 """Both are read alike by people who do not see colours."""
@@ -33,8 +33,20 @@ class ValuePlace:
     role: str
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What values are, and their unit."""
+
+    name: str
+    unit: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
 def value_triangle(
-    name: str, corners: Sequence[str], places: Sequence[ValuePlace], *, label: str, synthetic: bool = False
+    name: str, corners: Sequence[str], places: Sequence[ValuePlace], *, label: Label, synthetic: bool = False
 ) -> Markup:
     """Values as colours of points in the triangle of three elements; values of both signs around white.
 
@@ -47,7 +59,7 @@ def value_triangle(
     places
         Where the values are.
     label
-        Of the colours, with the unit.
+        What the values are; the unit stands beside the colours.
     synthetic
         Whether it says so.
     """
@@ -55,7 +67,7 @@ def value_triangle(
 
     with styled():
         figure = Figure(figsize=_TRIANGLE_INCHES)
-        axes = figure.add_axes((0.0, 0.0, 0.84, 1.0))
+        axes = figure.add_axes((0.0, 0.0, 0.8, 1.0))
         draw_triangle(axes, corners)
         colours = _colours([place.value for place in places])
         shown: Any = None
@@ -72,14 +84,14 @@ def value_triangle(
                     zorder=3,
                     **colours,
                 )
-        bar = figure.colorbar(shown, cax=figure.add_axes((0.83, 0.2, 0.025, 0.6)))
-        bar.set_label(label)
+        bar = figure.colorbar(shown, cax=figure.add_axes((0.8, 0.2, 0.025, 0.6)))
+        bar.set_label(label.unit)
         _legend(axes, places)
-        return as_svg(figure, name, synthetic=synthetic, told=_told(label, places))
+        return as_svg(figure, name, synthetic=synthetic, told=_told(label.text, places))
 
 
 def value_line(
-    name: str, corners: Sequence[str], places: Sequence[ValuePlace], *, label: str, synthetic: bool = False
+    name: str, corners: Sequence[str], places: Sequence[ValuePlace], *, label: Label, synthetic: bool = False
 ) -> Markup:
     """The same for two elements, over the at.% of the second."""
     from matplotlib.figure import Figure
@@ -101,11 +113,11 @@ def value_line(
                 )
         axes.set_xlim(-4, 104)
         axes.set_xlabel(f"{corners[1]} (at.%)")
-        axes.set_ylabel(label)
+        axes.set_ylabel(label.text)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.25 * (high - low))
         _legend(axes, places)
-        return as_svg(figure, name, synthetic=synthetic, told=_told(label, places))
+        return as_svg(figure, name, synthetic=synthetic, told=_told(label.text, places))
 
 
 def _colours(values: Sequence[float]) -> dict[str, Any]:
@@ -128,6 +140,6 @@ def _legend(axes: "Axes", places: Sequence[ValuePlace]) -> None:
     axes.legend(loc="upper left", handletextpad=0.2)
 
 
-def _told(label: str, places: Sequence[ValuePlace]) -> str:
+def _told(what: str, places: Sequence[ValuePlace]) -> str:
     values = [place.value for place in places]
-    return f"{label} at {len(places)} compositions, from {min(values):.3g} to {max(values):.3g}"
+    return f"{what} at {len(places)} compositions, from {min(values):.3g} to {max(values):.3g}"
