@@ -73,7 +73,6 @@ def propose(
     )
     best = ranked(known, found, n_wanted=request.n_wanted)
     proposals = [_told(known, one, rank) for rank, one in enumerate(best, start=1)]
-    to_compute = next((one.candidate for one in best if not one.candidate.is_computed), None)
     answer: dict[str, object] = {
         "potential_id": known.potential["potential_id"],
         "recipe": known.potential["recipe"],
@@ -89,14 +88,19 @@ def propose(
         "proposals": proposals,
         "untrained_frames": _untrained_frames(settings, known),
         "path": None,
+        "start": None,
     }
-    if out is not None and to_compute is not None:
-        target = out.absolute()
-        start = aimd_start(lake, known, to_compute.composition)
-        reason = str(next(row["reason"] for row in proposals if row["composition"] == to_compute.composition))
-        inputs = _inputs(lake, known, start, composition=to_compute.composition, request=request, reason=reason)
-        answer |= {"path": str(target), "start": _start_told(start, to_compute.composition)}
+    # Of those that are not computed the first, also where better ones are computed and wait to be trained on.
+    new = ranked(known, [one for one in found if not one.is_computed], n_wanted=1)
+    if out is not None and new:
+        composition, target = new[0].candidate.composition, out.absolute()
+        start = aimd_start(lake, known, composition)
+        reason = _reason(known, new[0].candidate)
+        inputs = _inputs(lake, known, start, composition=composition, request=request, reason=reason)
+        answer |= {"path": str(target), "start": _start_told(start, composition)}
         _write(target, {**inputs, CARD: json.dumps(answer, indent=1, default=str) + "\n"}, overwrite=overwrite)
+    elif out is not None:
+        log.warning("propose", note=f"{out} was not made: no composition is left to be computed")
     log.info("propose", best=[row["composition"] for row in proposals], stop=answer["stop"], path=answer["path"])
     return answer
 
@@ -251,6 +255,7 @@ def propose_text(answer: Mapping[str, object]) -> str:
             f"{row['max_deviation_force_mev_per_angstrom']:.0f} meV/angstrom"
             for row in frames
         ]
-    if answer["path"]:
-        lines += ["", f"POSCAR, INCAR, KPOINTS and README.md are in {answer['path']}"]
+    start: Any = answer["start"]
+    if start:
+        lines += ["", f"POSCAR, INCAR, KPOINTS and README.md of {start['composition']} are in {answer['path']}"]
     return "\n".join(lines)

@@ -90,6 +90,11 @@ def knowledge(settings: Settings, lake: Lake, potential_id: str | None) -> Knowl
             "Run `meltlake materialize` again.",
         )
     committee = committee_of(lake, str(potential["potential_id"]))
+    if not (melts := _melts(lake, made)):
+        raise MeltlakeError(
+            f"The lake has no accepted AIMD frame of {'-'.join(sorted(made['type_map']))} to start from.",
+            "Ingest the runs again that the potential was trained on.",
+        )
     return Knowledge(
         potential=potential,
         training_set=made,
@@ -97,7 +102,7 @@ def knowledge(settings: Settings, lake: Lake, potential_id: str | None) -> Knowl
         committee=committee,
         taught=sorted(taught),
         region=known_region(list(taught.values())),
-        melts=_melts(lake, made),
+        melts=melts,
         deviations_mev_per_angstrom=_deviations(lake, committee),
     )
 

@@ -147,6 +147,8 @@ def test_when_all_is_covered_it_says_stop(melts, settings):
     assert (answer["stop"], answer["proposals"], answer["n_covered"]) == (True, [], answer["n_candidates"])
     assert answer["verdict"].startswith("Stop: ")
     assert "no committee tells: train a further seed" in answer["verdict"]
+    assert propose(settings, ProposalRequest(step_at_percent=25), out=settings.home / "next")["path"] is None
+    assert not (settings.home / "next").exists()
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +199,7 @@ def test_kpoints_and_readme_say_where_they_come_from(folder):
     assert lines[1:] == ["0", "Gamma", "1 1 1", "0 0 0"]
     told, answer = (folder / "README.md").read_text(), card(folder)
     assert answer["start"]["run_id"] in lines[0]
-    assert next(row["reason"] for row in answer["proposals"] if row["action"] == "compute") in told
+    assert f"Why: {next(row['reason'] for row in answer['proposals'] if row['action'] == 'compute')}" in told
     assert "12 ionic steps of 64 atoms" in told
     assert "about 12 electronic steps each as there: 144 in all" in told
     assert "synthetic" in told
@@ -276,6 +278,6 @@ def test_the_command_prints_one_json_object_or_sentences(home, tmp_path):
     answer = json.loads(done.stdout)
     assert [row["rank"] for row in answer["proposals"]] == [1, 2]
     assert propose_text(answer).splitlines()[0] == answer["verdict"]
-    assert f"README.md are in {tmp_path / 'next'}" in propose_text(answer)
+    assert f"README.md of {answer['start']['composition']} are in" in propose_text(answer)
     assert {path.name for path in (tmp_path / "next").iterdir()} == {"POSCAR", "INCAR", "KPOINTS", "README.md", CARD}
     assert Path(tmp_path / "next" / "POSCAR").read_text().startswith(answer["proposals"][0]["composition"])
