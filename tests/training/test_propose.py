@@ -249,14 +249,14 @@ def test_a_finished_simulation_of_the_composition_is_taken_as_the_start(committe
 
 
 def test_a_folder_is_replaced_on_request_and_only_one_of_ours(home, tmp_path):
-    out = tmp_path / "next"
-    propose(home, COARSE, out=out)
+    out, few = tmp_path / "next", ProposalRequest(step_at_percent=50)
+    propose(home, few, out=out)
     with pytest.raises(MeltlakeError, match="exists"):
-        propose(home, COARSE, out=out)
-    assert propose(home, COARSE, out=out, overwrite=True)["path"] == str(out)
+        propose(home, few, out=out)
+    assert propose(home, few, out=out, overwrite=True)["path"] == str(out)
     (tmp_path / "mine").mkdir()
     with pytest.raises(MeltlakeError, match=f"found no {CARD} in it"):
-        propose(home, COARSE, out=tmp_path / "mine", overwrite=True)
+        propose(home, few, out=tmp_path / "mine", overwrite=True)
 
 
 def test_bad_wishes_are_sentences(home, settings):
