@@ -1,12 +1,15 @@
 """Frames between a reader's batches, the lake's rows and a trajectory in memory. What a frame means is in `schemas`."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from lake.delta import Lake
+from lake.delta_log import RowFile
 from schemas.errors import MeltlakeError
 from schemas.frames import CONVERGED, Floats, FrameBatch, RunHeader, Trajectory
 from schemas.gate import LABEL_RULES
@@ -14,20 +17,19 @@ from schemas.rows import real_or_none
 from schemas.tables import FRAMES, TEXTS
 from schemas.units import GPA_PER_KBAR
 
-_TRAJECTORY_COLUMNS = (
+_NUMBERS_PER_FRAME = (
     "time_fs",
-    "atomic_numbers",
     "cell_angstrom",
-    "positions_angstrom",
     "energy_ev",
     "virial_ev",
     "virial_trace_ev",
     "temperature_k",
-    "velocities_angstrom_per_fs",
     "accepted",
     "rejection_reasons",
     "label_source",
 )
+_BYTES_IN_MEMORY = 64_000_000
+"""Of the vectors of a run that is read once, not anew by everything that looks at it: 5,000 frames of 512 atoms."""
 
 
 def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_fs: Floats) -> dict[str, pa.Array]:
@@ -91,31 +93,37 @@ def complete_rows(
 def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajectory:
     """All frames of a run, in order; rejected ones included, since a gap would break the time axis.
 
+    Vectors of a run that is too large for memory stay in the lake, whence they come a few frames at a time.
+
     Raises
     ------
     MeltlakeError
         If the lake has no frame of that run.
     """
-    batches = list(lake.frame_batches(run_id, _TRAJECTORY_COLUMNS, version=version))
+    files = tuple(lake.log("frames").files(key=run_id, version=version))
+    batches = list(lake.frame_batches(run_id, _NUMBERS_PER_FRAME, files=files))
     if not batches:
         raise MeltlakeError(f"The lake has no frames of run {run_id}.", "`meltlake status` lists the runs it has.")
     table = pa.Table.from_batches(batches)
-    numbers = np.array(table["atomic_numbers"][0].as_py(), dtype=np.int8)
-    has_velocities = table["velocities_angstrom_per_fs"].null_count == 0
+    [first] = lake.frame_batches(run_id, ["atomic_numbers"], files=files, stop=1)
+    numbers = np.array(first.column(0)[0].as_py(), dtype=np.int8)
+    shape = (len(table), len(numbers), 3)
+    positions, velocities = (
+        StoredVectors(lake, run_id, column, shape, files)
+        for column in ("positions_angstrom", "velocities_angstrom_per_fs")
+    )
     return Trajectory(
         run_id=run_id,
         atomic_numbers=numbers,
         time_fs=_numbers(table["time_fs"]),
         cell_angstrom=_vectors(table["cell_angstrom"], 3),
-        positions_angstrom=_vectors(table["positions_angstrom"], len(numbers)),
+        positions_angstrom=positions.in_memory_if_small(),
         energy_ev=_numbers(table["energy_ev"]),
         virial_trace_ev=virial_traces(table),
         temperature_k=_numbers(table["temperature_k"]),
         accepted=_sound(table),
         label_source=np.array([source or "none" for source in table["label_source"].to_pylist()], dtype=np.str_),
-        velocities_angstrom_per_fs=(
-            _vectors(table["velocities_angstrom_per_fs"], len(numbers)) if has_velocities else None
-        ),
+        velocities_angstrom_per_fs=velocities.in_memory_if_small() if velocities.are_there() else None,
         equilibrated_from_fs=_equilibrated_from_fs(lake, run_id),
     )
 
@@ -124,6 +132,40 @@ def virials_ev(lake: Lake, run_id: str) -> Floats:
     """Virials of all frames of a run, eV: (n_frames, 3, 3); NaN where a frame has none."""
     batches = lake.frame_batches(run_id, ("virial_ev",))
     return np.concatenate([np.empty((0, 3, 3)), *(vectors(batch.column(0), 3) for batch in batches)])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVectors:
+    """Vectors of a run that stay in the lake: `schemas.frames.Vectors`."""
+
+    lake: Lake
+    run_id: str
+    column: str
+    shape: tuple[int, ...]
+    """(n_frames, n_atoms, 3)."""
+    files: tuple[RowFile, ...]
+    """Of the version that was asked for: each pass finds the same frames, whoever writes in between."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def batches(self) -> Iterator[Floats]:
+        for batch in self._columns():
+            yield vectors(batch, self.shape[1])
+
+    def are_there(self) -> bool:
+        """Whether every frame has them."""
+        return all(not batch.null_count for batch in self._columns())
+
+    def in_memory_if_small(self) -> "Floats | StoredVectors":
+        """All of them in one array, unless that were large."""
+        if 8 * math.prod(self.shape) > _BYTES_IN_MEMORY:
+            return self
+        return np.concatenate(list(self.batches()))
+
+    def _columns(self) -> Iterator[pa.Array]:
+        for batch in self.lake.frame_batches(self.run_id, [self.column], files=self.files):
+            yield batch.column(0)
 
 
 def _equilibrated_from_fs(lake: Lake, run_id: str) -> float | None:

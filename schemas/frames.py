@@ -11,6 +11,24 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int32]
 
+
+class Vectors(Protocol):
+    """A vector of every atom in every frame of a run, of which a few frames at a time are in memory.
+
+    Duties: `batches` goes over all frames from the first one, each exactly once and in order, as often as it is called;
+    it gives (n_some, n_atoms, 3), which nobody looks at any more when asking for the next.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_frames, n_atoms, 3)."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def batches(self) -> Iterator[Floats]: ...
+
+
 Ensemble = Literal["nve", "nvt", "npt", "relaxation", "static", "unknown"]
 ScfVerdict = Literal["converged", "converged_at_nelm", "unconverged", "suspect", "unknown"]
 """`suspect`: the loop ended at NELM and the file does not tell how small its last change was."""
@@ -276,9 +294,10 @@ class RunReader(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """The ordered frames of one run, in memory, as observables need them. Rejected frames stay on the time axis.
+    """The ordered frames of one run, as observables need them. Rejected frames stay on the time axis.
 
-    Averages are taken over the `averaged` frames only.
+    Averages are taken over the `averaged` frames only. Numbers per frame are in memory, those per atom are too where
+    the run is small: `operators.physics.vectors` goes over either a few frames at a time.
     """
 
     run_id: str
@@ -288,7 +307,7 @@ class Trajectory:
     """(n_frames,); NaN when the run has no time axis."""
     cell_angstrom: Floats
     """(n_frames, 3, 3)."""
-    positions_angstrom: Floats
+    positions_angstrom: Floats | Vectors
     """(n_frames, n_atoms, 3)."""
     energy_ev: Floats
     virial_trace_ev: Floats
@@ -298,7 +317,7 @@ class Trajectory:
     """(n_frames,), what the gate said; of frames without any label, what it said of their positions."""
     label_source: NDArray[np.str_]
     """(n_frames,), one of `LabelSource`."""
-    velocities_angstrom_per_fs: Floats | None = None
+    velocities_angstrom_per_fs: Floats | Vectors | None = None
     equilibrated_from_fs: float | None = None
     """Time from which averages are taken; None for all of it."""
 

@@ -55,6 +55,12 @@ def test_what_the_readme_points_to_exists():
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_every_test_that_the_validation_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "validation.md").read_text())
+    assert len(named) > 30
+    assert [f"{path}::{test}" for path, test in named if f"def {test}(" not in (ROOT / path).read_text()] == []
+
+
 def test_every_module_says_in_its_first_line_what_it_is():
     silent = [path for path in PYTHON if not path.read_text().startswith('"""')]
     assert silent == []

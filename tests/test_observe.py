@@ -11,6 +11,7 @@ import pytest
 
 from lake.deep_potential import DeepPotential
 from lake.delta import Lake
+from lake.frames import trajectory
 from operators.observe import observe_potential, observe_run
 from operators.potentials.evaluation import sample
 from operators.stale import stale
@@ -112,6 +113,33 @@ def test_observing_again_writes_nothing_new(settings: Settings, add_run: AddRun)
     versions = {table: Lake(settings.lake).version(table) for table in first["rows"]}
     assert observe_run(settings, "aimd1") == first
     assert {table: Lake(settings.lake).version(table) for table in versions} == versions
+
+
+def test_a_run_that_is_too_large_for_memory_has_the_same_rows(
+    settings: Settings, add_run: AddRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_run("aimd1", n_frames=300, changed={7: {"accepted": False, "rejection_reasons": ["energy_missing"]}})
+    add_run("dnnp1", n_frames=150, step_fs=4.0, seed=1, **TWIN)
+    lake = Lake(settings.lake)
+    found = []
+    for bytes_in_memory in (10**9, 0):
+        monkeypatch.setattr("lake.frames._BYTES_IN_MEMORY", bytes_in_memory)
+        stays = trajectory(lake, "dnnp1").positions_angstrom
+        assert isinstance(stays, np.ndarray) == (bytes_in_memory > 0)
+        answer = observe_run(settings, "dnnp1")
+        found.append({name: lake.rows(name, key="dnnp1").to_pylist() for name in answer["rows"]})
+    assert found[0] == found[1]
+    assert all(found[0].values())
+
+
+def test_velocities_are_those_of_every_frame_or_none(settings: Settings, add_run: AddRun) -> None:
+    moving = {"velocities_angstrom_per_fs": np.full(324, 0.01).tolist()}
+    add_run("all", n_frames=5, changed=dict.fromkeys(range(5), moving))
+    add_run("some", n_frames=5, changed=dict.fromkeys(range(4), moving))
+    of_all, of_some = (trajectory(Lake(settings.lake), name).velocities_angstrom_per_fs for name in ("all", "some"))
+    assert of_some is None
+    assert of_all is not None
+    np.testing.assert_array_equal(of_all, np.full((5, 108, 3), 0.01))
 
 
 @pytest.mark.parametrize("protocol", ["twin", "nvt"])

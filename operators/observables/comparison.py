@@ -20,6 +20,7 @@ from operators.physics.motion import sampling_fs
 from operators.physics.rdf import RadialDistribution
 from operators.physics.thermodynamics import mean_temperature_k
 from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions
+from operators.physics.vectors import Chosen
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
 from schemas.pairing import allowed_difference_k, is_one_temperature
@@ -186,7 +187,7 @@ def undecided(rows: Sequence[Row], simulation: Trajectory, aimd: Trajectory) -> 
 def _vacf(trajectory: Trajectory, frames: slice) -> VelocityAutocorrelation:
     return vacf_from_positions(
         trajectory.atomic_numbers,
-        trajectory.positions_angstrom[frames],
+        Chosen.of(trajectory.positions_angstrom, frames),
         cells=trajectory.cell_angstrom[frames],
         time_fs=trajectory.time_fs[frames],
         longest_lag_fs=LAG_UP_TO_FS,

@@ -13,8 +13,9 @@ from operators.observables.order import spread_frames
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import plane_distances_angstrom
 from operators.physics.local_composition import Environments, environments, local_composition
+from operators.physics.vectors import Chosen, one_by_one
 from schemas.composition import element_counts
-from schemas.frames import Trajectory
+from schemas.frames import Floats, Trajectory
 from schemas.rows import real_or_none
 
 R_CUTS_ANGSTROM = (6.0, 7.0, 8.0)
@@ -55,10 +56,11 @@ def local_composition_rows(frames: Trajectory, r_cuts_angstrom: Sequence[float],
         return []
     chosen = spread_frames(frames, what=_WHAT)
     width = float(plane_distances_angstrom(frames.cell_angstrom[chosen]).min())
+    seen = list(one_by_one(Chosen.of(frames.positions_angstrom, chosen), frames.cell_angstrom[chosen]))
     rows: list[Row] = []
     for r_cut in r_cuts_angstrom:
         if r_cut <= FURTHEST_SHARE * width:
-            rows += _rows_within(frames, chosen, r_cut, n_blocks=n_blocks)
+            rows += _rows_within(frames.atomic_numbers, seen, r_cut, n_blocks=n_blocks)
         else:
             needed = f"{r_cut / FURTHEST_SHARE:.1f} angstrom between faces was needed, found {width:.1f}"
             reason = {"r_cut_angstrom": r_cut, "reason": f"a cell of {needed}"}
@@ -66,20 +68,19 @@ def local_composition_rows(frames: Trajectory, r_cuts_angstrom: Sequence[float],
     return rows
 
 
-def _rows_within(frames: Trajectory, chosen: NDArray[np.intp], r_cut: float, *, n_blocks: int) -> list[Row]:
-    parts = [chosen[part] for part in blocks(len(chosen), n_blocks=max(1, n_blocks))]
-    of_blocks = [_environments(frames, part, r_cut) for part in parts]
+def _rows_within(
+    atomic_numbers: NDArray[np.integer], seen: Sequence[tuple[Floats, Floats]], r_cut: float, *, n_blocks: int
+) -> list[Row]:
+    of_blocks = [
+        environments(atomic_numbers, seen[part], r_cut_angstrom=r_cut)
+        for part in blocks(len(seen), n_blocks=max(1, n_blocks))
+    ]
     together = reduce(Environments.merged, of_blocks)
     sigmas = [[one.sigma_at_percent for one in local_composition(block)] for block in of_blocks]
     return [
         asdict(one) | {"sigma_error_at_percent": float(error), "n_environments": together.n_environments}
         for one, error in zip(local_composition(together), standard_error(np.array(sigmas)), strict=True)
     ]
-
-
-def _environments(frames: Trajectory, chosen: NDArray[np.intp], r_cut: float) -> Environments:
-    seen = ((frames.positions_angstrom[frame], frames.cell_angstrom[frame]) for frame in chosen)
-    return environments(frames.atomic_numbers, seen, r_cut_angstrom=r_cut)
 
 
 def _of_potential(lake: Lake, potential_id: str) -> float | None:

@@ -14,6 +14,7 @@ from operators.physics.diffusion import CAGE_FS, fit_window
 from operators.physics.motion import sampling_fs
 from operators.physics.msd import MeanSquaredDisplacement, mean_squared_displacement
 from operators.physics.vacf import VelocityAutocorrelation, vacf_from_positions, vacf_from_velocities
+from operators.physics.vectors import Chosen
 from operators.physics.vibrations import VibrationalDensity, vibrational_density
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
@@ -45,13 +46,13 @@ def in_equilibrium(frames: Trajectory) -> Trajectory:
         frames,
         time_fs=frames.time_fs[since],
         cell_angstrom=frames.cell_angstrom[since],
-        positions_angstrom=frames.positions_angstrom[since],
+        positions_angstrom=Chosen.of(frames.positions_angstrom, since),
         energy_ev=frames.energy_ev[since],
         virial_trace_ev=frames.virial_trace_ev[since],
         temperature_k=frames.temperature_k[since],
         accepted=frames.accepted[since],
         label_source=frames.label_source[since],
-        velocities_angstrom_per_fs=None if velocities is None else velocities[since],
+        velocities_angstrom_per_fs=None if velocities is None else Chosen.of(velocities, since),
     )
 
 

@@ -12,6 +12,7 @@ from operators.observables.findings import Row
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.first_shell import first_shells
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
+from operators.physics.vectors import Chosen, finite_frames
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Trajectory
@@ -51,7 +52,7 @@ def radial_distribution(frames: Trajectory, *, n_blocks: int = 0) -> RadialDistr
     n_bins = int(min(R_MAX_ANGSTROM, limit) * BINS_PER_ANGSTROM + 1e-9)
     return partial_rdf(
         frames.atomic_numbers,
-        frames.positions_angstrom[whole],
+        Chosen.of(frames.positions_angstrom, whole),
         cells=frames.cell_angstrom[whole],
         r_max_angstrom=n_bins / BINS_PER_ANGSTROM,
         n_bins=n_bins,
@@ -61,9 +62,7 @@ def radial_distribution(frames: Trajectory, *, n_blocks: int = 0) -> RadialDistr
 
 def whole_frames(frames: Trajectory) -> NDArray[np.bool_]:
     """(n_frames,): averaged frames whose positions and cell are all finite."""
-    finite = (np.isfinite(values).all(axis=(1, 2)) for values in (frames.positions_angstrom, frames.cell_angstrom))
-    whole: NDArray[np.bool_] = np.logical_and.reduce([frames.averaged, *finite])
-    return whole
+    return frames.averaged & finite_frames(frames.positions_angstrom) & finite_frames(frames.cell_angstrom)
 
 
 def spread_frames(frames: Trajectory, *, what: str) -> NDArray[np.intp]:
@@ -77,10 +76,8 @@ def spread_frames(frames: Trajectory, *, what: str) -> NDArray[np.intp]:
     averaged = np.flatnonzero(frames.averaged)
     n_chosen = min(len(averaged), max(FEWEST_FRAMES, MOST_ATOMS // frames.n_atoms))
     chosen = averaged[np.linspace(0, len(averaged) - 1, n_chosen).round().astype(int)]
-    finite = [
-        np.isfinite(values[chosen]).all(axis=(1, 2)) for values in (frames.positions_angstrom, frames.cell_angstrom)
-    ]
-    whole: NDArray[np.intp] = chosen[np.logical_and(*finite)]
+    finite = finite_frames(Chosen.of(frames.positions_angstrom, chosen)) & finite_frames(frames.cell_angstrom[chosen])
+    whole: NDArray[np.intp] = chosen[finite]
     if not len(whole):
         raise MeltlakeError(
             f"{what} of run {frames.run_id}: needed accepted frames with all positions and a cell, found none.",

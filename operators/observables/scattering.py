@@ -8,6 +8,7 @@ from operators.observables.findings import Row
 from operators.observables.order import spread_frames
 from operators.physics.blocks import standard_error
 from operators.physics.structure_factor import StructureFactor, bhatia_thornton, partial_structure_factors
+from operators.physics.vectors import Chosen
 from schemas.frames import Floats, Trajectory
 
 Q_MAX_PER_ANGSTROM = 8.0
@@ -25,7 +26,7 @@ def structure_factors(frames: Trajectory, *, n_blocks: int) -> StructureFactor:
     chosen = spread_frames(frames, what="Structure factors")
     return partial_structure_factors(
         frames.atomic_numbers,
-        frames.positions_angstrom[chosen],
+        Chosen.of(frames.positions_angstrom, chosen),
         cells=frames.cell_angstrom[chosen],
         q_max_per_angstrom=Q_MAX_PER_ANGSTROM,
         n_blocks=n_blocks,

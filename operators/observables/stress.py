@@ -11,13 +11,12 @@ from operators.observables.comparison import LARGEST_STEP_FS
 from operators.observables.findings import Row
 from operators.physics.blocks import standard_error
 from operators.physics.cells import volumes_angstrom3
-from operators.physics.motion import sampling_fs
+from operators.physics.motion import CentralDifferences, Moves, sampling_fs
 from operators.physics.thermodynamics import mean_temperature_k
-from operators.physics.vacf import central_difference_velocities
 from operators.physics.viscosity import StressAutocorrelation, pressure_tensors_gpa, stress_autocorrelation
 from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats, Trajectory
+from schemas.frames import Floats, Trajectory, Vectors
 from schemas.rows import real
 
 LONGEST_LAG_FS = 1e4
@@ -76,7 +75,7 @@ def stress_of(frames: Trajectory, virials_ev: Floats) -> StressAutocorrelation:
     )
 
 
-def _velocities(frames: Trajectory, where: str) -> tuple[Floats, slice]:
+def _velocities(frames: Trajectory, where: str) -> tuple[Floats | Vectors, slice]:
     """Velocities and the frames that have them."""
     if frames.velocities_angstrom_per_fs is not None:
         return frames.velocities_angstrom_per_fs, slice(None)
@@ -86,11 +85,13 @@ def _velocities(frames: Trajectory, where: str) -> tuple[Floats, slice]:
             f"{where} needed velocities or a frame every {LARGEST_STEP_FS:.0f} fs, found a frame every {step_fs:g} fs.",
             "Save the run more often.",
         )
-    masses = masses_amu(frames.atomic_numbers)
-    velocities = central_difference_velocities(
-        frames.positions_angstrom, frames.cell_angstrom, masses_amu=masses, step_fs=step_fs
+    moves = Moves(
+        positions=frames.positions_angstrom,
+        cells=frames.cell_angstrom,
+        masses_amu=masses_amu(frames.atomic_numbers),
+        what=where,
     )
-    return velocities, slice(1, -1)
+    return CentralDifferences(moves, step_fs), slice(1, -1)
 
 
 def stress_rows(stress: StressAutocorrelation) -> list[Row]:

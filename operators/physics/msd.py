@@ -4,18 +4,18 @@
 Collection SFN 12, 201 (2011)). The centre of mass rests: its motion is the thermostat's, not the melt's.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
-from operators.physics.lagged_products import lagged_products, n_origins
-from operators.physics.motion import at_rest, moves_angstrom, sampling_fs
-from schemas.elements import SYMBOLS, masses_amu
+from operators.physics.lagged_products import LaggedSums, lagged_sums, n_origins
+from operators.physics.motion import Moves, Paths, sampling_fs
+from operators.physics.vectors import atoms_of_elements
+from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
+from schemas.frames import Floats, Vectors
 
 _WHAT = "A mean squared displacement"
 
@@ -48,7 +48,7 @@ class MeanSquaredDisplacement:
 
 def mean_squared_displacement(
     atomic_numbers: NDArray[np.integer],
-    positions: Floats,
+    positions: Floats | Vectors,
     *,
     cells: Floats,
     time_fs: Floats,
@@ -85,17 +85,14 @@ def mean_squared_displacement(
         raise MeltlakeError(f"{_WHAT} needed 4 frames or more, found {n_frames}.", "Use a longer run.")
     # A block of time origins is at least twice as long as the longest lag, or its error means little.
     parts = blocks(n_frames, n_blocks=max(1, min(n_blocks, n_frames // (2 * (n_lags - 1)))))
-    symbols = np.array([SYMBOLS[number] for number in atomic_numbers])
-    elements = sorted({SYMBOLS[number] for number in atomic_numbers})
-    moves = at_rest(moves_angstrom(positions, cells, what=_WHAT), masses_amu(atomic_numbers))
-    sums = np.zeros((len(parts), len(elements), n_lags))
-    for slot, element in enumerate(elements):
-        for paths in _paths(moves.take(np.flatnonzero(symbols == element), axis=1)):
-            sums[:, slot] += [_squares(paths, part, n_lags=n_lags) for part in parts]
-        sums[:, slot] /= (symbols == element).sum()
+    elements, groups = atoms_of_elements(atomic_numbers)
+    moves = Moves(positions=positions, cells=cells, masses_amu=masses_amu(atomic_numbers), what=_WHAT)
+    found = lagged_sums(Paths(moves), groups, parts, n_lags=n_lags)
+    sums = np.stack([_squares(found, number, part) for number, part in enumerate(parts)])
+    sums /= np.array([len(group) for group in groups])[:, None]
     origins = np.stack([n_origins(n_frames, part, n_lags=n_lags) for part in parts])[:, None]
     return MeanSquaredDisplacement(
-        elements=tuple(elements),
+        elements=elements,
         lag_fs=np.arange(n_lags, dtype=np.float64) * step_fs,
         msd_angstrom2=sums.sum(axis=0) / origins.sum(axis=0),
         block_msd_angstrom2=sums / origins,
@@ -103,21 +100,13 @@ def mean_squared_displacement(
     )
 
 
-def _paths(moves: Floats) -> Iterator[Floats]:
-    """(n_frames, n_atoms, 3), Angstrom: where a few atoms at a time are, seen from where they are on average."""
-    for first in range(0, moves.shape[1], 64):
-        some = moves[:, first : first + 64]
-        paths = np.concatenate([np.zeros_like(some[:1]), np.cumsum(some, axis=0)])
-        yield paths - paths.mean(axis=0)  # smaller numbers, less rounding in the difference of their squares
-
-
-def _squares(paths: Floats, origins: slice, *, n_lags: int) -> Floats:
-    """(n_lags,), Angstrom^2: sum over time origins and atoms of |r(t + lag) - r(t)|^2."""
-    before = np.concatenate([[0.0], np.cumsum(np.einsum("fax,fax->f", paths, paths))])
-    lags = np.arange(n_lags)
-    last = np.minimum(origins.stop, len(paths) - lags)
-    now = before[last] - before[origins.start]
-    later = before[last + lags] - before[origins.start + lags]
-    squares: Floats = now + later - 2 * lagged_products(paths, origins, n_lags=n_lags)
-    squares[0] = 0.0
+def _squares(found: LaggedSums, number: int, origins: slice) -> Floats:
+    """(n_elements, n_lags), Angstrom^2: sum over time origins and atoms of |r(t + lag) - r(t)|^2."""
+    n_frames, lags = found.squares.shape[1], np.arange(found.products.shape[2])
+    before = np.cumsum(np.pad(found.squares, ((0, 0), (1, 0))), axis=1)
+    last = np.minimum(origins.stop, n_frames - lags)
+    now = before[:, last] - before[:, [origins.start]]
+    later = before[:, last + lags] - before[:, origins.start + lags]
+    squares: Floats = now + later - 2 * found.products[number]
+    squares[:, 0] = 0.0
     return squares

@@ -4,6 +4,7 @@ g_ab(r) = V / (N_a (N_b - delta_ab)) <sum_i sum_j delta(r - r_ij)> / (4 pi r^2 d
 volume of each, over the exact volume of each shell. What is read off the curves belongs in `short_range_order`.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3, wrapped
 from operators.physics.pair_counts import pair_counts
-from schemas.elements import SYMBOLS
+from operators.physics.vectors import atoms_of_elements, in_batches
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
+from schemas.frames import Floats, Vectors
 
 TOTAL = "all"
 
@@ -87,7 +88,7 @@ def shell_volumes_angstrom3(r_max_angstrom: float, n_bins: int) -> Floats:
 
 def partial_rdf(
     atomic_numbers: NDArray[np.integer],
-    positions: Floats,
+    positions: Floats | Vectors,
     *,
     cells: Floats,
     r_max_angstrom: float,
@@ -123,58 +124,74 @@ def partial_rdf(
             f"{len(positions)} frames.",
             "Leave this run out.",
         )
-    # The kernel trusts its numbers: a distance that is none would be counted outside its histogram.
-    if not (np.isfinite(positions).all() and np.isfinite(cells).all()):
-        raise MeltlakeError(
-            "A radial distribution function needed finite positions and cells, found frames with others.",
-            "Leave these frames out.",
-        )
+    _require_finite(cells)
     if not r_max_angstrom <= (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
         raise MeltlakeError(
             f"A radial distribution function up to {r_max_angstrom:g} angstrom needed a cell twice as wide, found "
             f"half the smallest plane distance at {limit:g} angstrom.",
             f"Ask for at most {limit:g} angstrom, or simulate a larger cell.",
         )
-    symbols, kinds = np.unique([SYMBOLS[number] for number in atomic_numbers], return_inverse=True)
-    order = np.argsort(kinds, kind="stable")
-    starts = np.searchsorted(kinds[order], np.arange(len(symbols) + 1))
+    symbols, groups = atoms_of_elements(atomic_numbers)
+    starts = np.cumsum([0, *map(len, groups)])
     parts = blocks(len(positions), n_blocks=max(2, n_blocks))
-    sums = [
-        _mean_over_frames(
-            positions[part][:, order], cells[part], starts=starts, r_max_angstrom=r_max_angstrom, n_bins=n_bins
+    block_n_frames = np.array([part.stop - part.start for part in parts])
+    sums = np.zeros((len(parts), len(groups) * (len(groups) + 1) // 2, n_bins))
+    block_of = np.repeat(np.arange(len(parts)), block_n_frames)
+    for frames, batch in in_batches(positions):
+        _require_finite(batch)
+        counts = _weighted_counts(
+            batch,
+            cells[frames],
+            order=np.concatenate(groups),
+            starts=starts,
+            r_max_angstrom=r_max_angstrom,
+            n_bins=n_bins,
         )
-        for part in parts
-    ]
+        for block, of_frame in zip(block_of[frames], counts, strict=True):
+            sums[block] += of_frame
     names, normalised = _normalise(
-        np.stack(sums), symbols, starts=starts, shells=shell_volumes_angstrom3(r_max_angstrom, n_bins)
+        sums / block_n_frames[:, None, None],
+        symbols,
+        starts=starts,
+        shells=shell_volumes_angstrom3(r_max_angstrom, n_bins),
     )
     width = r_max_angstrom / n_bins
     return RadialDistribution(
         pairs=names,
         r_angstrom=(np.arange(n_bins, dtype=np.float64) + 0.5) * width,
         block_g=normalised,
-        block_n_frames=np.array([part.stop - part.start for part in parts]),
+        block_n_frames=block_n_frames,
     )
 
 
-def _mean_over_frames(
-    positions: Floats, cells: Floats, *, starts: NDArray[np.int64], r_max_angstrom: float, n_bins: int
-) -> Floats:
-    """(n_pairs, n_bins): mean of volume times unordered pair count, Angstrom^3."""
-    n_elements = len(starts) - 1
-    total = np.zeros((n_elements * (n_elements + 1) // 2, n_bins))
+def _weighted_counts(
+    positions: Floats,
+    cells: Floats,
+    *,
+    order: NDArray[np.intp],
+    starts: NDArray[np.int64],
+    r_max_angstrom: float,
+    n_bins: int,
+) -> Iterator[Floats]:
+    """(n_pairs, n_bins) of each frame: volume times unordered pairs, Angstrom^3."""
     turned, volumes = lower_triangular(cells), volumes_angstrom3(cells)
-    for frame in range(len(positions)):
-        scaled = fractional(positions[frame : frame + 1], cells[frame : frame + 1])[0]
-        columns = np.ascontiguousarray(wrapped(scaled).T)
-        total += volumes[frame] * pair_counts(
-            columns, starts, cell=turned[frame], r_max_angstrom=r_max_angstrom, n_bins=n_bins
+    scaled = wrapped(fractional(positions, cells))
+    for inside, cell, volume in zip(scaled, turned, volumes, strict=True):
+        columns = np.ascontiguousarray(inside.take(order, axis=0).T)
+        yield volume * pair_counts(columns, starts, cell=cell, r_max_angstrom=r_max_angstrom, n_bins=n_bins)
+
+
+def _require_finite(values: Floats) -> None:
+    """The kernel trusts its numbers: a distance that is none would be counted outside its histogram."""
+    if not np.isfinite(values).all():
+        raise MeltlakeError(
+            "A radial distribution function needed finite positions and cells, found frames with others.",
+            "Leave these frames out.",
         )
-    return total / len(positions)
 
 
 def _normalise(
-    counts: Floats, symbols: NDArray[np.str_], *, starts: NDArray[np.int64], shells: Floats
+    counts: Floats, symbols: Sequence[str], *, starts: NDArray[np.int64], shells: Floats
 ) -> tuple[tuple[str, ...], Floats]:
     """Names of the pairs that exist, and (n_blocks, n_pairs + 1, n_bins) g of them and of the total."""
     n_of = np.diff(starts)

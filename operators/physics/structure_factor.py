@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import fractional, volumes_angstrom3
+from operators.physics.vectors import atoms_of_elements, in_batches
 from operators.physics.wave_vectors import (
     SHELL_PER_ANGSTROM,
     lengths_per_angstrom,
@@ -23,9 +24,8 @@ from operators.physics.wave_vectors import (
     shell_numbers,
     wave_vectors,
 )
-from schemas.elements import SYMBOLS
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
+from schemas.frames import Floats, Vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ def bhatia_thornton(s: Floats, concentrations: Mapping[str, float], element: str
 
 def partial_structure_factors(
     atomic_numbers: NDArray[np.integer],
-    positions: Floats,
+    positions: Floats | Vectors,
     *,
     cells: Floats,
     q_max_per_angstrom: float,
@@ -165,13 +165,11 @@ def partial_structure_factors(
     MeltlakeError
         If a position or cell is not finite, there is no frame, or no wave vector of the cell is that short.
     """
-    whole = np.isfinite(positions).all() and np.isfinite(cells).all() and volumes_angstrom3(cells).all()
-    if not (len(positions) and whole):
-        raise MeltlakeError(
-            f"A structure factor needed frames with finite positions and cells, found {len(positions)} frames, or "
-            "others among them.",
-            "Leave these frames out.",
-        )
+    if not len(positions):
+        raise MeltlakeError("A structure factor needed a frame, found 0 frames.", "Leave this run out.")
+    _require_finite(cells)
+    with np.errstate(divide="ignore"):
+        _require_finite(1 / volumes_angstrom3(cells))
     vectors = wave_vectors(cells.mean(axis=0), q_max_per_angstrom, shell_per_angstrom=shell_per_angstrom)
     if not len(vectors):
         shortest = 2 * np.pi / np.linalg.norm(cells.mean(axis=0), axis=1).max()
@@ -180,17 +178,18 @@ def partial_structure_factors(
             f"shortest to be about {shortest:.2g} per angstrom.",
             "Ask for larger wave vectors, or simulate a larger cell.",
         )
-    symbols, kinds = np.unique([SYMBOLS[number] for number in atomic_numbers], return_inverse=True)
-    order = np.argsort(kinds, kind="stable")
-    starts = np.searchsorted(kinds[order], np.arange(len(symbols) + 1))
+    symbols, groups = atoms_of_elements(atomic_numbers)
+    order, starts = np.concatenate(groups), np.cumsum([0, *map(len, groups)])
     n_shells = int(np.ceil(q_max_per_angstrom / shell_per_angstrom)) + 1
     parts = blocks(len(positions), n_blocks=max(1, n_blocks))
+    block_of = np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
     sums = np.zeros((len(parts), 2 + len(symbols) * (len(symbols) + 1) // 2, n_shells))
-    for block, part in enumerate(parts):
-        for frame in range(part.start, part.stop):
-            inside = fractional(positions[frame : frame + 1], cells[frame : frame + 1])[0][order]
-            products = products_of_densities(np.ascontiguousarray(inside.T), starts, vectors)
-            q = lengths_per_angstrom(vectors, cells[frame])
+    for frames, batch in in_batches(positions):
+        _require_finite(batch)
+        scaled = fractional(batch, cells[frames])
+        for block, inside, cell in zip(block_of[frames], scaled, cells[frames], strict=True):
+            products = products_of_densities(np.ascontiguousarray(inside.take(order, axis=0).T), starts, vectors)
+            q = lengths_per_angstrom(vectors, cell)
             shells = np.minimum(shell_numbers(q, shell_per_angstrom), n_shells - 1)
             for slot, values in enumerate([np.ones_like(q), q, *products]):
                 sums[block, slot] += np.bincount(shells, values, minlength=n_shells)
@@ -198,8 +197,15 @@ def partial_structure_factors(
     there = np.flatnonzero((sums[:, 0, :-1] > 0).all(axis=0))
     n_seen = sums[:, 0, there]
     return StructureFactor(
-        concentrations={str(a): float(n) / len(kinds) for a, n in zip(symbols, np.diff(starts), strict=True)},
+        concentrations={a: len(group) / len(order) for a, group in zip(symbols, groups, strict=True)},
         q_per_angstrom=sums[:, 1, there].sum(axis=0) / n_seen.sum(axis=0),
         n_vectors=np.rint(n_seen.sum(axis=0) / len(positions)).astype(np.int64),
-        block_s=sums[:, 2:, there] / n_seen[:, None] / len(kinds),
+        block_s=sums[:, 2:, there] / n_seen[:, None] / len(order),
     )
+
+
+def _require_finite(values: Floats) -> None:
+    if not np.isfinite(values).all():
+        raise MeltlakeError(
+            "A structure factor needed finite positions and cells, found frames with others.", "Leave these frames out."
+        )

@@ -7,6 +7,8 @@ import numpy as np
 from operators.physics.blocks import independent_blocks, is_long_enough
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.correlation import mean_and_error, n_independent
+from operators.physics.motion import at_rest
+from operators.physics.vectors import in_batches
 from schemas.elements import masses_amu
 from schemas.frames import Floats, Trajectory
 from schemas.units import (
@@ -96,14 +98,16 @@ def temperatures_k(trajectory: Trajectory) -> Floats:
     Floats
         (n_frames,), K; NaN where neither is known.
     """
-    velocities = trajectory.velocities_angstrom_per_fs
-    if velocities is None or trajectory.n_atoms < 2:
+    velocities, unknown = trajectory.velocities_angstrom_per_fs, np.isnan(trajectory.temperature_k)
+    if velocities is None or trajectory.n_atoms < 2 or not unknown.any():
         return trajectory.temperature_k
     masses = masses_amu(trajectory.atomic_numbers)
-    at_rest = velocities - np.average(velocities, axis=1, weights=masses)[:, None]
-    twice_kinetic = np.einsum("a,fax,fax->f", masses, at_rest, at_rest) * EV_PER_AMU_ANGSTROM2_PER_FS2
-    from_velocities = twice_kinetic / (3 * (trajectory.n_atoms - 1) * BOLTZMANN_EV_PER_K)
-    return np.where(np.isnan(trajectory.temperature_k), from_velocities, trajectory.temperature_k)
+    twice_kinetic = np.empty(trajectory.n_frames)
+    for frames, batch in in_batches(velocities):
+        resting = at_rest(batch, masses)
+        twice_kinetic[frames] = np.einsum("a,fax,fax->f", masses, resting, resting, optimize=True)
+    per_kelvin = 3 * (trajectory.n_atoms - 1) * BOLTZMANN_EV_PER_K
+    return np.where(unknown, twice_kinetic * EV_PER_AMU_ANGSTROM2_PER_FS2 / per_kelvin, trajectory.temperature_k)
 
 
 def pressures_gpa(trajectory: Trajectory) -> Floats:

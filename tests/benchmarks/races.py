@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from tests.benchmarks.measuring import ROOT, Cost, race
 from tests.benchmarks.report import Line, beside
 from tests.benchmarks.synthetic import (
@@ -132,19 +130,6 @@ def lake(folder: Path) -> Iterator[Line]:
     yield Line(
         "size in the lake", "meltlake", write, told=f"{share:.3f} of raw float64", bar="≤ 0.84", met=share <= 0.84
     )
-
-
-def rdf(folder: Path) -> Iterator[Line]:
-    melt = Melt("Al33Cu33Ni33", 100)
-    numbers = np.repeat([13, 29, 28], [species.count for species in melt.run.species])
-    frames = list(melt.frames())
-    path = _new(folder / "rdf" / "melt.npz")
-    positions, cells = (
-        np.array([getattr(frame, name) for frame in frames]) for name in ("positions_angstrom", "cell_angstrom")
-    )
-    np.savez(path, numbers=numbers, positions=positions, cells=cells)
-    what = f"six partial RDFs to 9 angstrom, 100 x {N_ATOMS}"
-    yield from beside(what, race(["meltlake rdf", "freud"], path), {"freud": 10})
 
 
 def gate(folder: Path, n_frames: int = PAPER_FRAMES) -> Iterator[Line]:

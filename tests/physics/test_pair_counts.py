@@ -39,6 +39,23 @@ def test_columns_count_what_all_pairs_count(cell: Floats, r_max: float, monkeypa
     np.testing.assert_array_equal(found[0], found[1])
 
 
+@either_way
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+def test_counts_are_those_of_every_image_one_by_one(cell: Floats, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_counts, "_FEWEST_ATOMS", few)
+    monkeypatch.setattr(pair_counts, "_LARGEST_SHARE", 9.0)
+    positions = np.random.default_rng(3).random((150, 3)) @ cell
+    counts = counts_of(positions, cell, [0, 60, 150], 6.4, n_bins=64)
+    images = np.array(list(product((-2, -1, 0, 1, 2), repeat=3))) @ cell
+    ways = positions[:, None, None] - positions[None, :, None] + images
+    r = np.sqrt(np.square(ways).sum(axis=3))
+    for slot, (a, b) in enumerate(
+        [(slice(0, 60), slice(0, 60)), (slice(0, 60), slice(60, 150)), (slice(60, 150),) * 2]
+    ):
+        expected, _ = np.histogram(r[a, b][r[a, b] > 0], bins=64, range=(0, 6.4))
+        np.testing.assert_array_equal(counts[slot] * (1 if slot == 1 else 2), expected)
+
+
 def test_wrapped_coordinates_are_never_one() -> None:
     assert wrapped(np.array([-1e-17, -0.25, 1.0, 2.5, 0.0])).tolist() == [0.0, 0.75, 0.0, 0.5, 0.0]
 

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from operators.physics.rdf import TOTAL, partial_rdf
+from operators.physics.rdf import TOTAL, largest_radius_angstrom, partial_rdf
 from operators.physics.short_range_order import (
     ShortRangeOrder,
     first_minimum_angstrom,
@@ -19,9 +19,15 @@ FCC = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
 BCC = np.array([[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
-def order_of(numbers: Floats, positions: Floats, edge: float) -> dict[str, ShortRangeOrder]:
-    cells = np.eye(3)[None] * edge
-    n_bins = int(edge / 2 / 0.05)
+CUBIC = np.eye(3)
+TRICLINIC = np.array([[1.0, 0, 0], [1.0, 1.0, 0], [0, -1.0, 1.0]])
+"""Spans the lattice of the cube."""
+both_cells = pytest.mark.parametrize("shape", [CUBIC, TRICLINIC], ids=["cubic", "triclinic"])
+
+
+def order_of(numbers: Floats, positions: Floats, edge: float, shape: Floats = CUBIC) -> dict[str, ShortRangeOrder]:
+    cells = shape[None] * edge
+    n_bins = int(largest_radius_angstrom(cells) / 0.05)
     rdf = partial_rdf(numbers, positions[None], cells=cells, r_max_angstrom=n_bins * 0.05, n_bins=n_bins)
     rows = short_range_order(rdf, counts=element_counts(numbers), volume_angstrom3=edge**3)
     return {row.pair: row for row in rows}
@@ -32,19 +38,21 @@ def crystal(basis: Floats, lattice_constant: float, n_cells: int = 4) -> Floats:
     return (corners[:, None] + basis).reshape(-1, 3) * lattice_constant
 
 
-def test_fcc_has_twelve_neighbours() -> None:
-    found = order_of(np.full(256, 13), crystal(FCC, 4.05), 4 * 4.05)["Al-Al"]
+@both_cells
+def test_fcc_has_twelve_neighbours(shape: Floats) -> None:
+    found = order_of(np.full(864, 13), crystal(FCC, 4.05, 6), 6 * 4.05, shape)["Al-Al"]
     assert found.coordination == pytest.approx(12)
     assert found.first_peak_angstrom == pytest.approx(4.05 / np.sqrt(2), abs=0.05)
     assert np.isnan(found.warren_cowley)
 
 
-def test_b2_orders_completely() -> None:
-    numbers = np.tile([13, 28], 64)
-    found = order_of(numbers, crystal(BCC, 6.0), 24.0)
+@both_cells
+def test_b2_orders_completely(shape: Floats) -> None:
+    numbers = np.tile([13, 28], 216)
+    found = order_of(numbers, crystal(BCC, 6.0, 6), 36.0, shape)
     assert found["Al-Ni"].coordination == found["Ni-Al"].coordination == pytest.approx(8)
-    # All neighbours are of the other kind, against 64 of the 127 other atoms at random.
-    assert found["Al-Ni"].warren_cowley == pytest.approx(1 - 127 / 64)
+    # All neighbours are of the other kind, against 216 of the 431 other atoms at random: -1 of a large crystal.
+    assert found["Al-Ni"].warren_cowley == pytest.approx(1 - 431 / 216)
     assert found["Al-Al"].warren_cowley == pytest.approx(1)
 
 

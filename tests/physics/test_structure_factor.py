@@ -135,5 +135,5 @@ def test_what_cannot_scatter_is_refused() -> None:
         factors(np.full(3, 13), np.zeros((1, 3, 3)), CUBE, q_max=0.3)
     with pytest.raises(MeltlakeError, match="found 0 frames"):
         factors(np.full(3, 13), np.zeros((0, 3, 3)), CUBE)
-    with pytest.raises(MeltlakeError, match="found 1 frames, or others among them"):
+    with pytest.raises(MeltlakeError, match="found frames with others"):
         factors(np.full(3, 13), np.full((1, 3, 3), np.nan), CUBE)

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 
 from operators.physics.motion import sampling_fs
+from operators.physics.msd import mean_squared_displacement
 from operators.physics.vacf import (
     VelocityAutocorrelation,
     central_difference_velocities,
     vacf_from_positions,
     vacf_from_velocities,
 )
+from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
+from schemas.units import BOLTZMANN_EV_PER_K, EV_PER_AMU_ANGSTROM2_PER_FS2
 
 CELL = np.array([[9.0, 0, 0], [2.0, 10.0, 0], [-1.0, 3.0, 11.0]])
 OMEGA = 2 * np.pi / 120.0  # per fs
@@ -57,6 +60,23 @@ def test_free_flight_never_forgets() -> None:
     np.testing.assert_allclose(vacf.vacf, 1.0, atol=1e-9)
     peculiar = flight - flight.mean(axis=0)
     assert vacf.square_velocity[0] == pytest.approx(np.square(peculiar).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("cell", [np.eye(3) * 10.0, CELL], ids=["cubic", "triclinic"])
+def test_thermal_flight_has_the_speed_of_its_temperature(cell: Floats) -> None:
+    rng, n_atoms = np.random.default_rng(6), 20_000
+    numbers, time = np.tile([13, 28], n_atoms // 2), np.arange(0, 12.0, 1.0)
+    of_component = BOLTZMANN_EV_PER_K * 1600.0 / (masses_amu(numbers) * EV_PER_AMU_ANGSTROM2_PER_FS2)
+    flight = rng.normal(size=(n_atoms, 3)) * np.sqrt(of_component)[:, None]
+    inside = rng.random((n_atoms, 3)) + time[:, None, None] * (flight @ np.linalg.inv(cell))
+    cells = np.broadcast_to(cell, (len(time), 3, 3))
+    run = {"cells": cells, "time_fs": time}
+    positions = (inside - np.floor(inside)) @ cell
+    vacf = vacf_from_positions(numbers, positions, longest_lag_fs=2.0, **run)
+    msd = mean_squared_displacement(numbers, positions, longest_lag_fs=5.0, **run)
+    expected = 3 * of_component[[0, 1]]  # 3 kT / m
+    np.testing.assert_allclose(vacf.square_velocity, expected, rtol=0.03)
+    np.testing.assert_allclose(msd.msd_angstrom2, vacf.square_velocity[:, None] * msd.lag_fs**2, rtol=1e-6, atol=1e-12)
 
 
 def test_langevin_particles_forget_exponentially() -> None:

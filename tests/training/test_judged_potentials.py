@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from shutil import copyfile, copytree
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
+from scipy.spatial.transform import Rotation
 
 from lake.deep_potential import DeepPotential
 from lake.deepmd_npy import deepmd_systems, read_deepmd_system
@@ -167,6 +169,55 @@ def test_errors_of_a_potential_are_those_of_dp_test(judged: Judged) -> None:
     ):
         value = float(re.findall(rf"{label}\s*:\s*(\S+)", printed)[-1])
         assert rows["all", "train"][column] == pytest.approx(1000 * value, rel=1e-6)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.25], ids=["cubic", "triclinic"])
+def test_forces_and_virial_of_a_potential_are_derivatives_of_its_energy(judged: Judged, tilt: float) -> None:
+    model, numbers, positions, cell = DeepPotential(judged.model(1)), *shaken_crystal(tilt)
+    _, forces, virial = model.predict(numbers, positions[None], cells=cell[None])
+    eps = 1e-4
+    for a, b in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
+        strain = np.zeros((3, 3))
+        strain[a, b] += 0.5
+        strain[b, a] += 0.5
+        strained = [np.eye(3) + sign * eps * strain for sign in (1, -1)]
+        up, down = model.predict(
+            numbers, np.array([positions @ one for one in strained]), cells=np.array([cell @ one for one in strained])
+        )[0]
+        assert -(up - down) / (2 * eps) == pytest.approx(0.5 * (virial[0, a, b] + virial[0, b, a]), abs=1e-4)
+    moved = np.tile(positions, (2, 1, 1))
+    moved[:, 5, 1] += [eps, -eps]
+    up, down = model.predict(numbers, moved, cells=np.tile(cell, (2, 1, 1)))[0]
+    assert -(up - down) / (2 * eps) == pytest.approx(forces[0, 5, 1], abs=1e-5)
+    assert np.abs(forces).max() > 0.01
+    np.testing.assert_allclose(forces[0].sum(axis=0), 0.0, atol=1e-8)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.25], ids=["cubic", "triclinic"])
+def test_the_energy_of_a_potential_does_not_depend_on_the_frame_of_reference(judged: Judged, tilt: float) -> None:
+    model, numbers, positions, cell = DeepPotential(judged.model(1)), *shaken_crystal(tilt)
+    rng = np.random.default_rng(6)
+    turn, order = Rotation.random(rng=rng).as_matrix(), rng.permutation(len(numbers))
+    copies = np.array(list(product((0, 1), repeat=3))) @ cell
+    [energy] = model.predict(numbers, positions[None], cells=cell[None])[0]
+    for n_cells, labels, places, box in (
+        (1, numbers, positions @ turn, cell @ turn),
+        (1, numbers, positions + np.array([1.0, -2.0, 0.3]), cell),
+        (1, numbers, positions + rng.integers(-2, 3, positions.shape) @ cell, cell),
+        (1, numbers[order], positions[order], cell),
+        (8, np.tile(numbers, 8), (positions + copies[:, None]).reshape(-1, 3), 2 * cell),
+    ):
+        [same] = model.predict(labels, places[None], cells=box[None])[0]
+        assert same == pytest.approx(n_cells * energy, abs=1e-8 * n_cells * abs(energy))
+
+
+def shaken_crystal(tilt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Atoms of two elements near the sites of a crystal: their numbers, positions, and a cell that may be tilted."""
+    corners = np.array(list(product(range(2), repeat=3)))
+    basis = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+    cell = 8.0 * np.array([[1.0, 0, 0], [tilt, 1.0, 0], [-tilt, tilt / 2, 1.0]])
+    sites = ((corners[:, None] + basis) / 2).reshape(-1, 3) @ cell
+    return np.tile([13, 29], 16), sites + np.random.default_rng(5).normal(0, 0.1, sites.shape), cell
 
 
 def test_elements_that_a_potential_does_not_know_are_refused(judged: Judged) -> None:
