@@ -131,12 +131,13 @@ class Paths:
         return (len(self), *self.moves.shape[1:])
 
     def batches(self) -> Iterator[Floats]:
-        at = np.zeros((1, *self.moves.shape[1:]))
-        yield at
+        at = np.zeros(self.moves.shape[1:])
+        yield at[None]
         for moves in self.moves.batches():
-            paths = np.cumsum(np.concatenate([at, moves]), axis=0)
-            at = paths[-1:]
-            yield paths[1:]
+            paths = np.empty_like(moves)
+            for frame, move in enumerate(moves):  # cumsum along the first axis takes five times as long
+                at = np.add(at, move, out=paths[frame])
+            yield paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,8 @@ class Chosen:
     """(n_chosen,), numbers of frames, increasing."""
 
     @classmethod
-    def of(cls, vectors: Floats | Vectors, frames: slice | NDArray[np.bool_]) -> "Chosen":
-        """Those that a slice or a mask of all frames would give."""
+    def of(cls, vectors: Floats | Vectors, frames: slice | NDArray[np.bool_] | NDArray[np.intp]) -> "Chosen":
+        """Those that a slice, a mask or increasing numbers of frames would give."""
         return cls(vectors, np.arange(len(vectors))[frames])
 
     def __len__(self) -> int:
@@ -60,6 +60,10 @@ class Chosen:
     @property
     def shape(self) -> tuple[int, ...]:
         return (len(self.frames), *self.vectors.shape[1:])
+
+    def in_memory(self) -> Floats:
+        """All at once, where they are few."""
+        return np.concatenate([np.empty((0, *self.shape[1:])), *self.batches()])
 
     def batches(self) -> Iterator[Floats]:
         for some, batch in in_batches(self.vectors):

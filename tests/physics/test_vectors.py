@@ -135,13 +135,17 @@ def test_runs_pasted_together_are_refused_wherever_batches_begin(melt: Melt, len
         list(Moves(positions=Pieces(pasted, length), cells=cells, masses_amu=MASSES).batches())
 
 
-@pytest.mark.parametrize("frames", [slice(None, None, 7), slice(100, 250), slice(0, 0), np.arange(431) % 3 == 0])
+@pytest.mark.parametrize(
+    "frames",
+    [slice(None, None, 7), slice(100, 250), slice(0, 0), np.arange(431) % 3 == 0, np.array([0, 49, 50, 430])],
+    ids=["stride", "stretch", "none", "mask", "numbers"],
+)
 @pytest.mark.parametrize("length", [1, 50])
 def test_chosen_frames_are_those_of_the_array(melt: Melt, frames: slice, length: int) -> None:
     chosen = Chosen.of(Pieces(melt[0], length), frames)
     expected = melt[0][frames]
     assert (chosen.shape, len(chosen)) == (expected.shape, len(expected))
-    np.testing.assert_array_equal(np.concatenate([np.empty((0, 32, 3)), *chosen.batches()]), expected)
+    np.testing.assert_array_equal(chosen.in_memory(), expected)
 
 
 def test_broken_frames_are_found_wherever_they_are(melt: Melt) -> None:
