@@ -129,7 +129,8 @@ def test_a_run_that_is_too_large_for_memory_has_the_same_rows(
         answer = observe_run(settings, "dnnp1")
         found.append({name: lake.rows(name, key="dnnp1").to_pylist() for name in answer["rows"]})
     assert found[0] == found[1]
-    assert all(found[0].values())
+    filled = {name for name, rows in found[0].items() if rows}
+    assert filled >= {"rdf", "structure_factor", "local_composition", "vacf", "msd", "agreement", "thermodynamics"}
 
 
 def test_velocities_are_those_of_every_frame_or_none(settings: Settings, add_run: AddRun) -> None:
