@@ -15,8 +15,8 @@ N_COUNTED = 20
 N_CORRELATED = 10_000
 N_STREAMED = 10_000
 _STREAM_MB = 500
-_COPIES = 4.0
-"""Of the data, transposed: twice what a pass over them and one back would cost."""
+_COPIES = 2.0
+"""Of the data, transposed."""
 
 
 def rdf(folder: Path) -> Iterator[Line]:
