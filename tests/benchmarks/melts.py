@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from lake.delta import Lake
-from lake.frames import complete_rows, staged_rows
+from lake.frames import staged_rows
 from schemas.composition import composition, element_counts
 from schemas.frames import Floats, FrameBatch, RunHeader
+from schemas.tables import FRAMES
 
 N_LARGE = 4096
 NUMBERS = np.repeat([13, 29, 28], [1366, 1365, 1365])
@@ -59,7 +60,7 @@ class FileVectors:
 
 
 def store_large_run(folder: Path, n_frames: int, *, step_fs: float) -> None:
-    """A simulation of that melt in a lake below the folder, with velocities, as `ingest` would have left it."""
+    """A simulation of that melt in a lake below the folder, with velocities, unjudged."""
     header = RunHeader(source_format="synthetic", atomic_numbers=NUMBERS.astype(np.int8), time_step_fs=step_fs)
     label = composition(element_counts(NUMBERS))
     lake = Lake(str(folder / "lake"))
@@ -70,8 +71,10 @@ def store_large_run(folder: Path, n_frames: int, *, step_fs: float) -> None:
             batch = _frame_batch(first, positions, velocities)
             time_fs = step_fs * np.arange(first, first + len(positions))
             columns = staged_rows(batch, header, first_frame=first, time_fs=time_fs)
-            nothing: list[tuple[str, ...]] = [()] * len(positions)
-            yield complete_rows(pa.record_batch(columns), rejection_reasons=nothing, flags=nothing)
+            columns["accepted"] = pa.array(np.ones(len(positions), dtype=bool))
+            schema = FRAMES.file_schema
+            arrays = [columns.get(field.name, pa.nulls(len(positions), field.type)) for field in schema]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             first += len(positions)
 
     run = {"origin": "dnnp", "composition": label, "n_frames": n_frames, "protocol": "npt"}
