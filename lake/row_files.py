@@ -15,8 +15,9 @@ from lake.parquet import write_parquet
 
 UPLOAD = "upload-"
 """How names of folders begin that hold a file on its way to a bucket."""
-_ROWS_AT_ONCE = 64
-"""1.6 MB of positions and forces at 512 atoms: they are still in the cache when they are used."""
+_MOST_ROWS_AT_ONCE = 64
+_BYTES_AT_ONCE = 2_000_000
+"""64 rows of positions and forces at 512 atoms, 20 of positions at 4096: still in the cache when they are used."""
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -82,7 +83,8 @@ def read_row_file(
             after = first + file.metadata.row_group(group).num_rows
             if max(start, first) < min(stop, after):
                 # One thread: several decode ahead of what is used, and memory grows by what they hold.
-                for found in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=wanted, use_threads=False):
+                at_once = _rows_at_once(file.metadata.row_group(group), wanted)
+                for found in file.iter_batches(at_once, row_groups=[group], columns=wanted, use_threads=False):
                     low, high = max(start - first, 0), min(stop - first, found.num_rows)
                     if low < high:
                         rows = found.slice(low, high - low)
@@ -93,6 +95,12 @@ def read_row_file(
                         yield pa.RecordBatch.from_arrays(arrays, names=list(columns))
                     first += found.num_rows
             first = after
+
+
+def _rows_at_once(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
+    parts = (group.column(number) for number in range(group.num_columns))
+    n_bytes = sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in columns)
+    return int(min(_MOST_ROWS_AT_ONCE, max(1, _BYTES_AT_ONCE * group.num_rows // max(1, n_bytes))))
 
 
 @contextmanager

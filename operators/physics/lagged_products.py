@@ -26,7 +26,7 @@ _SERIES_AT_ONCE = 192
 _SHORTEST_STRETCH = 64
 """Transforms of fewer values cost more per value."""
 
-_BYTES_AT_ONCE = 160_000_000
+_BYTES_AT_ONCE = 64_000_000
 """What a pass over a run may keep; where its atoms need more, as many passes are made as it takes."""
 
 Complexes = NDArray[np.complex128]

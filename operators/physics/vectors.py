@@ -16,9 +16,10 @@ _NUMBERS_AT_ONCE = 1 << 18
 def in_batches(vectors: Floats | Vectors) -> Iterator[tuple[slice, Floats]]:
     """All frames in order, a few at a time: which ones, and their vectors, (n_some, n_atoms, 3)."""
     first = 0
-    for batch in _parts(vectors) if isinstance(vectors, np.ndarray) else vectors.batches():
-        yield slice(first, first + len(batch)), batch
-        first += len(batch)
+    for batch in (vectors,) if isinstance(vectors, np.ndarray) else vectors.batches():
+        for some in _parts(batch):
+            yield slice(first, first + len(some)), some
+            first += len(some)
 
 
 def one_by_one(positions: Floats | Vectors, cells: Floats) -> Iterator[tuple[Floats, Floats]]:
