@@ -28,8 +28,8 @@ _NUMBERS_PER_FRAME = (
     "rejection_reasons",
     "label_source",
 )
-_BYTES_IN_MEMORY = 64_000_000
-"""Of the vectors of a run that is read once, not anew by everything that looks at it: 5,000 frames of 512 atoms."""
+_BYTES_IN_MEMORY = 16_000_000
+"""Of the vectors of a run that is read once, not anew by everything that looks at it: 1,300 frames of 512 atoms."""
 
 
 def staged_rows(batch: FrameBatch, header: RunHeader, *, first_frame: int, time_fs: Floats) -> dict[str, pa.Array]:
