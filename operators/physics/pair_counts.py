@@ -58,8 +58,12 @@ def _of_all_pairs(
     counts = np.zeros((n_elements * (n_elements + 1) // 2, n_bins), np.int64)
     # Four histograms in turn, so that an increment need not wait for the one before it to be written.
     lanes = np.empty((4, n_bins + 1), np.int64)
-    bins = np.empty(scaled.shape[1], np.int32)
+    bins = np.empty(scaled.shape[1], np.uint32)  # unsigned: an index that cannot count from the end
     per_angstrom, slot = n_bins / r_max, 0
+    upright = yx == 0.0 and zx == 0.0 and zy == 0.0
+    a_bins, b_bins, c_bins = abs(xx) * per_angstrom, abs(yy) * per_angstrom, abs(zz) * per_angstrom
+    places = np.empty_like(scaled)  # in units of a bin
+    places[0], places[1], places[2] = scaled[0] * a_bins, scaled[1] * b_bins, scaled[2] * c_bins
     for a in range(n_elements):
         for b in range(a, n_elements):
             lanes[:] = 0
@@ -67,12 +71,21 @@ def _of_all_pairs(
                 x, y, z = scaled[0, i], scaled[1, i], scaled[2, i]
                 first = i + 1 if a == b else starts[b]
                 n_partners = starts[b + 1] - first
-                for k in range(n_partners):
-                    s, t, u = scaled[0, first + k] - x, scaled[1, first + k] - y, scaled[2, first + k] - z
-                    s, t, u = s - np.rint(s), t - np.rint(t), u - np.rint(u)
-                    dx, dy, dz = s * xx + t * yx + u * zx, t * yy + u * zy, u * zz
-                    # Bin n_bins takes all pairs beyond r_max: cheaper than asking.
-                    bins[k] = np.int32(min(np.sqrt(dx * dx + dy * dy + dz * dz) * per_angstrom, n_bins))
+                # Bin n_bins takes all pairs beyond r_max: cheaper than asking.
+                if upright:  # the nearest image without rounding, because signs do not matter
+                    x, y, z = places[0, i], places[1, i], places[2, i]
+                    for k in range(n_partners):
+                        dx = abs(places[0, first + k] - x)
+                        dy = abs(places[1, first + k] - y)
+                        dz = abs(places[2, first + k] - z)
+                        dx, dy, dz = min(dx, a_bins - dx), min(dy, b_bins - dy), min(dz, c_bins - dz)
+                        bins[k] = np.uint32(np.int32(min(np.sqrt(dx * dx + dy * dy + dz * dz), n_bins)))
+                else:
+                    for k in range(n_partners):
+                        s, t, u = scaled[0, first + k] - x, scaled[1, first + k] - y, scaled[2, first + k] - z
+                        s, t, u = s - np.rint(s), t - np.rint(t), u - np.rint(u)
+                        dx, dy, dz = s * xx + t * yx + u * zx, t * yy + u * zy, u * zz
+                        bins[k] = np.uint32(np.int32(min(np.sqrt(dx * dx + dy * dy + dz * dz) * per_angstrom, n_bins)))
                 for k in range(n_partners):
                     lanes[k & 3, bins[k]] += 1
             counts[slot] = lanes[:, :n_bins].sum(axis=0)
