@@ -12,7 +12,10 @@ LANDING ?=
 # A part of the benchmarks, or a smaller data set: make bench BENCH="outcar headline --frames 3000"
 BENCH ?=
 
-.PHONY: demo test lint bench format clean
+# Where to write what the study found: make study PAGE=docs/study.md
+PAGE ?=
+
+.PHONY: demo test lint bench study format clean
 
 demo: $(READY)
 	$(BIN)/meltlake demo $(if $(LANDING),--real "$(LANDING)")
@@ -28,6 +31,10 @@ lint: $(READY)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m tests.benchmarks $(BENCH)
+
+# Three quarters of an hour on two cores; goes on where it was killed. Its lake is .meltlake/study.
+study: $(READY)
+	$(BIN)/python -m tests.study $(if $(PAGE),--page "$(PAGE)")
 
 format: $(READY)
 	$(BIN)/ruff format .

@@ -1,0 +1,73 @@
+"""The synthetic AIMD of the study: melts of the toy potential in VASP's layout, and the sizes that it is run at.
+
+Nothing here is a calculation. One run is made by `python -m tests.study.melts FOLDER COMPOSITION N_ATOMS N_FRAMES`.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
+from pathlib import Path
+
+from operators.toy_melt import ToyMeltRequest, generate
+from schemas.composition import parse_composition
+
+TRAINED = ("Al100", "Al33Cu33Ni33", "Al50Cu50", "Al50Ni50", "Cu50Ni50")
+HELD_OUT = ("Al50Cu25Ni25", "Al70Cu20Ni10")
+COMPOSITIONS = (*TRAINED, *HELD_OUT)
+
+NEVER_MET = "Al50Ni50"
+"""What the blind potentials have never seen the like of: no melt that they learn has both of its elements."""
+BLIND = tuple(name for name in TRAINED if not {"Al", "Ni"} <= parse_composition(name).keys())
+
+CAMPAIGN = Path(__file__).with_name("campaign.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is made of everything."""
+
+    n_atoms: int = 108
+    n_frames: int = 5000
+    """Of each AIMD run, 5 fs apart: 25 ps, five blocks that are longer than what a melt remembers."""
+    n_training_steps: int | None = None
+    """None leaves what campaign.toml says."""
+    n_simulation_steps: int | None = None
+    """The same."""
+
+    @property
+    def campaign(self) -> str:
+        """The text of campaign.toml."""
+        text = CAMPAIGN.read_text(encoding="utf-8")
+        for key, value in (("n_steps", self.n_training_steps), ("simulation_steps", self.n_simulation_steps)):
+            if value is not None:
+                text = re.sub(rf"^{key} = \d+", f"{key} = {value}", text, flags=re.MULTILINE)
+        return text
+
+
+WHOLE = Size()
+REHEARSAL = Size(n_atoms=64, n_frames=120, n_training_steps=60, n_simulation_steps=150)
+"""Every command once, in minutes; far too little for a verdict."""
+
+
+def curves(composition: str) -> list[str]:
+    """Names of what is compared of a melt, as the table `agreement` has them."""
+    elements = sorted(parse_composition(composition))
+    pairs = combinations_with_replacement(elements, 2)
+    return [*(f"rdf {one}-{other}" for one, other in pairs), *(f"vacf {element}" for element in elements)]
+
+
+def make(landing: Path, composition: str, *, n_atoms: int, n_frames: int) -> None:
+    """One melt in the landing zone, found when it is there."""
+    folder = landing / f"synthetic-{composition}"
+    if folder.exists():
+        return
+    number = COMPOSITIONS.index(composition) + 1
+    request = ToyMeltRequest(
+        composition=composition, n_atoms=n_atoms, n_frames=n_frames, seed=number, source_format="outcar"
+    )
+    generate(folder, request)
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), sys.argv[2], n_atoms=int(sys.argv[3]), n_frames=int(sys.argv[4]))
