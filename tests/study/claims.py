@@ -69,20 +69,20 @@ beside_aimd as (
     select run_id, observable, l1_percent as percent, floor_percent, verdict from agreement
     where regexp_full_match(observable, '(rdf|vacf) \\S+')
 ),
-both as (
+side_by_side as (
     select own.run_id, truth.run_id as its_id
     from twins own join twins truth on truth.composition = own.composition
     where truth.potential_id = '{TRUTH}' and own.potential_id <> '{TRUTH}'
 ),
 beside_truth as (
-    select both.run_id, 'rdf ' || its.pair as observable, 100 * sum(abs(own.g - its.g)) / sum(its.g) as percent
-    from both join rdf own on own.run_id = both.run_id
+    select side_by_side.run_id, 'rdf ' || its.pair as observable, 100 * sum(abs(own.g - its.g)) / sum(its.g) as percent
+    from side_by_side join rdf own on own.run_id = side_by_side.run_id
     join rdf its on its.run_id = its_id and its.pair = own.pair
      and round(its.r_angstrom, 4) = round(own.r_angstrom, 4)
     where its.r_angstrom >= 1.5 group by all
     union all
-    select both.run_id, 'vacf ' || its.element, 100 * sqrt(avg(pow(own.vacf - its.vacf, 2)))
-    from both join vacf own on own.run_id = both.run_id
+    select side_by_side.run_id, 'vacf ' || its.element, 100 * sqrt(avg(pow(own.vacf - its.vacf, 2)))
+    from side_by_side join vacf own on own.run_id = side_by_side.run_id
     join vacf its on its.run_id = its_id and its.element = own.element
      and round(its.lag_fs, 4) = round(own.lag_fs, 4)
     where its.lag_fs <= 600 group by all

@@ -27,7 +27,7 @@ CAMPAIGN = Path(__file__).with_name("campaign.toml")
 class Size:
     """How much is made of everything."""
 
-    n_atoms: int = 108
+    n_atoms: int = 120
     n_frames: int = 5000
     """Of each AIMD run, 5 fs apart: 25 ps, five blocks that are longer than what a melt remembers."""
     n_training_steps: int | None = None
@@ -46,7 +46,7 @@ class Size:
 
 
 WHOLE = Size()
-REHEARSAL = Size(n_atoms=64, n_frames=120, n_training_steps=60, n_simulation_steps=150)
+REHEARSAL = Size(n_atoms=60, n_frames=120, n_training_steps=60, n_simulation_steps=150)
 """Every command once, in minutes; far too little for a verdict."""
 
 
