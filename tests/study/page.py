@@ -144,7 +144,7 @@ the truth.
 - **Potentials**: `{RECIPE}` and `{WITHOUT_VIRIAL}`, which differ only in the weights of the virial in the loss; and two
   committees of {len(SEEDS)} seeds of `{RECIPE}`, one on all melts, one blind: on {", ".join(BLIND)}, in none of
   which Al meets Ni, with {NEVER_MET} held out.
-- **Simulations** of both potentials and of the truth at every composition: a twin of the AIMD run, and 20 ps at zero
+- **Simulations** of both potentials and of the truth at every composition: a twin of the AIMD run, and 15 ps at zero
   pressure. The truth starts with other velocities than the potentials.
 - **Verdicts**: a floor is what two samples of one melt differ by, told by the two halves of the AIMD run. A curve
   without a verdict, or a density without an error, does not pass.
