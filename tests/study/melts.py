@@ -32,21 +32,20 @@ class Size:
     """Of each AIMD run, 5 fs apart: 25 ps, five blocks that are longer than what a melt remembers."""
     n_training_steps: int | None = None
     """None leaves what campaign.toml says."""
-    n_simulation_steps: int | None = None
-    """The same."""
+    n_npt_steps: int = 10_000
+    """At constant pressure, after half as many that do not count; a twin is as long as its AIMD run."""
 
     @property
     def campaign(self) -> str:
         """The text of campaign.toml."""
         text = CAMPAIGN.read_text(encoding="utf-8")
-        for key, value in (("n_steps", self.n_training_steps), ("simulation_steps", self.n_simulation_steps)):
-            if value is not None:
-                text = re.sub(rf"^{key} = \d+", f"{key} = {value}", text, flags=re.MULTILINE)
-        return text
+        if self.n_training_steps is None:
+            return text
+        return re.sub(r"^n_steps = \d+", f"n_steps = {self.n_training_steps}", text, flags=re.MULTILINE)
 
 
 WHOLE = Size()
-REHEARSAL = Size(n_atoms=60, n_frames=120, n_training_steps=60, n_simulation_steps=150)
+REHEARSAL = Size(n_atoms=60, n_frames=120, n_training_steps=60, n_npt_steps=150)
 """Every command once, in minutes; far too little for a verdict."""
 
 

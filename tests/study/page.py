@@ -15,7 +15,7 @@ from schemas.settings import Settings
 from tests.study.claims import COMMITTEES, CURVES, DENSITIES, Claim, Query, deviations
 from tests.study.commands import Spent, costs
 from tests.study.melts import BLIND, COMPOSITIONS, HELD_OUT, NEVER_MET, TRAINED, WHOLE
-from tests.study.plan import RECIPE, SEEDS, STAGES, WITHOUT_VIRIAL
+from tests.study.plan import OF_COMMITTEES, RECIPE, SEEDS, STAGES, WITHOUT_VIRIAL
 from tests.study.truth import TRUTH
 
 Rows = Sequence[Mapping[str, Any]]
@@ -142,10 +142,10 @@ the truth.
 - **AIMD**: {len(TRAINED)} melts to learn from ({", ".join(TRAINED)}) and {len(HELD_OUT)} held out
   ({", ".join(HELD_OUT)}); {WHOLE.n_atoms} atoms, {WHOLE.n_frames} frames 5 fs apart, so five blocks of 5 ps.
 - **Potentials**: `{RECIPE}` and `{WITHOUT_VIRIAL}`, which differ only in the weights of the virial in the loss; and two
-  committees of {len(SEEDS)} seeds of `{RECIPE}`, one on all melts, one blind: on {", ".join(BLIND)}, in none of
-  which Al meets Ni, with {NEVER_MET} held out.
-- **Simulations** of both potentials and of the truth at every composition: a twin of the AIMD run, and 15 ps at zero
-  pressure. The truth starts with other velocities than the potentials.
+  committees of {len(SEEDS)} seeds of the recipe `{OF_COMMITTEES}`, one on all melts, one blind: on {", ".join(BLIND)},
+  in none of which Al meets Ni, with {NEVER_MET} held out.
+- **Simulations** at every composition: a twin of the AIMD run by `{RECIPE}` and by the truth, and 10 ps at zero
+  pressure by these two and by `{WITHOUT_VIRIAL}`. The truth starts with other velocities than the potentials.
 - **Verdicts**: a floor is what two samples of one melt differ by, told by the two halves of the AIMD run. A curve
   without a verdict, or a density without an error, does not pass.
 

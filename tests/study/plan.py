@@ -1,7 +1,8 @@
 """The stages of the study: command lines that a person could type, in the order in which they become possible.
 
 What the campaign asks for is told by the lake, as for Airflow's plans. The rest is what a campaign does not say:
-further seeds of one recipe, potentials that never met Al beside Ni, and the truth run by the same protocols.
+a potential without virials, committees of quick potentials, one of which never met Al beside Ni, densities at constant
+pressure, and the truth run by the same protocols.
 """
 
 import sys
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lake.delta import Lake
-from operators.campaign import campaign_of
 from operators.processes import program
 from operators.stale.campaign_work import CampaignWork
 from operators.stale.holdings import Holdings
@@ -26,6 +26,7 @@ Commands = list[list[str]]
 
 RECIPE = "with-virial"
 WITHOUT_VIRIAL = "without-virial"
+OF_COMMITTEES = "quick"
 SEEDS = (1, 2, 3)
 """Of each committee: the one that knows Al beside Ni, and the blind one."""
 _SEED_OF_TRUTH = 2
@@ -71,8 +72,8 @@ def stages(settings: Settings, size: Size) -> Iterator[tuple[Stage, Commands]]:
     yield INGEST, _typed(not_ingested(Holdings(settings)))
     yield FREEZE, [*_typed(CampaignWork(settings).training_sets()), *_blind_training_set()]
     bring_truth(settings)
-    yield TRAIN, [*_trainings(settings), *_of_truth(settings), *_typed(not_observed(Holdings(settings)))]
-    yield SIMULATE, [*_simulations(settings), *_scores(settings)]
+    yield TRAIN, [*_trainings(settings), *_of_truth(size), *_typed(not_observed(Holdings(settings)))]
+    yield SIMULATE, [*_simulations(settings, size), *_scores(settings)]
     yield OBSERVE, _typed(not_observed(Holdings(settings)))
     yield PUBLISH, _meltlake(["publish"])
     yield PUBLISH, _meltlake(["report"])
@@ -114,29 +115,35 @@ def _blind_training_set() -> Commands:
 
 def _trainings(settings: Settings) -> Commands:
     whole, blind = training_set_ids(settings)
-    by_hand = [
-        ["train", name, "--recipe", RECIPE, "--seed", str(seed)]
-        for name, seeds in ((whole, SEEDS[1:]), (blind, SEEDS))
-        for seed in seeds
+    of_committees = [
+        ["train", name, "--recipe", OF_COMMITTEES, "--seed", str(seed)] for name in (whole, blind) for seed in SEEDS
     ]
-    return [*_typed(CampaignWork(settings).potentials()), *_meltlake(*by_hand)]
+    return [
+        *_typed(CampaignWork(settings).potentials()),
+        *_meltlake(["train", whole, "--recipe", WITHOUT_VIRIAL], *of_committees),
+    ]
 
 
-def _of_truth(settings: Settings) -> Commands:
-    options = ["--steps", str(campaign_of(settings).simulation_steps), "--seed", str(_SEED_OF_TRUTH)]
+def _of_truth(size: Size) -> Commands:
+    twins = [
+        ["simulate", TRUTH, "--protocol", "twin", "--composition", composition, "--seed", str(_SEED_OF_TRUTH)]
+        for composition in COMPOSITIONS
+    ]
+    return [*_at_constant_pressure(TRUTH, size, seed=_SEED_OF_TRUTH), *_meltlake(*twins)]
+
+
+def _simulations(settings: Settings, size: Size) -> Commands:
+    rows = Lake(settings.lake).rows("potentials").to_pylist()
+    compared = [row["potential_id"] for row in rows if row["recipe"] in (RECIPE, WITHOUT_VIRIAL)]
+    npt = [words for name in compared for words in _at_constant_pressure(name, size)]
+    return [*npt, *_typed(CampaignWork(settings).simulations())]
+
+
+def _at_constant_pressure(potential_id: str, size: Size, *, seed: int = 1) -> Commands:
+    options = ["--steps", str(size.n_npt_steps), "--seed", str(seed)]
     return _meltlake(
-        *(
-            ["simulate", TRUTH, "--protocol", protocol, "--composition", composition, *options]
-            for protocol in ("npt", "twin")
-            for composition in COMPOSITIONS
-        )
+        *(["simulate", potential_id, "--protocol", "npt", "--composition", name, *options] for name in COMPOSITIONS)
     )
-
-
-def _simulations(settings: Settings) -> Commands:
-    due = CampaignWork(settings).simulations()
-    # At constant pressure they take longest: the stage does not end with one core idle.
-    return _typed(sorted(due, key=lambda item: "npt" not in item.arguments))
 
 
 def _scores(settings: Settings) -> Commands:

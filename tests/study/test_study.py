@@ -14,7 +14,7 @@ from schemas.tables import TABLES
 from tests.study.claims import claims
 from tests.study.commands import Typist, costs
 from tests.study.melts import BLIND, COMPOSITIONS, HELD_OUT, NEVER_MET, REHEARSAL, TRAINED, WHOLE, curves
-from tests.study.plan import RECIPE, WITHOUT_VIRIAL, run, settings_in
+from tests.study.plan import OF_COMMITTEES, RECIPE, WITHOUT_VIRIAL, run, settings_in
 from tests.study.truth import TRUTH
 
 RECIPES = (TRUTH, RECIPE, WITHOUT_VIRIAL)
@@ -71,7 +71,12 @@ class Rows(dict):
 
     @staticmethod
     def _disagreement(learnt, composition, split, deviation):
-        about = {"committee_id": learnt, "training_set_id": learnt, "recipe": RECIPE, "potential_ids": ["1", "2", "3"]}
+        about = {
+            "committee_id": learnt,
+            "training_set_id": learnt,
+            "recipe": OF_COMMITTEES,
+            "potential_ids": ["1", "2", "3"],
+        }
         forces = {"deviation_force_mev_per_angstrom": deviation, "error_force_mev_per_angstrom": 1.5 * deviation}
         return about | {"composition": composition, "split": split} | forces
 
@@ -169,10 +174,11 @@ def test_a_committee_of_too_few_seeds_says_nothing(rows):
 
 def test_the_campaign_is_one_that_meltlake_reads_and_a_rehearsal_is_shorter():
     whole, short = (Campaign.model_validate(tomllib.loads(size.campaign)) for size in (WHOLE, REHEARSAL))
-    assert set(whole.all_recipes) >= set(whole.recipes) == {RECIPE, WITHOUT_VIRIAL}
+    assert {RECIPE, WITHOUT_VIRIAL, OF_COMMITTEES} <= set(whole.all_recipes)
     assert set(whole.hold_out) == set(HELD_OUT)
-    assert short.all_recipes[WITHOUT_VIRIAL].n_steps == REHEARSAL.n_training_steps
-    assert short.simulation_steps == REHEARSAL.n_simulation_steps
+    assert {short.all_recipes[name].n_steps for name in (RECIPE, WITHOUT_VIRIAL, OF_COMMITTEES)} == {
+        REHEARSAL.n_training_steps
+    }
 
 
 def test_blind_potentials_know_every_element_and_never_al_beside_ni():
