@@ -9,7 +9,7 @@ def takeaways(group: Group, ask: Ask) -> list[tuple[str, str]]:
     """Sentences by topic, and last the topics that have no data yet."""
     found = {
         "Data": _data(group, ask),
-        "Best potential": _best_potential(group, ask),
+        "Smallest force error": _smallest_force_error(group, ask),
         **_worth_of_virials(group, ask),
         "Held-out compositions": _held_out(group, ask),
         "Curves against AIMD": _agreement(group, ask),
@@ -43,7 +43,7 @@ where {group.where} and test.composition = 'all' and test.split = 'test'
 order by test.rmse_force_mev_per_angstrom, test.potential_id""")
 
 
-def _best_potential(group: Group, ask: Ask) -> str:
+def _smallest_force_error(group: Group, ask: Ask) -> str:
     rows = _pooled(group, ask)
     if not rows:
         return ""

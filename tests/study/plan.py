@@ -70,7 +70,9 @@ def stages(settings: Settings, size: Size) -> Iterator[tuple[Stage, Commands]]:
     """Each stage with what is still to be typed of it, read from the lake when its turn comes."""
     yield MELTS, _melts(settings, size)
     yield INGEST, _typed(not_ingested(Holdings(settings)))
-    yield FREEZE, [*_typed(CampaignWork(settings).training_sets()), *_blind_training_set()]
+    yield FREEZE, _blind_training_set()
+    # Last, so that the report shows the roles that compositions have in it: those of the newest set.
+    yield FREEZE, _typed(CampaignWork(settings).training_sets())
     bring_truth(settings)
     yield TRAIN, [*_trainings(settings), *_of_truth(size), *_typed(not_observed(Holdings(settings)))]
     yield SIMULATE, [*_simulations(settings, size), *_scores(settings)]
