@@ -44,7 +44,7 @@ def test_the_command_line_has_every_verb_and_the_readme_shows_it():
 
 def test_the_two_commands_of_the_readme_are_targets_and_ci_runs_the_tests():
     makefile = (ROOT / "Makefile").read_text()
-    assert all(f"\n{target}:" in makefile for target in ("demo", "test", "lint", "bench"))
+    assert all(f"\n{target}:" in makefile for target in ("demo", "test", "lint", "bench", "study"))
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 

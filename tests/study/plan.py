@@ -41,13 +41,13 @@ class Stage:
     planned_cpu_minutes: float
 
 
-MELTS = Stage("melts", 4)
-INGEST = Stage("ingest", 2)
-FREEZE = Stage("training sets", 1)
-TRAIN = Stage("train", 18)
-SIMULATE = Stage("simulate", 35)
-OBSERVE = Stage("observe", 8)
-PUBLISH = Stage("publish", 1)
+MELTS = Stage("melts", 1)
+INGEST = Stage("ingest", 0.6)
+FREEZE = Stage("training sets", 0.1)
+TRAIN = Stage("train", 26)
+SIMULATE = Stage("simulate", 40)
+OBSERVE = Stage("observe", 2)
+PUBLISH = Stage("publish", 0.3)
 STAGES = (MELTS, INGEST, FREEZE, TRAIN, SIMULATE, OBSERVE, PUBLISH)
 
 
