@@ -103,7 +103,7 @@ of the AIMD run, which is as long as both."""
 def _of_curves(query: Query) -> Iterator[Claim]:
     rows = query(CURVES).to_pylist()
     yield _curves("The floor is honest: the truth's twins beside AIMD", rows, recipe=TRUTH, reference="AIMD")
-    for kind, called in (("rdf", "RDFs"), ("vacf", "VACFs")):
+    for kind, called in (("rdf", "Partial RDFs"), ("vacf", "VACFs")):
         for reference in ("AIMD", "truth"):
             for names, role in ((TRAINED, "trained"), (HELD_OUT, "held-out")):
                 yield _curves(

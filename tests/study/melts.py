@@ -50,7 +50,10 @@ REHEARSAL = Size(n_atoms=60, n_frames=120, n_training_steps=60, n_npt_steps=150)
 
 
 def curves(composition: str) -> list[str]:
-    """Names of what is compared of a melt, as the table `agreement` has them."""
+    """Names of what is compared of a melt, as the table `agreement` has them.
+
+    The total g(r) is not among them: it has the partial ones' differences over a third of their floor.
+    """
     elements = sorted(parse_composition(composition))
     pairs = combinations_with_replacement(elements, 2)
     return [*(f"rdf {one}-{other}" for one, other in pairs), *(f"vacf {element}" for element in elements)]

@@ -147,7 +147,9 @@ the truth.
 - **Simulations** at every composition: a twin of the AIMD run by `{RECIPE}` and by the truth, and 10 ps at zero
   pressure by these two and by `{WITHOUT_VIRIAL}`. The truth starts with other velocities than the potentials.
 - **Verdicts**: a floor is what two samples of one melt differ by, told by the two halves of the AIMD run. A curve
-  without a verdict, or a density without an error, does not pass.
+  without a verdict, or a density without an error, does not pass. Judged are the partial g(r) and the VACF of each
+  element. The total g(r), whose floor is about a third of theirs, shows smaller differences: its verdicts are in the
+  report. A floor is itself a sample, so that of a hundred curves that agree one or two may still be called visible.
 
 `.meltlake/study` holds the lake, the warehouse and the report; `make study` again finds what is there. As a template
 for a study of your own take `tests/study/campaign.toml`, and type what `meltlake status` says: it is what
