@@ -32,7 +32,7 @@ class Size:
     """Of each AIMD run, 5 fs apart: 25 ps, five blocks that are longer than what a melt remembers."""
     n_training_steps: int | None = None
     """None leaves what campaign.toml says."""
-    n_npt_steps: int = 10_000
+    n_npt_steps: int = 8_000
     """At constant pressure, after half as many that do not count; a twin is as long as its AIMD run."""
 
     @property

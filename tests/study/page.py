@@ -144,7 +144,7 @@ the truth.
 - **Potentials**: `{RECIPE}` and `{WITHOUT_VIRIAL}`, which differ only in the weights of the virial in the loss; and two
   committees of {len(SEEDS)} seeds of the recipe `{OF_COMMITTEES}`, one on all melts, one blind: on {", ".join(BLIND)},
   in none of which Al meets Ni, with {NEVER_MET} held out.
-- **Simulations** at every composition: a twin of the AIMD run by `{RECIPE}` and by the truth, and 10 ps at zero
+- **Simulations** at every composition: a twin of the AIMD run by `{RECIPE}` and by the truth, and 8 ps at zero
   pressure by these two and by `{WITHOUT_VIRIAL}`. The truth starts with other velocities than the potentials.
 - **Verdicts**: a floor is what two samples of one melt differ by, told by the two halves of the AIMD run. A curve
   without a verdict, or a density without an error, does not pass. Judged are the partial g(r) and the VACF of each

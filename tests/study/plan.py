@@ -44,9 +44,9 @@ class Stage:
 MELTS = Stage("melts", 1)
 INGEST = Stage("ingest", 0.6)
 FREEZE = Stage("training sets", 0.1)
-TRAIN = Stage("train", 27)
-SIMULATE = Stage("simulate", 42)
-OBSERVE = Stage("observe", 4)
+TRAIN = Stage("train", 32)
+SIMULATE = Stage("simulate", 37)
+OBSERVE = Stage("observe", 3)
 PUBLISH = Stage("publish", 0.3)
 STAGES = (MELTS, INGEST, FREEZE, TRAIN, SIMULATE, OBSERVE, PUBLISH)
 
