@@ -207,13 +207,12 @@ def _mean(found: Sequence[Deviation]) -> float:
 def _told(found: Sequence[Deviation]) -> str:
     if not found:
         return "no simulation"
-    worst = max(found, key=lambda one: abs(one.percent))
     halted = sum(one.halted for one in found)
-    more = f"; {halted} of {len(found)} ended by the volume guard" if halted else ""
-    return (
-        f"mean {_mean(found):.2f} %, worst {worst.percent:+.2f} +- {worst.error_percent:.2f} % "
-        f"({worst.composition}){more}"
-    )
+    if halted:
+        return f"mean at least {_mean(found):.1f} %; {halted} of {len(found)} ended by the volume guard"
+    worst = max(found, key=lambda one: abs(one.percent))
+    told = f"{worst.percent:+.2f} +- {worst.error_percent:.2f} % ({worst.composition})"
+    return f"mean {_mean(found):.2f} %, worst {told}"
 
 
 # Virials and committees ----------------------------------------------------------------------------------------------

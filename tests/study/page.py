@@ -45,7 +45,7 @@ def write_page(path: Path, settings: Settings, found: Sequence[Claim]) -> None:
 def _tables(query: Query) -> Iterator[str]:
     yield "## Densities at zero pressure\n\ng/cm³, and percent away from the truth.\n\n"
     yield _density_table(query(DENSITIES).to_pylist())
-    yield "\n## Curves in units of the floor\n\nMedian and largest of all pairs (RDF) and all elements (VACF).\n\n"
+    yield "\n## Curves in units of the floor\n\nMedian and largest: of all pairs and the total (rdf), of all elements (vacf).\n\n"
     yield _curve_table(query(CURVES).to_pylist())
     yield (
         "\n## Committees\n\nDisagreement of the forces of all seeds, true error (both meV/Å), and the disagreement in "
@@ -64,7 +64,7 @@ def _density_table(rows: Rows) -> str:
         for recipe, by_name in of.items():
             one = by_name.get(name)
             told = "" if one is None else f"{one.percent:+.2f} ± {one.error_percent:.2f}"
-            line[recipe] = f"ended by the volume guard at {one.percent:.0f}" if one and one.halted else told
+            line[recipe] = f"ended by the volume guard beyond {one.percent:.0f} %" if one and one.halted else told
         lines.append(line)
     return _table(lines, ("composition", TRUTH, RECIPE, WITHOUT_VIRIAL))
 
@@ -132,7 +132,8 @@ def _table(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> str:
 
 _PAGE = f"""# The twin study: a melt whose truth is known
 
-`make study PAGE=docs/study.md`, {{where}}, {{versions}}, one thread per command, two commands at a time.
+`make study PAGE=docs/study.md`, {{where}}, {{versions}}. One thread per command, two at
+a time.
 
 Everything here is synthetic. In a real study nobody knows the truth: potentials are judged by the AIMD that they learnt
 from. Here a toy potential of Al, Cu and Ni stands for DFT, its melts are written as VASP writes them, and then the toy
@@ -149,7 +150,7 @@ the truth.
 - **Verdicts**: a floor is what two samples of one melt differ by, told by the two halves of the AIMD run. A curve
   without a verdict, or a density without an error, does not pass. Judged are the partial g(r) and the VACF of each
   element. The total g(r), whose floor is about a third of theirs, shows smaller differences: its verdicts are in the
-  report. A floor is itself a sample, so that of a hundred curves that agree one or two may still be called visible.
+  report. A floor is itself a sample: now and then it is too small, and a curve that agrees is called visible.
 
 `.meltlake/study` holds the lake, the warehouse and the report; `make study` again finds what is there. As a template
 for a study of your own take `tests/study/campaign.toml`, and type what `meltlake status` says: it is what
