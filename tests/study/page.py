@@ -45,7 +45,8 @@ def write_page(path: Path, settings: Settings, found: Sequence[Claim]) -> None:
 def _tables(query: Query) -> Iterator[str]:
     yield "## Densities at zero pressure\n\ng/cm³, and percent away from the truth.\n\n"
     yield _density_table(query(DENSITIES).to_pylist())
-    yield "\n## Curves in units of the floor\n\nMedian and largest: of all pairs and the total (rdf), of all elements (vacf).\n\n"
+    yield "\n## Curves in units of the floor\n\n"
+    yield "Median and largest: of all pairs and the total (rdf), of all elements (vacf).\n\n"
     yield _curve_table(query(CURVES).to_pylist())
     yield (
         "\n## Committees\n\nDisagreement of the forces of all seeds, true error (both meV/Å), and the disagreement in "
