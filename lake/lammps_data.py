@@ -49,6 +49,14 @@ def lower_triangular(cell: Floats, positions: Floats) -> tuple[Floats, Floats]:
     return turned, fractional @ turned
 
 
+def rotation(cell: Floats) -> Floats:
+    """(3, 3): a row vector times it is turned as `lower_triangular` turns positions; any cell with a volume."""
+    turned, _ = lower_triangular(cell, np.zeros((1, 3)))
+    right_handed = cell if np.linalg.det(cell) > 0 else cell[[0, 2, 1]]
+    turn: Floats = np.linalg.solve(right_handed, turned).astype(np.float64)
+    return turn
+
+
 def lammps_data(cell: Floats, positions: Floats, *, types: NDArray[np.integer], masses_amu: Sequence[float]) -> str:
     """Text of a data file, atom style `atomic`.
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from schemas.recipes import RECIPES
+from schemas.simulation import PROTOCOLS
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
@@ -133,10 +134,16 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
 
     simulate = _verb(verbs, "simulate", "a LAMMPS run; its trajectory comes back as a run")
     simulate.add_argument("potential", metavar="POTENTIAL")
-    simulate.add_argument("--protocol", choices=("twin", "nvt", "npt", "performance"), required=True)
-    simulate.add_argument("--composition", required=True)
-    simulate.add_argument("--temperature-k", type=float)
-    simulate.add_argument("--steps", type=int, metavar="N", help="instead of the protocol's own")
+    simulate.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        required=True,
+        help="twin: as an AIMD run; nvt, npt: properties at constant volume or pressure; nve: how well energy is "
+        "conserved; performance: speed",
+    )
+    simulate.add_argument("--composition", required=True, help="one without AIMD starts from the nearest that has it")
+    simulate.add_argument("--temperature-k", type=float, metavar="K", help="by default that of the AIMD run")
+    simulate.add_argument("--steps", type=int, metavar="N", help="after equilibration, instead of the protocol's own")
     simulate.add_argument("--replicate", type=int, metavar="N", help="N x N x N copies of the start frame")
     simulate.add_argument("--seed", type=int, default=1)
 

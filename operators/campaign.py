@@ -13,6 +13,7 @@ from schemas.errors import MeltlakeError
 from schemas.gate import RULES, Rule, Rules, Severity
 from schemas.recipes import RECIPES, Recipe, recipe_named, recipes_from
 from schemas.settings import Settings
+from schemas.simulation import Protocol
 
 
 class RuleChange(BaseModel):
@@ -51,7 +52,7 @@ class Campaign(BaseModel):
     seeds: tuple[int, ...] = (1,)
     steps: int | None = None
     """Training steps instead of the recipe's own."""
-    protocols: tuple[Literal["twin", "nvt", "npt", "performance"], ...] = ("twin",)
+    protocols: tuple[Protocol, ...] = ("twin",)
     simulation_steps: int | None = None
     """Steps of a simulation instead of the protocol's own."""
     temperature_k: float | None = None

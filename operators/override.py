@@ -10,7 +10,7 @@ from operators.gate.frame_checks import stored_checks
 from operators.log import log
 from operators.validate import validate
 from schemas.errors import MeltlakeError
-from schemas.gate import NEVER_OVERRULED
+from schemas.gate import NEVER_OVERRULED, PHYSICAL
 from schemas.rows import Row
 from schemas.settings import Settings
 
@@ -96,9 +96,12 @@ def _require_frames(lake: Lake, run_id: str, frames: Sequence[int]) -> None:
 
 
 def _require_overrulable(settings: Settings, rule: str) -> None:
-    rejecting = {one.name for one in campaign_of(settings).rules if one.severity == "reject"} - NEVER_OVERRULED
+    rejecting = {one.name for one in campaign_of(settings).rules if one.severity == "reject"}
+    rejecting -= {*NEVER_OVERRULED, PHYSICAL}
     if rule not in rejecting:
-        what = "there is no number to train on" if rule in NEVER_OVERRULED else "it is no rejecting rule"
+        reasons = dict.fromkeys(NEVER_OVERRULED, "there is no number to train on")
+        reasons[PHYSICAL] = "a simulation that a guard stopped enters no average"
         raise MeltlakeError(
-            f"`{rule}` cannot be overruled: {what}.", f"Those that can: {', '.join(sorted(rejecting))}."
+            f"`{rule}` cannot be overruled: {reasons.get(rule, 'it is no rejecting rule')}.",
+            f"Those that can: {', '.join(sorted(rejecting))}.",
         )

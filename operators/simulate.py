@@ -14,17 +14,17 @@ from lake.readers.lammps import TRAJECTORY, read_card
 from lake.sources import SIMULATION_CARD
 from operators.log import log
 from operators.potentials.model_file import model_file
-from operators.simulations.lammps_input import PairStyle
+from operators.simulations.driver import pair_style, siblings_of
 from operators.simulations.lammps_session import simulated
-from operators.simulations.start_frame import Start, resolved, start_frame
+from operators.simulations.plan import resolved
+from operators.simulations.results import deviation_rows, performance_row, pressure_rows
+from operators.simulations.start_frame import Start, start_frame
 from schemas.composition import element_counts
 from schemas.errors import EXIT_TRY_AGAIN, MeltlakeError, StepFailed, TryAgainLater
 from schemas.settings import Settings
 from schemas.simulation import SimulationCard, SimulationRequest
 
 Row = Mapping[str, object]
-
-_EAM_ALLOY = ".eam.alloy"
 
 
 def simulate(settings: Settings, potential_id: str, request: SimulationRequest) -> dict[str, object]:
@@ -43,8 +43,8 @@ def simulate(settings: Settings, potential_id: str, request: SimulationRequest) 
     """
     lake = Lake(settings.lake)
     potential = _potential(lake, potential_id)
-    model = model_file(settings, potential)
-    start = start_frame(lake, request)
+    model_file(settings, potential)  # a model that is gone or was changed is said before anything is begun
+    start = start_frame(lake, request, synthetic=_is_synthetic(lake, potential))
     planned = _card(request, start, potential)
     folder = (settings.artifacts / "simulations" / planned.run_id).absolute()
     with exclusive(folder.with_name(f".{planned.run_id}.lock"), doing=f"simulating {planned.run_id}"):
@@ -55,11 +55,11 @@ def simulate(settings: Settings, potential_id: str, request: SimulationRequest) 
         folder.mkdir(parents=True, exist_ok=True)
         card = _card_on_disk(folder) or planned
         if card.outcome == "running":
-            pair = _pair_style(lake, folder, potential, model)
-            card = simulated(folder, card, start, pair)
+            if card.plan.keeps_frames and not card.committee and not (folder / SIMULATION_CARD).is_file():
+                card.committee = siblings_of(settings, lake, potential)
+            card = simulated(folder, card, start, pair_style(settings, lake, folder, potential, card))
         _bring_back(settings, folder)
-        row = _performance(card, potential)
-        lake.replace("performance", card.run_id, [row])
+        row = _store_results(lake, folder, card, potential)
     log.info("simulate", run_id=card.run_id, outcome=row["outcome"], ns_per_day=card.ns_per_day)
     return _answer(card, row, changed=True)
 
@@ -99,33 +99,6 @@ def _card_on_disk(folder: Path) -> SimulationCard | None:
     return read_card(folder) if (folder / SIMULATION_CARD).is_file() else None
 
 
-def _pair_style(lake: Lake, folder: Path, potential: Row, model: Path) -> PairStyle:
-    """The potential as this folder's LAMMPS sees it: through a link, so that the input names no path of a machine."""
-    type_map = cast("list[str]", potential["type_map"])
-    is_table = model.name.endswith(_EAM_ALLOY)
-    link = folder / ("potential" + (_EAM_ALLOY if is_table else model.suffix))
-    link.unlink(missing_ok=True)
-    link.symlink_to(model)
-    if is_table:
-        return PairStyle.eam_alloy(link.name, type_map)
-    slots = dict(zip(type_map, cast("list[int]", potential["sel"]), strict=True))
-    cutoff = _r_cut_angstrom(lake, potential)
-    return PairStyle.deepmd(link.name, type_map, r_cut_angstrom=cutoff, neighbour_slots=slots)
-
-
-def _r_cut_angstrom(lake: Lake, potential: Row) -> float:
-    if potential["r_cut_angstrom"] is not None:
-        return float(str(potential["r_cut_angstrom"]))
-    # A potential of an earlier version of the tables has its cutoff in its recipe only.
-    recipe = lake.rows("recipes", key=str(potential["recipe"])).to_pylist()
-    if not recipe:
-        raise MeltlakeError(
-            f"The lake has no recipe {potential['recipe']}, which potential {potential['potential_id']} names.",
-            "Run `meltlake train` with the same options again: it writes the recipe.",
-        )
-    return float(recipe[0]["r_cut_angstrom"])
-
-
 def _bring_back(settings: Settings, folder: Path) -> None:
     from operators.ingest import ingest
 
@@ -141,23 +114,22 @@ def _bring_back(settings: Settings, folder: Path) -> None:
         )
 
 
-def _performance(card: SimulationCard, potential: Row) -> dict[str, object]:
-    return {
-        "run_id": card.run_id,
-        "potential_id": card.potential_id,
-        "composition": card.plan.composition,
-        "protocol": card.plan.protocol,
-        "ns_per_day": card.ns_per_day,
-        "n_atoms": card.n_atoms,
-        "hardware": card.hardware,
-        "backend": potential["backend"],
-        "precision": potential["precision"],
-        "compressed": potential["compressed"],
-        "lammps_version": card.lammps_version,
-        "time_step_fs": card.plan.time_step_fs,
-        "n_steps": card.n_steps_timed,
-        "outcome": card.outcome if card.reason is None else f"{card.outcome}: {card.reason}",
-    }
+def _store_results(lake: Lake, folder: Path, card: SimulationCard, potential: Row) -> Row:
+    of_run = {"composition": card.plan.composition}
+    deviations = [of_run | row for row in deviation_rows(folder, card)]
+    pressures = [of_run | row for row in pressure_rows(folder, card)]
+    for table, rows in (("model_deviations", deviations), ("pressure_tensors", pressures)):
+        if rows or lake.n_rows(table, card.run_id):
+            lake.replace(table, card.run_id, rows)
+    row = performance_row(folder, card, potential)
+    lake.replace("performance", card.run_id, [row])  # last: it says that nothing is missing
+    return row
+
+
+def _is_synthetic(lake: Lake, potential: Row) -> bool | None:
+    """Whether a potential learnt from synthetic frames; None where the lake does not have its training set."""
+    rows = lake.rows("training_sets", key=str(potential["training_set_id"])).to_pylist()
+    return bool(rows[0]["synthetic"]) if rows else None
 
 
 def _answer(card: SimulationCard, row: Row, *, changed: bool) -> dict[str, object]:

@@ -34,6 +34,8 @@ ScfVerdict = Literal["converged", "converged_at_nelm", "unconverged", "suspect",
 """`suspect`: the loop ended at NELM and the file does not tell how small its last change was."""
 CONVERGED = ("converged", "converged_at_nelm")
 LabelSource = Literal["dft", "vasp_mlff", "none"]
+UNPHYSICAL = "unphysical"
+"""How the outcome of a simulation begins that a guard stopped, or that could not begin; its reason follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,11 @@ class RunHeader:
     potential_id: str | None = None
     """The potential that drove a simulation; None for AIMD."""
     protocol: str | None = None
-    """The simulation protocol (twin, nvt, npt, performance); None for AIMD."""
+    """The simulation protocol (twin, nvt, npt, nve, performance); None for AIMD."""
     parent_run_id: str | None = None
     """The AIMD run whose frame a simulation started from; None for AIMD."""
+    outcome: str | None = None
+    """Of a simulation: finished, running, or unphysical with the reason; None for AIMD."""
     run_id: str | None = None
     """Set by files that know their run (a simulation); None lets the lake name the run by content."""
 

@@ -3,7 +3,8 @@
 Choosing the start frame and writing LAMMPS input belong in `operators`.
 """
 
-from typing import Literal, Self
+from math import ceil
+from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,8 +13,10 @@ from schemas.elements import atomic_number
 from schemas.frames import Ensemble
 from schemas.ids import content_id
 
-Protocol = Literal["twin", "nvt", "npt", "performance"]
+Protocol = Literal["twin", "nvt", "npt", "nve", "performance"]
 Outcome = Literal["running", "finished", "unphysical"]
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 N_ATOMS_TIMED = 4096
 """Size at which the paper times its potentials."""
@@ -21,12 +24,19 @@ N_ATOMS_TIMED = 4096
 WARM_UP_STEPS = 200
 """Steps of a `performance` run that are not timed: the first ones allocate memory and fill caches."""
 
+_LONGEST_PRESSURE_SAMPLE_FS = 5.0
+"""A melt's stress forgets itself in some 100 fs; what a viscosity integrates must be sampled much finer."""
+_STEPS_PER_DEVIATION = 50
+"""Of a committee all potentials are computed then: three siblings cost 6 percent."""
+_FEWEST_DEVIATIONS = 20
+
 
 class SimulationRequest(BaseModel):
     """A simulation as it is asked for; what is left None is decided by the protocol and by the run it starts from.
 
     `twin` repeats an AIMD run (its cell, temperature, time step, number of frames); `nvt` and `npt` measure properties;
-    `performance` times the potential and keeps no trajectory.
+    `nve` lets go of the thermostat after equilibration and shows how well energy is conserved; `performance` times the
+    potential and keeps no trajectory.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +78,9 @@ class SimulationPlan(BaseModel):
 
     @property
     def ensemble(self) -> Ensemble:
-        return "npt" if self.protocol == "npt" else "nvt"
+        """Of what is kept; an `nve` run is equilibrated with a thermostat, too."""
+        ensembles: dict[Protocol, Ensemble] = {"npt": "npt", "nve": "nve"}
+        return ensembles.get(self.protocol, "nvt")
 
     @property
     def n_steps(self) -> int:
@@ -84,6 +96,20 @@ class SimulationPlan(BaseModel):
     def keeps_frames(self) -> bool:
         return self.protocol != "performance"
 
+    @property
+    def steps_per_pressure(self) -> int | None:
+        """Steps between pressure tensors, which a viscosity is computed from; None where none are kept."""
+        if self.protocol not in ("nvt", "nve"):
+            return None
+        return max(1, int(_LONGEST_PRESSURE_SAMPLE_FS / self.time_step_fs + 1e-9))
+
+    @property
+    def steps_per_deviation(self) -> int:
+        """Steps between two looks at the committee; each is at a saved frame."""
+        n_frames = self.n_production_steps // self.steps_per_frame
+        frames = min(ceil(_STEPS_PER_DEVIATION / self.steps_per_frame), max(1, n_frames // _FEWEST_DEVIATIONS))
+        return frames * self.steps_per_frame
+
 
 class StartFrame(BaseModel):
     """Where a simulation starts: a frame of the lake, and how it was changed."""
@@ -94,6 +120,25 @@ class StartFrame(BaseModel):
     frame: int
     parent_composition: str
     """Differs from the simulation's composition when atoms were exchanged for other elements."""
+
+
+class StartTest(BaseModel):
+    """The start frame as LAMMPS, the potential itself and DFT have it; None where two were not compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    energy_difference_mev_per_atom: float | None = None
+    """LAMMPS and the potential itself, as the next two."""
+    force_difference_mev_per_angstrom: float | None = None
+    """Largest component."""
+    pressure_difference_gpa: float | None = None
+    """Largest component of the tensor, without its kinetic part."""
+    force_rmse_ev_per_angstrom: float | None = None
+    """Of the potential's forces against DFT's, on the frame that the start was made from."""
+    force_error_frac: float | None = None
+    """The same over the root mean square of DFT's forces: 1 is no better than no forces."""
+    note: str | None = None
+    """Why something was not compared."""
 
 
 class SimulationCard(BaseModel):
@@ -115,8 +160,11 @@ class SimulationCard(BaseModel):
     outcome: Outcome = "running"
     reason: str | None = None
     """Why a run is unphysical."""
+    committee: tuple[str, ...] = ()
+    """Potentials of other seeds that are asked now and then; they do not move the atoms."""
     start_energy_ev: float | None = None
     """Potential energy of the start frame, as LAMMPS computes it."""
+    start_test: StartTest | None = None
     ns_per_day: float | None = None
     n_steps_timed: int = 0
     n_steps_done: int = 0
@@ -130,12 +178,28 @@ class SimulationCard(BaseModel):
     def atomic_number_of_type(self) -> dict[int, int]:
         return {number: atomic_number(symbol) for number, symbol in enumerate(self.type_map, start=1)}
 
+    @property
+    def told_outcome(self) -> str:
+        """With the reason, as tables have it."""
+        return self.outcome if self.reason is None else f"{self.outcome}: {self.reason}"
+
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether atoms of the start frame were exchanged for other elements."""
+        return self.start.parent_composition != self.plan.composition
+
     @classmethod
     def new(
         cls, plan: SimulationPlan, start: StartFrame, *, potential_id: str, potential_sha256: str, **rest: object
     ) -> Self:
-        """A card for a simulation that has not run; its name follows from potential, plan and start frame."""
-        definition = {"potential": potential_id, "plan": plan.model_dump(), "start": start.model_dump()}
+        """A card for a simulation that has not run; its name follows from potential, model file, plan and start."""
+        definition = {
+            "potential": potential_id,
+            "model": potential_sha256,
+            "type_map": rest.get("type_map"),
+            "plan": plan.model_dump(),
+            "start": start.model_dump(),
+        }
         return cls.model_validate(
             {
                 "run_id": content_id(definition),

@@ -1,7 +1,7 @@
 """A folder with a finished, stopped or killed LAMMPS simulation, read as a run. Running LAMMPS is `operators`' work.
 
 Three files make the run: the card `simulation.json`, the dump with positions, velocities and forces, and a table with
-energy, temperature and virial pressure at the same steps.
+energies, temperature and virial pressure at the same steps, which `lammps_tables` reads as it does the others.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lake.readers.lammps_box import box_of
+from lake.readers.lammps_tables import THERMO_TABLE, Thermo, tensors
 from lake.sources import SIMULATION_CARD
 from schemas.errors import UnreadableFile
 from schemas.frames import Bookmark, Fingerprint, Floats, FrameBatch, ReadingOutcome, RunHeader
@@ -26,15 +27,6 @@ from schemas.units import ANGSTROM_PER_FS_PER_ANGSTROM_PER_PS, EV_PER_ANGSTROM3_
 TRAJECTORY = "trajectory.lammpstrj"
 DUMP_COLUMNS = "id type xu yu zu vx vy vz fx fy fz"
 FRAME_BEGINS = b"ITEM: TIMESTEP"
-
-THERMO_TABLE = "thermo.csv"
-_TENSOR = ("xx", "yy", "zz", "xy", "xz", "yz")  # LAMMPS's order of a symmetric tensor
-THERMO_COLUMNS = (
-    "step",
-    "temperature_k",
-    "potential_energy_ev",
-    *(f"virial_pressure_{component}_bar" for component in _TENSOR),
-)
 
 _N_COLUMNS = len(DUMP_COLUMNS.split())
 _ROWS_PER_BATCH = 65536  # atoms times frames: 6 MB of numbers, whatever the size of the melt
@@ -83,7 +75,7 @@ class LammpsReader:
 
     def batches(self) -> Iterator[FrameBatch]:
         """Every complete frame, in the order of the dump; memory stays flat."""
-        thermo = _Thermo(self.folder / THERMO_TABLE)
+        thermo = Thermo(self.folder / THERMO_TABLE)
         per_batch = max(1, min(_FRAMES_PER_BATCH, _ROWS_PER_BATCH // self.header.n_atoms))
         with self._dump.open("rb") as file:
             frames = self._frames(file)
@@ -126,6 +118,7 @@ class LammpsReader:
             potential_id=self.card.potential_id,
             protocol=plan.protocol,
             parent_run_id=self.card.start.parent_run_id,
+            outcome=self.card.told_outcome,
             run_id=self.card.run_id,
         )
 
@@ -135,14 +128,12 @@ class LammpsReader:
                 f"{self.folder}: needed the trajectory {TRAJECTORY} beside {SIMULATION_CARD}, found none.",
                 "A `performance` run has none; repeat the simulation otherwise.",
             )
-        with self._dump.open("rb") as file:
-            frame = _next_frame(_Lines(file))
-        if frame is None or frame.rows is None:
+        if (rows := dumped_atoms(self._dump)) is None:
             raise UnreadableFile(
                 f"{self._dump} holds no complete frame of columns {DUMP_COLUMNS}.", "Repeat the simulation."
             )
         number_of = self.card.atomic_number_of_type
-        return np.array([number_of[int(kind)] for kind in frame.rows[:, 1]], dtype=np.int8)
+        return np.array([number_of[int(kind)] for kind in rows[:, 1]], dtype=np.int8)
 
     def _frames(self, file: BinaryIO) -> Iterator[_Frame]:
         lines = _Lines(file)
@@ -154,7 +145,7 @@ class LammpsReader:
             lines.note(rest)
         self._digest, self._n_bytes = lines.digest, lines.n_bytes
 
-    def _batch(self, frames: Sequence[_Frame], thermo: "_Thermo") -> FrameBatch:
+    def _batch(self, frames: Sequence[_Frame], thermo: Thermo) -> FrameBatch:
         n_frames, n_atoms, plan = len(frames), self.header.n_atoms, self.card.plan
         cells = np.array([frame.cell for frame in frames])
         rows = np.full((n_frames, n_atoms, _N_COLUMNS), np.nan)
@@ -162,9 +153,10 @@ class LammpsReader:
             if frame.rows is not None and frame.rows.shape == rows[index].shape:
                 rows[index] = frame.rows
         steps = np.array([frame.step for frame in frames])
-        temperature, energy, virial_pressure_bar = thermo.at(steps)
+        table = thermo.at(steps)
+        temperature, energy, conserved = table[:, 1], table[:, 2], table[:, 3]
         volume = np.abs(np.linalg.det(cells))
-        virial = virial_pressure_bar * (volume * EV_PER_ANGSTROM3_PER_BAR)[:, None, None]
+        virial = tensors(table[:, 4:]) * (volume * EV_PER_ANGSTROM3_PER_BAR)[:, None, None]
         return FrameBatch(
             ionic_step=((steps - plan.n_equilibration_steps) // plan.steps_per_frame + 1).astype(np.int32),
             segment=np.zeros(n_frames, dtype=np.int32),
@@ -178,11 +170,19 @@ class LammpsReader:
             virial_ev=virial,
             virial_trace_ev=np.trace(virial, axis1=1, axis2=2),
             temperature_k=temperature,
+            conserved_energy_ev=conserved,
             scf_steps=np.full(n_frames, -1, dtype=np.int32),
             scf_verdict=np.full(n_frames, "unknown"),
             label_source=np.full(n_frames, "none"),
-            faults=tuple(_faults(table, value) for table, value in zip(rows, energy, strict=True)),
+            faults=tuple(_faults(atoms, value) for atoms, value in zip(rows, energy, strict=True)),
         )
+
+
+def dumped_atoms(path: Path) -> Floats | None:
+    """The first frame of a dump: (n_atoms, n_columns), columns `DUMP_COLUMNS`, sorted by id; None if it has none."""
+    with path.open("rb") as file:
+        frame = _next_frame(_Lines(file))
+    return None if frame is None else frame.rows
 
 
 def read_card(folder: Path) -> SimulationCard:
@@ -249,36 +249,6 @@ def _rows(table: Sequence[bytes]) -> Floats | None:
         return None
     rows: Floats = values.reshape(-1, _N_COLUMNS)
     return rows[np.argsort(rows[:, 0], kind="stable")]
-
-
-class _Thermo:
-    """The table beside the dump. A restart writes some steps again: the later row counts."""
-
-    def __init__(self, path: Path) -> None:
-        rows = thermo_rows(path)
-        self._values = rows
-        self._row_of = {int(step): row for row, step in enumerate(rows[:, 0])}
-
-    def at(self, steps: NDArray[np.integer]) -> tuple[Floats, Floats, Floats]:
-        """Temperature (n_frames,), K; potential energy (n_frames,), eV; virial pressure (n_frames, 3, 3), bar."""
-        out = np.full((len(steps), len(THERMO_COLUMNS)), np.nan)
-        for index, step in enumerate(steps):
-            if (row := self._row_of.get(int(step))) is not None:
-                out[index] = self._values[row]
-        xx, yy, zz, xy, xz, yz = out[:, 3:].T
-        tensor = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]).transpose(2, 0, 1)
-        return out[:, 1], out[:, 2], tensor
-
-
-def thermo_rows(path: Path) -> Floats:
-    """Complete rows of the table, in the order they were written: (n_rows, 9), columns `THERMO_COLUMNS`.
-
-    The title may stand between them: LAMMPS writes it again when it appends.
-    """
-    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
-    rows = [line.split(",") for line in lines if line[:1].isdigit()]
-    whole = [row for row in rows if len(row) == len(THERMO_COLUMNS)]
-    return np.array(whole, dtype=np.float64).reshape(-1, len(THERMO_COLUMNS))
 
 
 def _faults(rows: Floats, energy: float) -> tuple[str, ...]:

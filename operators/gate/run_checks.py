@@ -97,6 +97,7 @@ def _of_run(checks: Columns, facts: RunFacts, fit: Work, *, start: int) -> Row:
     return {
         "energy_per_work_off": fit.slope.off(_SLOPE_TOLERANCE),
         "virial_per_work_off": fit.virial_slope.off(_VIRIAL_SLOPE_TOLERANCE),
+        "is_physical": facts.is_physical,
         "level_of_theory_is_known": facts.functional is not None and facts.encut_ev is not None,
         "encut_over_enmax": facts.encut_ev / facts.enmax_ev if facts.encut_ev and facts.enmax_ev else np.nan,
         "temperature_deviations": _temperature_deviations(checks, facts, start=start),

@@ -8,7 +8,7 @@ import numpy as np
 from operators.gate.position_sample import PositionSample
 from operators.physics.solidity import Displacement, FirstPeak
 from schemas.elements import is_metal, symbols
-from schemas.frames import RunHeader
+from schemas.frames import UNPHYSICAL, RunHeader
 from schemas.gate import Origin
 from schemas.rows import Row, real_or_none, text, whole
 
@@ -31,6 +31,8 @@ class RunFacts:
     """Whether another run was equilibrated before it."""
     displacement: Displacement | None
     first_peak: FirstPeak | None
+    is_physical: bool = True
+    """Whether no guard stopped the simulation."""
 
     @property
     def solidity(self) -> dict[str, object]:
@@ -70,6 +72,7 @@ def facts_of_header(header: RunHeader, sample: PositionSample, *, goes_on: bool)
         goes_on=goes_on or header.origin == "dnnp",  # a simulation leaves its own equilibration out of what it stores
         displacement=sample.displacement(),
         first_peak=sample.first_peak(),
+        is_physical=_is_physical(header.outcome),
     )
 
 
@@ -98,7 +101,12 @@ def facts_of_row(row: Row, sample: PositionSample | None) -> RunFacts:
         goes_on=row["origin"] == "dnnp" or row["continues_run_id"] is not None,
         displacement=_stored_displacement(row) if sample is None else sample.displacement(),
         first_peak=_stored_peak(row, n_atoms) if sample is None else sample.first_peak(),
+        is_physical=_is_physical(row.get("outcome")),
     )
+
+
+def _is_physical(outcome: object) -> bool:
+    return not str(outcome).startswith(UNPHYSICAL)
 
 
 def _stored_displacement(row: Mapping[str, object]) -> Displacement | None:

@@ -9,7 +9,7 @@ _MOST_EVENTS_SHOWN = 500
 def runs_section(ask: Ask) -> Section:
     """Every run with what was stored of it."""
     sql = """select run_id, origin, composition, formula, synthetic, source_format, ensemble, protocol,
-       temperature_target_k, time_step_fs, n_atoms, n_frames, n_accepted, n_rejected, complete,
+       temperature_target_k, time_step_fs, n_atoms, n_frames, n_accepted, n_rejected, complete, outcome,
        level_of_theory, source_uri
 from runs
 order by synthetic, chemical_system, composition, origin, run_id"""
@@ -22,7 +22,7 @@ order by synthetic, chemical_system, composition, origin, run_id"""
             row["composition"],
             plain(row["source_format"]),
             f"{plain(row['ensemble'])} {row['protocol'] or ''}".strip(),
-            "whole" if row["complete"] else "ends early",
+            _how_it_ended(row),
             with_error(row["temperature_target_k"], None, 0),
             number(row["time_step_fs"]),
             *(number(row[name]) for name in ("n_atoms", "n_frames", "n_accepted", "n_rejected")),
@@ -43,6 +43,12 @@ order by synthetic, chemical_system, composition, origin, run_id"""
         grids=[Grid(head, cells, n_text=7)] if cells else [],
         synthetic=any(row["synthetic"] for row in rows),
     )
+
+
+def _how_it_ended(row: Row) -> str:
+    if str(row["outcome"]).startswith("unphysical"):
+        return plain(row["outcome"])
+    return "whole" if row["complete"] else "ends early"
 
 
 def rejections_section(ask: Ask, *, data_docs: str) -> Section:

@@ -343,6 +343,7 @@ def _run_row(read: ReadRun) -> Row:
         "potential_id": header.potential_id,
         "protocol": header.protocol,
         "parent_run_id": header.parent_run_id,
+        "outcome": header.outcome,
         "reader_version": READER_VERSION,
         "ingested_at": datetime.now(UTC).replace(tzinfo=None),
     }

@@ -1,16 +1,18 @@
 """What a LAMMPS log tells of a simulation: version, speed, why it was halted. The trajectory is read in `lake`."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from operators.simulations.lammps_input import START_LABELS
 from schemas.units import NS_PER_DAY_PER_FS_PER_S
 
 _VERSION = re.compile(r"LAMMPS \((.+)\)")
 _LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps with \d+ atoms")
 _HALT = re.compile(r"Fix halt condition for fix-id (\S+) met on step (\d+) with value (\S+)")
-_THERMO_LINE = re.compile(r"\s+(\d+)\s+[-+.\deE]+\s")
+_THERMO_LINE = re.compile(r"\s+(\d+)\s+[-+.\deE]+\s+([-+.\deE]+)\s")
 
 # Errors that LAMMPS ends with when the atoms, not the input, are at fault.
 _COLLAPSES = {
@@ -59,7 +61,7 @@ def last_timing(lines: Sequence[str], *, time_step_fs: float) -> Timing | None:
 
 
 def halt_by_guard(lines: Sequence[str], reasons: Mapping[str, str]) -> Halt | None:
-    """The guard that stopped a run, if one did.
+    """The guard that stopped a run, if one did; of several that met at one step, the first.
 
     Parameters
     ----------
@@ -68,10 +70,15 @@ def halt_by_guard(lines: Sequence[str], reasons: Mapping[str, str]) -> Halt | No
     reasons
         What each guard's name means.
     """
-    for line in reversed(lines):
-        if (match := _HALT.search(line)) and match[1] in reasons:
-            return Halt(f"{reasons[match[1]]} at step {match[2]} (value {float(match[3]):.4g})", int(match[2]))
-    return None
+    met = [match for line in lines if (match := _HALT.search(line)) and match[1] in reasons]
+    at_last = [match for match in met if match[2] == met[-1][2]]
+    if not at_last:
+        return None
+    step = int(at_last[0][2])
+    if any(math.isnan(float(match[3])) for match in at_last):
+        return Halt(f"energy, forces or positions were not a number at step {step}", step)
+    value = float(at_last[0][3])
+    return Halt(f"{reasons[at_last[0][1]]} at step {step} (value {value:.4g})", step)
 
 
 def halt_by_collapse(last_lines: Sequence[str]) -> Halt | None:
@@ -83,10 +90,17 @@ def halt_by_collapse(last_lines: Sequence[str]) -> Halt | None:
     return None
 
 
-def thermo_step(line: str) -> int | None:
-    """The step of a line of the thermo table; None for any other line."""
+def thermo_step(line: str) -> tuple[int, float] | None:
+    """Step and temperature, K, of a line of the thermo table; None for any other line."""
     match = _THERMO_LINE.match(line)
-    return int(match[1]) if match else None
+    return (int(match[1]), float(match[2])) if match else None
+
+
+def start_labels(line: str) -> tuple[float, ...] | None:
+    """Energy, eV, and six components of the virial pressure, bar, of the start frame; None for any other line."""
+    if not line.startswith(START_LABELS):
+        return None
+    return tuple(float(number) for number in line.removeprefix(START_LABELS).split())
 
 
 def log_lines(path: Path) -> list[str]:

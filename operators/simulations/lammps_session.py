@@ -9,32 +9,42 @@ from pathlib import Path
 import numpy as np
 
 from lake.lammps_data import write_lammps_data
-from lake.readers.lammps import FRAME_BEGINS, THERMO_TABLE, TRAJECTORY, thermo_rows
+from lake.readers.lammps import FRAME_BEGINS, TRAJECTORY
+from lake.readers.lammps_tables import DEVIATION_TABLE, PRESSURE_TABLE, THERMO_TABLE, thermo_rows
 from lake.sources import SIMULATION_CARD
 from operators.hardware import hardware
 from operators.log import log
 from operators.processes import ProgramFailed, run
-from operators.simulations.lammps_input import RESTART, START, Guard, PairStyle, guards, lammps_input
+from operators.simulations.guards import Contents, Guard, fault_of_start, guards
+from operators.simulations.lammps_input import RESTART, START, START_FRAME, STOPPED_FRAME, lammps_input
 from operators.simulations.lammps_log import (
     halt_by_collapse,
     halt_by_guard,
     lammps_version,
     last_timing,
     log_lines,
-    thermo_step,
+    start_labels,
 )
 from operators.simulations.lammps_program import lammps_command
+from operators.simulations.pair_style import PairStyle
+from operators.simulations.progress import Progress
 from operators.simulations.start_frame import Start
+from operators.simulations.start_test import Judged, judged_before, judged_in_lammps
 from schemas.elements import atomic_number, masses_amu
 from schemas.errors import StoppedBySignal
-from schemas.simulation import SimulationCard
+from schemas.simulation import SimulationCard, StartTest
 
 INPUT = "in.lammps"
 LOG = "log.lammps"
+_TABLES = (THERMO_TABLE, PRESSURE_TABLE, DEVIATION_TABLE)
 _RESTART_MARK = b"LammpS RestartT"
 _RESTARTS_KEPT = 2
 """The newest may be cut by a kill; the one before it is whole."""
-_SECONDS_PER_EVENT = 30.0
+_RELAXED = "Exchanged atoms are moved apart first: they stand where those of other sizes stood."
+
+
+class _Unphysical(Exception):
+    """The start frame is not what LAMMPS was told it is: the simulation must not go on."""
 
 
 def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle) -> SimulationCard:
@@ -48,26 +58,27 @@ def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle)
         If LAMMPS failed for another reason than atoms that fell together or flew apart.
     """
     restart_step = latest_restart_step(folder)
+    before = None
     if restart_step is None:
-        _begin(folder, card, start)
+        before = _begin(folder, card, start, pair)
+        if before.fault is not None:
+            return _ended(folder, card, before.fault)
     else:
         cut_trajectory(folder / TRAJECTORY, restart_step)
-        _cut_to_whole_lines(folder / THERMO_TABLE)
+        for name in _TABLES:
+            _cut_to_whole_lines(folder / name)
         log.info("simulate", run_id=card.run_id, resumed_at_step=restart_step)
-    copies = card.plan.replicate**3
-    volume = abs(float(np.linalg.det(start.cell_angstrom))) * copies
-    guarded_by = guards(card.plan, pair, counts=card.counts, volume_angstrom3=volume)
-    (folder / INPUT).write_text(lammps_input(card.plan, pair, guarded_by=guarded_by, restart_step=restart_step))
+    guarded_by = guards(card.plan, pair, _contents(card, start))
+    relaxed_first = _RELAXED if card.is_exchanged and card.plan.keeps_frames else ""
+    (folder / INPUT).write_text(
+        lammps_input(card.plan, pair, guarded_by=guarded_by, restart_step=restart_step, relaxed_first=relaxed_first)
+    )
+    listener = _Listener(folder, card, start, pair, before)
     began = time.monotonic()
     try:
-        command, environment = lammps_command(with_deepmd=True)
-        run(
-            [command, "-in", INPUT, "-log", "none"],
-            cwd=folder,
-            log_path=folder / LOG,
-            on_line=_Progress(card, folder).heard,
-            environment=environment,
-        )
+        _run_lammps(folder, listener)
+    except _Unphysical as fault:
+        card.outcome, card.reason = "unphysical", str(fault)
     except ProgramFailed as failure:
         collapse = halt_by_collapse(failure.last_lines)
         if collapse is None:
@@ -79,6 +90,8 @@ def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle)
         raise
     card.wall_seconds += time.monotonic() - began
     _fill(card, folder, guarded_by)
+    if card.outcome == "unphysical":
+        _keep_some_frames(folder)
     write_card(folder, card)
     for _, path in _restarts(folder):
         path.unlink()
@@ -112,8 +125,9 @@ def cut_trajectory(path: Path, step: int) -> None:
         file.truncate(max(keep, 0))
 
 
-def _begin(folder: Path, card: SimulationCard, start: Start) -> None:
-    leftovers = [folder / name for name in (TRAJECTORY, THERMO_TABLE, LOG)]
+def _begin(folder: Path, card: SimulationCard, start: Start, pair: PairStyle) -> Judged:
+    """Write what LAMMPS starts from, and look at it before LAMMPS does."""
+    leftovers = [folder / name for name in (*_TABLES, TRAJECTORY, START_FRAME, STOPPED_FRAME, LOG)]
     for path in (*leftovers, *(path for _, path in _restarts(folder))):
         path.unlink(missing_ok=True)
     type_of = {atomic_number(symbol): number for number, symbol in enumerate(card.type_map, start=1)}
@@ -125,6 +139,41 @@ def _begin(folder: Path, card: SimulationCard, start: Start) -> None:
         masses_amu=masses_amu(np.array(list(type_of))).tolist(),
     )
     write_card(folder, card)
+    fault = fault_of_start(
+        pair,
+        start.atomic_numbers,
+        start.positions_angstrom,
+        cell=start.cell_angstrom,
+        is_exchanged=card.is_exchanged,
+    )
+    if fault is not None:
+        return Judged(test=StartTest(), fault=fault)
+    tested = judged_before(folder, card, start, pair)
+    card.start_test = tested.test
+    return tested
+
+
+def _ended(folder: Path, card: SimulationCard, fault: str) -> SimulationCard:
+    """The card of a simulation that cannot begin."""
+    card.outcome, card.reason = "unphysical", fault
+    write_card(folder, card)
+    return card
+
+
+def _contents(card: SimulationCard, start: Start) -> Contents:
+    volume = abs(float(np.linalg.det(start.cell_angstrom))) * card.plan.replicate**3
+    return Contents(counts=card.counts, volume_angstrom3=volume, is_exchanged=card.is_exchanged)
+
+
+def _run_lammps(folder: Path, listener: "_Listener") -> None:
+    command, environment = lammps_command(with_deepmd=True)
+    run(
+        [command, "-in", INPUT, "-log", "none"],
+        cwd=folder,
+        log_path=folder / LOG,
+        on_line=listener.heard,
+        environment=environment,
+    )
 
 
 def _fill(card: SimulationCard, folder: Path, guarded_by: list[Guard]) -> None:
@@ -136,28 +185,41 @@ def _fill(card: SimulationCard, folder: Path, guarded_by: list[Guard]) -> None:
     elif card.outcome == "running":
         card.outcome = "finished"
     card.n_steps_done = halt.step if halt and halt.step is not None else int(rows[-1, 0]) if len(rows) else 0
-    card.start_energy_ev = float(rows[0, 2]) if len(rows) and np.isfinite(rows[0, 2]) else None
     card.ns_per_day, card.n_steps_timed = (timing.ns_per_day, timing.n_steps) if timing else (None, 0)
     card.lammps_version, card.hardware = lammps_version(lines), hardware()
 
 
-class _Progress:
-    """What is done at every line of the thermo table: old restart files go, and once in a while an event is logged."""
+def _keep_some_frames(folder: Path) -> None:
+    """A run that was stopped before it saved a frame is kept with those of its start and its end."""
+    trajectory = folder / TRAJECTORY
+    if trajectory.is_file() and trajectory.stat().st_size:
+        return
+    with trajectory.open("wb") as file:
+        for name in (START_FRAME, STOPPED_FRAME):
+            if (folder / name).is_file():
+                file.write((folder / name).read_bytes())
 
-    def __init__(self, card: SimulationCard, folder: Path) -> None:
-        self._card = card
-        self._folder = folder
-        self._told = time.monotonic()
+
+class _Listener:
+    """What is done at the lines of the log: the start frame is compared, old restart files go, progress is told."""
+
+    def __init__(
+        self, folder: Path, card: SimulationCard, start: Start, pair: PairStyle, before: Judged | None
+    ) -> None:
+        self._folder, self._card, self._start, self._pair = folder, card, start, pair
+        self._before = before
+        self._progress = Progress(card)
 
     def heard(self, line: str) -> None:
-        step = thermo_step(line)
-        if step is None:
-            return
-        for _, path in _restarts(self._folder)[:-_RESTARTS_KEPT]:
-            path.unlink()
-        if time.monotonic() - self._told > _SECONDS_PER_EVENT:
-            self._told = time.monotonic()
-            log.info("simulate", run_id=self._card.run_id, step=step, of=self._card.plan.n_steps)
+        if self._progress.heard(line):
+            for _, path in _restarts(self._folder)[:-_RESTARTS_KEPT]:
+                path.unlink()
+        elif self._before is not None and (labels := start_labels(line)) is not None:
+            tested = judged_in_lammps(self._folder, self._start, self._pair, before=self._before, numbers=labels)
+            self._card.start_test, self._card.start_energy_ev = tested.test, labels[0]
+            write_card(self._folder, self._card)
+            if tested.fault is not None:
+                raise _Unphysical(tested.fault)
 
 
 def _restarts(folder: Path) -> list[tuple[int, Path]]:

@@ -1,31 +1,42 @@
-"""Which frame of the lake a simulation starts from, and what its plan is then. Running it is `simulate`'s."""
+"""Which frame of the lake a simulation starts from, and how its atoms are exchanged. What is then done is `plan`'s."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import vectors
-from schemas.composition import element_counts, half_l1_at_percent, nearest_counts
-from schemas.elements import atomic_number, covalent_radii_angstrom
+from operators.physics.thermodynamics import canonical_spread_k
+from operators.simulations.exchange import are_apart, exchanged, volume_ratio
+from schemas.composition import half_l1_at_percent, nearest_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
-from schemas.simulation import N_ATOMS_TIMED, WARM_UP_STEPS, SimulationPlan, SimulationRequest, StartFrame
-from schemas.units import FS_PER_PS
+from schemas.rows import real_or_none
+from schemas.simulation import SimulationRequest, StartFrame
 
 RunRow = Mapping[str, object]
 
 _FARTHEST_PARENT_AT_PERCENT = 60.0
-_TIME_STEP_FS = 1.0
-_LONGEST_TIME_STEP_FS = 2.0
-_PRODUCTION_STEPS = {"nvt": 50_000, "npt": 50_000, "performance": 1000}
-_SAMPLE_FS = {"nvt": 10.0, "npt": 50.0}
-_EQUILIBRATION_PS = {"twin": 1.0, "nvt": 5.0, "npt": 10.0}
-_EQUILIBRATION_OF_COPIES_PS = 20.0
-"""Copies start with equal positions; the slowest wave between them decays in (L / 2 pi)^2 / D, 19 ps at 512 atoms."""
+_FRAMES_AVERAGED = 101
+_AS_WARM = 0.5
+"""Times what the temperature of one frame fluctuates by: means over neighbours that differ by less are alike."""
+_ROUNDING_FS = 1e-6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atoms:
+    """A frame of the lake."""
+
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,)."""
+    cell_angstrom: Floats
+    """(3, 3), rows a, b, c."""
+    positions_angstrom: Floats
+    """(n_atoms, 3), Cartesian."""
+    forces_ev_per_angstrom: Floats | None = None
+    """(n_atoms, 3), DFT's; None where the frame has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,8 @@ class Start:
     origin: StartFrame
     parent: RunRow
     """Row of the run that the frame was taken from."""
+    parent_frame: Atoms
+    """As the lake has it."""
     temperature_k: float | None
     """Target of that run, or its mean; None when it is not molecular dynamics."""
     atomic_numbers: NDArray[np.int8]
@@ -44,102 +57,68 @@ class Start:
     positions_angstrom: Floats
     """(n_atoms, 3), Cartesian."""
 
+    @property
+    def is_exchanged(self) -> bool:
+        """Whether atoms were exchanged for other elements."""
+        return bool((self.atomic_numbers != self.parent_frame.atomic_numbers).any())
 
-def start_frame(lake: Lake, request: SimulationRequest) -> Start:
-    """The last accepted frame of the AIMD run that is nearest in composition, then in temperature, then the longest.
 
-    When no run has the composition, atoms of the nearest one are exchanged at random, those of like size for each
-    other; the simulation keeps that run's density.
+def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | None = None) -> Start:
+    """A frame of the AIMD run that is nearest in composition, then in temperature, then the longest.
+
+    It is the last accepted one of the run's equilibrated part; of a run that is heated or cooled, the last one about
+    as warm as the simulation will be. When no run has the composition, atoms of the nearest one are exchanged at
+    random, those of like size for each other, and the cell gets the volume that the elements have in the lake's runs.
+
+    Parameters
+    ----------
+    lake
+        Where the runs are.
+    request
+        What is to be simulated.
+    synthetic
+        Whether the potential learnt from synthetic frames, so that it is started from one; None where unknown.
 
     Raises
     ------
     MeltlakeError
         If the lake has no run to start from, or a twin is wanted of a composition without AIMD.
     """
-    parent, temperature_k = _parent(lake, request)
+    rows = _aimd_runs(lake, synthetic=synthetic)
+    parent, temperature_k = _parent(lake, rows, request)
     run_id, composition = str(parent["run_id"]), str(parent["composition"])
-    frame, numbers, cell, positions = _last_accepted(lake, run_id)
+    frame, found = _chosen_frame(lake, parent, wanted_k=request.temperature_k or temperature_k)
+    numbers, scale = found.atomic_numbers, 1.0
     if composition != request.composition:
-        wanted = nearest_counts(request.composition, len(numbers))
-        numbers = exchanged(numbers, wanted, seed=request.seed)
+        numbers = exchanged(numbers, nearest_counts(request.composition, len(numbers)), seed=request.seed)
+        alike = [row for row in rows if row["synthetic"] == parent["synthetic"]]
+        scale = volume_ratio(lake, alike, before=found.atomic_numbers, after=numbers) ** (1 / 3)
+        # Where the other volume would push atoms into each other, they keep the one that the gate has accepted.
+        if not are_apart(numbers, scale * found.positions_angstrom, cell=scale * found.cell_angstrom):
+            scale = 1.0
     return Start(
         origin=StartFrame(parent_run_id=run_id, frame=frame, parent_composition=composition),
         parent=parent,
+        parent_frame=found,
         temperature_k=temperature_k,
         atomic_numbers=numbers,
-        cell_angstrom=cell,
-        positions_angstrom=positions,
+        cell_angstrom=scale * found.cell_angstrom,
+        positions_angstrom=scale * found.positions_angstrom,
     )
 
 
-def resolved(request: SimulationRequest, start: Start) -> SimulationPlan:
-    """The plan that a request comes to for that start.
-
-    A twin keeps the saved steps of its AIMD run as its time axis, and divides a step that is too long for a
-    thermostatted metal.
-
-    Raises
-    ------
-    MeltlakeError
-        If no temperature is given and the start run has none.
-    """
-    temperature_k = request.temperature_k or start.temperature_k
-    if temperature_k is None:
-        raise MeltlakeError(
-            f"Run {start.origin.parent_run_id} of {request.composition} has no temperature to simulate at.",
-            "Name one with --temperature-k.",
-        )
-    time_step_fs, steps_per_frame = _time_axis(request, start)
-    n_production = _production_steps(request, start, steps_per_frame)
-    replicate = request.replicate or _copies(request, len(start.atomic_numbers))
-    equilibration_fs = _equilibration_fs(request, replicate, production_fs=n_production * time_step_fs)
-    return SimulationPlan(
-        protocol=request.protocol,
-        composition=request.composition,
-        temperature_k=temperature_k,
-        time_step_fs=time_step_fs,
-        # Whole frames, so that the first frame after equilibration is the first one that is saved.
-        n_equilibration_steps=_whole(equilibration_fs / time_step_fs, steps_per_frame),
-        n_production_steps=n_production,
-        steps_per_frame=steps_per_frame,
-        replicate=replicate,
-        seed=request.seed,
-        pressure_gpa=request.pressure_gpa,
-    )
-
-
-def exchanged(numbers: NDArray[np.int8], wanted: Mapping[str, int], *, seed: int) -> NDArray[np.int8]:
-    """The same atoms with the wanted counts: surplus ones, chosen at random, become the missing elements of like size.
-
-    Parameters
-    ----------
-    numbers
-        (n_atoms,), atomic numbers.
-    wanted
-        Atoms of each element; they add up to n_atoms.
-    seed
-        Of the choice.
-    """
-    random = np.random.default_rng(seed)
-    present = element_counts(numbers)
-    surplus = {element: n - wanted.get(element, 0) for element, n in present.items() if n > wanted.get(element, 0)}
-    chosen = [random.choice(np.flatnonzero(numbers == atomic_number(e)), n, replace=False) for e, n in surplus.items()]
-    sites = np.concatenate([np.empty(0, dtype=np.int64), *chosen])
-    missing = [atomic_number(e) for e, n in wanted.items() for _ in range(n - present.get(e, 0))]
-    arrivals = np.array(missing, dtype=np.int8)
-    out = numbers.copy()
-    by_size = np.argsort(covalent_radii_angstrom(numbers[sites]), kind="stable")
-    out[sites[by_size]] = arrivals[np.argsort(covalent_radii_angstrom(arrivals), kind="stable")]
-    return out
-
-
-def _parent(lake: Lake, request: SimulationRequest) -> tuple[RunRow, float | None]:
-    rows = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd" and row["n_accepted"]]
+def _aimd_runs(lake: Lake, *, synthetic: bool | None) -> list[RunRow]:
+    """Runs with accepted frames; those that are synthetic or real as asked for, where there are any."""
+    rows: list[RunRow] = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd" and row["n_accepted"]]
     if not rows:
         raise MeltlakeError(
             "The lake has no AIMD run to start a simulation from.", "Ingest one: `meltlake ingest SOURCE`."
         )
-    distance = {row["run_id"]: half_l1_at_percent(row["composition"], request.composition) for row in rows}
+    return [row for row in rows if bool(row["synthetic"]) == synthetic] or rows
+
+
+def _parent(lake: Lake, rows: Sequence[RunRow], request: SimulationRequest) -> tuple[RunRow, float | None]:
+    distance = {row["run_id"]: half_l1_at_percent(str(row["composition"]), request.composition) for row in rows}
     nearest = min(distance.values())
     candidates = [row for row in rows if distance[row["run_id"]] == nearest]
     known = ", ".join(sorted({str(row["composition"]) for row in rows}))
@@ -174,54 +153,48 @@ def _temperature_k(lake: Lake, row: RunRow) -> float | None:
     return float(present.mean()) if present.size and present.mean() > 0 else None
 
 
-def _last_accepted(lake: Lake, run_id: str) -> tuple[int, NDArray[np.int8], Floats, Floats]:
-    columns = ("frame", "accepted", "atomic_numbers", "cell_angstrom", "positions_angstrom")
-    found = None
-    for batch in lake.frame_batches(run_id, columns):
-        accepted = np.flatnonzero(batch.column("accepted").to_numpy(zero_copy_only=False))
-        if accepted.size:
-            found = batch.slice(int(accepted[-1]), 1)
-    if found is None:
+def _chosen_frame(lake: Lake, run: RunRow, *, wanted_k: float | None) -> tuple[int, Atoms]:
+    """The last accepted frame of the equilibrated part that lies among frames of the wanted temperature."""
+    run_id = str(run["run_id"])
+    columns = ("accepted", "time_fs", "temperature_k")
+    batches = list(lake.frame_batches(run_id, columns))
+    accepted, time_fs, temperature_k = (
+        np.concatenate([batch.column(name).to_numpy(zero_copy_only=False) for batch in batches]).astype(np.float64)
+        for name in columns
+    )
+    usable = accepted > 0
+    equilibrated = usable & ~(time_fs < (real_or_none(run, "equilibrated_from_fs") or 0.0) - _ROUNDING_FS)
+    candidates = np.flatnonzero(equilibrated if equilibrated.any() else usable)
+    if not len(candidates):
         raise MeltlakeError(f"Run {run_id} has no accepted frame, although its row says so.", "Ingest its files again.")
+    n_atoms = int(str(run["n_atoms"]))
+    frame = _last_as_warm(candidates, temperature_k, wanted_k=wanted_k, n_atoms=n_atoms)
+    return frame, _atoms_of(lake, run_id, frame)
+
+
+def _last_as_warm(
+    candidates: NDArray[np.integer], temperature_k: Floats, *, wanted_k: float | None, n_atoms: int
+) -> int:
+    known = np.isfinite(temperature_k)
+    if wanted_k is None or not known[candidates].any():
+        return int(candidates[-1])
+    window = np.ones(min(_FRAMES_AVERAGED, len(temperature_k)))
+    # Fewer frames at both ends: sums of what is known over their number.
+    sums = np.convolve(np.where(known, temperature_k, 0.0), window, mode="same")
+    off = np.abs(sums / np.maximum(np.convolve(known, window, mode="same"), 1) - wanted_k)[candidates]
+    alike = off <= off.min() + _AS_WARM * canonical_spread_k(wanted_k, n_atoms=n_atoms)
+    return int(candidates[alike][-1])
+
+
+def _atoms_of(lake: Lake, run_id: str, frame: int) -> Atoms:
+    columns = ("atomic_numbers", "cell_angstrom", "positions_angstrom", "forces_ev_per_angstrom", "label_source")
+    (found,) = lake.frame_batches(run_id, columns, start=frame, stop=frame + 1)
     numbers = np.array(found.column("atomic_numbers")[0].as_py(), dtype=np.int8)
-    cell = vectors(found.column("cell_angstrom"), 3)[0]
-    positions = vectors(found.column("positions_angstrom"), len(numbers))[0]
-    return int(found.column("frame")[0].as_py()), numbers, cell, positions
-
-
-def _time_axis(request: SimulationRequest, start: Start) -> tuple[float, int]:
-    """Time step, fs, and steps per saved frame."""
-    saved_fs = start.parent["time_step_fs"]
-    if request.protocol == "twin" and saved_fs:
-        sample_fs = request.sample_fs or float(str(saved_fs))
-        time_step_fs = request.time_step_fs or float(str(saved_fs)) / ceil(float(str(saved_fs)) / _LONGEST_TIME_STEP_FS)
-    else:
-        time_step_fs = request.time_step_fs or _TIME_STEP_FS
-        sample_fs = request.sample_fs or _SAMPLE_FS.get(request.protocol, time_step_fs)
-    return time_step_fs, max(1, round(sample_fs / time_step_fs))
-
-
-def _production_steps(request: SimulationRequest, start: Start, steps_per_frame: int) -> int:
-    if request.protocol != "twin":
-        return _whole(request.n_steps or _PRODUCTION_STEPS[request.protocol], steps_per_frame)
-    of_aimd = max(1, int(str(start.parent["n_frames"])) - 1) * steps_per_frame
-    return of_aimd if request.n_steps is None else min(of_aimd, _whole(request.n_steps, steps_per_frame))
-
-
-def _equilibration_fs(request: SimulationRequest, replicate: int, *, production_fs: float) -> float:
-    if request.protocol == "performance":
-        return WARM_UP_STEPS * (request.time_step_fs or _TIME_STEP_FS)
-    if request.equilibration_fs is not None:
-        return request.equilibration_fs
-    usual_ps = _EQUILIBRATION_PS[request.protocol] if replicate == 1 else _EQUILIBRATION_OF_COPIES_PS
-    usual_fs = usual_ps * FS_PER_PS
-    # Who asks for a short run wants it soon.
-    return usual_fs if request.n_steps is None else min(usual_fs, production_fs / 2)
-
-
-def _copies(request: SimulationRequest, n_atoms: int) -> int:
-    return max(1, round((N_ATOMS_TIMED / n_atoms) ** (1 / 3))) if request.protocol == "performance" else 1
-
-
-def _whole(n_steps: float, steps_per_frame: int) -> int:
-    return ceil(n_steps / steps_per_frame - 1e-9) * steps_per_frame
+    forces = vectors(found.column("forces_ev_per_angstrom"), len(numbers))[0]
+    is_dft = found.column("label_source")[0].as_py() == "dft" and np.isfinite(forces).all()
+    return Atoms(
+        atomic_numbers=numbers,
+        cell_angstrom=vectors(found.column("cell_angstrom"), 3)[0],
+        positions_angstrom=vectors(found.column("positions_angstrom"), len(numbers))[0],
+        forces_ev_per_angstrom=forces if is_dft else None,
+    )

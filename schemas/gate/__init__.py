@@ -3,7 +3,7 @@
 from schemas.gate.frame_rules import FRAME_RULES, LABEL_RULES, NEVER_OVERRULED, READ_WHOLE, UNLABELLED_RULES
 from schemas.gate.limits import shortest_trainable_pairs_angstrom
 from schemas.gate.rule import GATE_VERSION, Origin, Override, Rule, Rules, Severity, rules_id, spoken
-from schemas.gate.run_rules import RUN_RULES
+from schemas.gate.run_rules import PHYSICAL, RUN_RULES
 
 RULES: Rules = (*FRAME_RULES, *RUN_RULES)
 """The house's rules; a campaign may move thresholds and severities."""
@@ -13,6 +13,7 @@ __all__ = [
     "GATE_VERSION",
     "LABEL_RULES",
     "NEVER_OVERRULED",
+    "PHYSICAL",
     "READ_WHOLE",
     "RULES",
     "RUN_RULES",

@@ -2,7 +2,19 @@
 
 from schemas.gate.rule import Rule, Rules
 
+PHYSICAL = "physical"
+"""The rule that a simulation breaks that was stopped as unphysical."""
+
 RUN_RULES: Rules = (
+    Rule(
+        name=PHYSICAL,
+        scope="run",
+        origins=("dnnp",),
+        column="is_physical",
+        severity="reject",
+        allowed=(True,),
+        reason="a guard stopped the simulation: what it holds is no melt, and enters no average",
+    ),
     Rule(
         name="forces_are_gradients",
         scope="run",

@@ -1,6 +1,6 @@
 """Observables of runs, how simulations agree with AIMD, and how fast they are. Experiments are `experiments`'."""
 
-from schemas.tables.description import FLAG, REAL, TEXT, WHOLE, column, table
+from schemas.tables.description import FLAG, REAL, TEXT, TEXTS, WHOLE, column, table
 
 RDF = table(
     "rdf",
@@ -123,7 +123,7 @@ PERFORMANCE = table(
     column("run_id", TEXT, "the simulation that was timed"),
     column("potential_id", TEXT, "the potential"),
     column("composition", TEXT, "composition simulated"),
-    column("protocol", TEXT, "twin, nvt, npt or performance"),
+    column("protocol", TEXT, "twin, nvt, npt, nve or performance"),
     column("ns_per_day", REAL, "simulated time per day of wall time"),
     column("n_atoms", WHOLE, "atoms"),
     column("hardware", TEXT, "processor or GPU"),
@@ -133,5 +133,28 @@ PERFORMANCE = table(
     column("lammps_version", TEXT, "version of LAMMPS"),
     column("time_step_fs", REAL, "time step"),
     column("n_steps", WHOLE, "steps timed"),
+    column("n_steps_done", WHOLE, "steps from the start frame on, equilibration included"),
     column("outcome", TEXT, "finished, or unphysical with the reason"),
+    column(
+        "start_energy_difference_mev_per_atom",
+        REAL,
+        "of the start frame between LAMMPS and the potential itself; null for a table, as the next two",
+    ),
+    column("start_force_difference_mev_per_angstrom", REAL, "the same of forces, largest component"),
+    column("start_pressure_difference_gpa", REAL, "the same of the virial pressure, largest component"),
+    column(
+        "start_force_rmse_mev_per_angstrom",
+        REAL,
+        "of the potential against DFT, on the AIMD frame that it starts from; null without DFT forces, as the next",
+    ),
+    column("start_force_error_frac", REAL, "the same over the size of DFT's forces: 1 is no better than no forces"),
+    column("drift_mev_per_atom_per_ps", REAL, "of the conserved energy after equilibration; null below 1 ps"),
+    column("drift_error_mev_per_atom_per_ps", REAL, "its standard error; null where it cannot be told"),
+    column("committee_ids", TEXTS, "potentials that were compared during the run, the driving one first; null: none"),
+    column(
+        "mean_max_deviation_force_mev_per_angstrom",
+        REAL,
+        "committee's deviation of the force, largest of any atom, mean over samples; null without a committee",
+    ),
+    column("max_deviation_force_mev_per_angstrom", REAL, "the same, largest of any sample"),
 )

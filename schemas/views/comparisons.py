@@ -8,7 +8,8 @@ RUN_PAIRS = View(
     "Which AIMD run a simulation is compared with: its parent where that has the same composition, else every AIMD run "
     "of the composition; at one temperature, by the means of both: within T sqrt(2/3N) of the AIMD run's, at most a "
     "tenth. A twin stands beside its parent even elsewhere (at_one_temperature is false then, and nothing is judged), "
-    "and so does a child while the temperature of one of the two is not known. A run without a partner stands alone.",
+    "and so does a child while the temperature of one of the two is not known. A run without a partner stands alone. "
+    "Simulations that were stopped as unphysical are left out.",
     f"""
 with known as (
     select runs.*, temperature_k as mean_k, coalesce(mean_k, temperature_target_k) as known_k
@@ -20,7 +21,7 @@ simulated as (
     from known left join aimd parent
       on parent.run_id = known.parent_run_id and parent.composition = known.composition
     left join potentials on potentials.potential_id = known.potential_id
-    where known.origin = 'dnnp'
+    where known.origin = 'dnnp' and not starts_with(coalesce(known.outcome, ''), 'unphysical')
 ),
 pairs as (
     select aimd.run_id as aimd_run_id, simulated.run_id as dnnp_run_id,

@@ -209,7 +209,7 @@ select
     if(measured.value is null, null, measured.citation) as citation,
     if(measured.value is null, null, measured.note) as experiment_note
 from thermodynamics own
-join runs using (run_id)
+join runs on runs.run_id = own.run_id and not starts_with(coalesce(runs.outcome, ''), 'unphysical')
 left join potentials on potentials.potential_id = runs.potential_id
 left join partners on partners.run_id = own.run_id
 left join thermodynamics aimd on aimd.run_id = partners.aimd_run_id

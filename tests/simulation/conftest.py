@@ -17,9 +17,11 @@ from lake.delta import Lake
 from lake.lammps_data import write_lammps_data
 from operators.ingest import ingest
 from operators.physics import toy_potential
-from operators.simulations.lammps_input import START, Guard, PairStyle, guards, lammps_input
+from operators.simulations.guards import Contents, Guard, guards
+from operators.simulations.lammps_input import START, lammps_input
 from operators.simulations.lammps_log import log_lines
 from operators.simulations.lammps_session import LOG, write_card
+from operators.simulations.pair_style import PairStyle
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.composition import atomic_numbers_of
 from schemas.elements import masses_amu
@@ -56,6 +58,8 @@ class Melt:
     folder: Path
     cell: NDArray[np.float64] = field(default_factory=lambda: CUBE)
     counts: dict[str, int] = field(default_factory=lambda: {"Al": 62, "Ni": 63})
+    nearest_angstrom: float | None = None
+    """Distance of the second atom from the first; None leaves both where they are."""
 
     @property
     def symbols(self) -> list[str]:
@@ -66,7 +70,10 @@ class Melt:
     def positions(self) -> NDArray[np.float64]:
         edge = np.arange(5) / 5
         sites = np.array(np.meshgrid(edge, edge, edge)).reshape(3, -1).T @ CUBE
-        return sites + np.random.default_rng(2).normal(0, 0.05, sites.shape)
+        positions = sites + np.random.default_rng(2).normal(0, 0.05, sites.shape)
+        if self.nearest_angstrom is not None:
+            positions[1] = positions[0] + [0.0, 0.0, self.nearest_angstrom]
+        return positions
 
     @property
     def pair(self) -> PairStyle:
@@ -80,7 +87,7 @@ class Melt:
 
     def guards(self, plan: SimulationPlan, pair: PairStyle | None = None) -> list[Guard]:
         volume = abs(float(np.linalg.det(self.cell)))
-        return guards(plan, pair or self.pair, counts=self.counts, volume_angstrom3=volume)
+        return guards(plan, pair or self.pair, Contents(counts=self.counts, volume_angstrom3=volume))
 
     def simulate(
         self, plan: SimulationPlan, *, pair: PairStyle | None = None, restart_step: int | None = None

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from lake.lammps_data import lammps_data, lower_triangular
-from lake.readers.lammps import THERMO_TABLE, thermo_rows
+from lake.readers.lammps_tables import THERMO_TABLE, thermo_rows
 from schemas.errors import MeltlakeError
 
 cells = arrays(np.float64, (3, 3), elements=st.floats(-8, 8, width=16)).filter(

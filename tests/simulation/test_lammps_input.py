@@ -1,14 +1,16 @@
 """LAMMPS does what the plan says, stops where a guard says, and goes on where it was killed."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lake.readers.lammps import TRAJECTORY, LammpsReader
-from operators.simulations.lammps_input import PairStyle, lammps_input
+from operators.simulations.lammps_input import lammps_input
 from operators.simulations.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing
 from operators.simulations.lammps_session import LOG, cut_trajectory, latest_restart_step
+from operators.simulations.pair_style import PairStyle
 
 
 def frames_of(folder) -> dict[int, bytes]:
@@ -23,7 +25,7 @@ def reasons(melt, plan, pair=None) -> dict[str, str]:
 
 
 def test_types_are_named_in_the_order_of_the_type_map(make_plan) -> None:
-    pair = PairStyle.deepmd("potential.pb", ["Ni", "Al"], r_cut_angstrom=6.0, neighbour_slots={"Ni": 60, "Al": 40})
+    pair = PairStyle.deepmd(["potential.pb"], ["Ni", "Al"])
     text = lammps_input(make_plan(), pair, guarded_by=[])
     assert "pair_style      deepmd potential.pb" in text
     assert "pair_coeff      * * Ni Al" in text
@@ -85,7 +87,7 @@ def test_atoms_too_close_stop_the_run_and_the_reason_is_told(make_plan, melt) ->
 
 
 def test_more_neighbours_than_slots_stop_the_run(make_plan, melt) -> None:
-    pair = PairStyle(melt.pair.lines, r_cut_angstrom=4.0, neighbour_slots={"Al": 60, "Cu": 1, "Ni": 5})
+    pair = replace(melt.pair, r_cut_angstrom=4.0, neighbour_slots={"Al": 60, "Cu": 1, "Ni": 5})
     plan = make_plan()
     assert set(reasons(melt, plan, pair)) >= {"guard_crowding_Al", "guard_crowding_Ni"}
     halt = halt_by_guard(melt.simulate(plan, pair=pair), reasons(melt, plan, pair))

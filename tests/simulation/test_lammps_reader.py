@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from lake.readers.lammps import DUMP_COLUMNS, THERMO_TABLE, TRAJECTORY, LammpsReader, thermo_rows
+from lake.readers.lammps import DUMP_COLUMNS, TRAJECTORY, LammpsReader
+from lake.readers.lammps_tables import THERMO_COLUMNS, THERMO_TABLE, thermo_rows
 from operators.simulations.lammps_log import thermo_step
 from schemas.elements import masses_amu
 from schemas.errors import UnreadableFile
@@ -67,7 +68,7 @@ def test_a_tilted_cell_spans_the_lattice_it_came_from(simulated) -> None:
 def test_pressure_is_the_virial_and_the_ideal_gas(simulated) -> None:
     melt, lines = simulated
     _, batch = read(melt)
-    printed = {thermo_step(line): float(line.split()[6]) for line in lines if thermo_step(line) is not None}
+    printed = {found[0]: float(line.split()[6]) for line in lines if (found := thermo_step(line)) is not None}
     volume = abs(np.linalg.det(batch.cell_angstrom[-1]))
     # LAMMPS counts the degrees of freedom that are left when the total momentum is zero.
     kinetic = 124 * BOLTZMANN_EV_PER_K * batch.temperature_k[-1]
@@ -124,7 +125,7 @@ def test_damaged_numbers_are_flagged_and_the_frame_is_kept(simulated, melt) -> N
 
 
 def test_the_later_row_of_a_step_counts(melt) -> None:
-    row = ",".join(["10", *["1.0"] * 8])
+    row = ",".join(["10", *["1.0"] * (len(THERMO_COLUMNS) - 1)])
     (melt.folder / THERMO_TABLE).write_text(f"step,and so on\n{row}\nstep,and so on\n{row.replace('1.0', '2.0')}\n10,3")
     rows = thermo_rows(melt.folder / THERMO_TABLE)
     np.testing.assert_array_equal(rows[:, 1], [1.0, 2.0])

@@ -1,17 +1,16 @@
 """A potential drives a melt from a frame of the lake, and its trajectory comes back as a run, once."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
 from lake.delta import Lake
 from lake.frames import trajectory
 from lake.locks import exclusive
-from lake.readers.lammps import LammpsReader, read_card
-from operators.potentials.backends import BACKENDS
+from lake.readers.lammps import read_card
 from operators.simulate import simulate
-from operators.simulations.start_frame import exchanged, resolved, start_frame
+from operators.simulations.exchange import exchanged
+from operators.simulations.plan import resolved
+from operators.simulations.start_frame import start_frame
 from schemas.composition import atomic_numbers_of, element_counts
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.simulation import SimulationRequest
@@ -164,33 +163,3 @@ def test_a_model_file_that_was_changed_is_refused(toy_lake, tmp_path) -> None:
     lake.replace("potentials", "changed", [row | {"sha256": "0" * 64}])
     with pytest.raises(MeltlakeError, match="missing or was changed"):
         simulate(toy_lake, "changed", request_of())
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("backend", ["tensorflow", "pytorch"])
-def test_lammps_and_deepmd_agree_on_a_trained_potential(toy_lake, backend) -> None:
-    if find_spec(BACKENDS[backend].package) is None:
-        pytest.skip(f"{BACKENDS[backend].package} is not installed")
-    from lake.deep_potential import DeepPotential
-    from operators.materialize import materialize
-    from operators.train import train
-    from schemas.recipes import DP_SMALL
-    from schemas.training import TrainingSetRequest
-
-    chosen = materialize(toy_lake, TrainingSetRequest(split="random"))
-    potential = train(
-        toy_lake, chosen["training_set_id"], recipe=DP_SMALL.model_copy(update={"n_steps": 20}), backend=backend
-    )
-    answer = simulate(toy_lake, potential["potential_id"], request_of(n_steps=6, equilibration_fs=0.0))
-    reader = LammpsReader(toy_lake.artifacts / "simulations" / answer["run_id"])
-    (batch,) = reader.batches()
-    energy, forces, virial = DeepPotential(potential["path"]).predict(
-        reader.header.atomic_numbers, batch.positions_angstrom, cells=batch.cell_angstrom
-    )
-    np.testing.assert_allclose(batch.energy_ev, energy, atol=1e-5)
-    np.testing.assert_allclose(batch.forces_ev_per_angstrom, forces, atol=1e-5)
-    np.testing.assert_allclose(batch.virial_ev, virial, atol=1e-3)
-    assert reader.card.start_energy_ev == pytest.approx(energy[0], abs=1e-5)
-    [row] = Lake(toy_lake.lake).rows("performance", key=answer["run_id"]).to_pylist()
-    assert (row["backend"], row["precision"]) == (backend, "float64")

@@ -1,0 +1,82 @@
+"""Guards: what is no melt cannot begin, or is stopped within a hundred steps, and the reason is told."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from operators.simulations.guards import fault_of_start, pair_limit_angstrom
+from operators.simulations.lammps_log import halt_by_guard
+from schemas.composition import atomic_numbers_of
+
+
+def reasons(melt, plan, pair=None) -> dict[str, str]:
+    return {guard.name: guard.reason for guard in melt.guards(plan, pair)}
+
+
+def start_fault(melt, pair=None, **options):
+    numbers = atomic_numbers_of(melt.symbols)
+    return fault_of_start(pair or melt.pair, numbers, melt.positions, cell=melt.cell, **options)
+
+
+def test_atoms_that_overlap_cannot_be_a_start(melt) -> None:
+    assert start_fault(melt) is None
+    melt.nearest_angstrom = 0.7
+    assert "are 0.7 Angstrom apart in the start frame, less than 1.5" in start_fault(melt)
+
+
+def test_atoms_that_overlap_are_stopped_when_they_run_all_the_same(make_plan, melt) -> None:
+    melt.nearest_angstrom = 0.7
+    plan = make_plan(n_equilibration_steps=0, n_production_steps=200)
+    halt = halt_by_guard(melt.simulate(plan), reasons(melt, plan))
+    assert halt.step <= 100
+    assert halt.reason.startswith("two atoms came closer than 1.5 Angstrom at step")
+
+
+def test_a_frame_denser_than_the_potential_has_slots_for_cannot_be_a_start(melt) -> None:
+    pair = replace(melt.pair, r_cut_angstrom=4.0, neighbour_slots={"Al": 60, "Cu": 1, "Ni": 5})
+    assert "neighbours of Ni, more than the 5 that the potential has slots for" in start_fault(melt, pair)
+    assert start_fault(melt, pair, is_exchanged=True) is None
+
+
+def test_pairs_are_kept_as_far_apart_as_training_says(melt) -> None:
+    pair = replace(melt.pair, safe_distances_angstrom={"Al-Ni": 2.2, "Al-Al": 4.0, "Ni-Ni": 1.2})
+    assert pair_limit_angstrom(pair, "Ni", "Al") == pytest.approx(0.8 * 2.2)
+    assert pair_limit_angstrom(pair, "Al", "Al") == pytest.approx(0.8 * 2.42), "a rare pair: covalent radii count"
+    assert pair_limit_angstrom(pair, "Ni", "Ni") == 1.5
+    melt.nearest_angstrom = 1.7
+    assert start_fault(melt) is None
+    pair = replace(melt.pair, safe_distances_angstrom=dict.fromkeys(("Al-Al", "Al-Ni", "Ni-Ni"), 2.2))
+    assert "are 1.7 Angstrom apart in the start frame, less than 1.76" in start_fault(melt, pair)
+
+
+def test_a_pair_that_comes_much_closer_than_in_training_stops_the_run(make_plan, melt) -> None:
+    pair = replace(melt.pair, safe_distances_angstrom={"Al-Ni": 2.4})
+    plan = make_plan(temperature_k=6000.0, n_production_steps=400)
+    halt = halt_by_guard(melt.simulate(plan, pair=pair), reasons(melt, plan, pair))
+    assert halt.reason.startswith("Al and Ni came closer than 1.92 Angstrom, much closer than in training at step")
+
+
+def test_what_is_not_a_number_stops_the_run(make_plan, melt) -> None:
+    plan = make_plan()
+    melt.write()
+    damaged = (melt.folder / "MLK.eam.alloy").read_text().split("\n")
+    assert damaged
+    line = "ERROR: Fix halt condition for fix-id guard_energy met on step 10 with value nan (src/src/fix_halt.cpp:310)"
+    halt = halt_by_guard([line], reasons(melt, plan))
+    assert halt.reason == "energy, forces or positions were not a number at step 10"
+
+
+def test_of_several_guards_at_one_step_the_first_is_the_reason(make_plan, melt) -> None:
+    lines = [
+        "Fix halt condition for fix-id guard_distance met on step 20 with value 0.9",
+        "Fix halt condition for fix-id guard_temperature met on step 20 with value 90000",
+    ]
+    halt = halt_by_guard(lines, reasons(melt, make_plan()))
+    assert halt.reason == "two atoms came closer than 1.5 Angstrom at step 20 (value 0.9)"
+
+
+def test_positions_that_are_not_numbers_cannot_be_a_start(melt) -> None:
+    numbers, positions = atomic_numbers_of(melt.symbols), melt.positions
+    positions[3, 1] = np.nan
+    assert "not a number" in fault_of_start(melt.pair, numbers, positions, cell=melt.cell)
