@@ -134,6 +134,12 @@ def virials_ev(lake: Lake, run_id: str) -> Floats:
     return np.concatenate([np.empty((0, 3, 3)), *(vectors(batch.column(0), 3) for batch in batches)])
 
 
+def pressures_between_frames(lake: Lake, run_id: str) -> tuple[Floats, Floats] | None:
+    """Times (n,), fs, and pressure tensors (n, 3, 3), GPa, kinetic part included; None for a run that kept none."""
+    rows = lake.rows("pressure_tensors", key=run_id, columns=["time_fs", "pressure_gpa"])
+    return (_numbers(rows["time_fs"]), _vectors(rows["pressure_gpa"], 3)) if rows.num_rows else None
+
+
 @dataclass(frozen=True, slots=True)
 class StoredVectors:
     """Vectors of a run that stay in the lake: `schemas.frames.Vectors`."""

@@ -1,7 +1,7 @@
 """Everything that one run tells by itself. What takes several runs is `together`'s."""
 
 from lake.delta import Lake
-from lake.frames import trajectory, virials_ev
+from lake.frames import pressures_between_frames, trajectory, virials_ev
 from operators.observables.agreement import COMPARED, agreement_rows
 from operators.observables.environments import local_composition_rows, r_cuts_angstrom
 from operators.observables.findings import Findings, Row
@@ -87,7 +87,8 @@ def _follow(lake: Lake, frames: Trajectory, found: Findings, *, n_blocks: int) -
         decay = found.attempt(lambda: velocity_autocorrelation(frames, n_blocks=n_blocks), "vacf")
         paths = found.attempt(lambda: displacements(frames, n_blocks=n_blocks), "msd")
         virials = virials_ev(lake, frames.run_id)[-frames.n_frames :]
-        stress = found.attempt(lambda: stress_of(frames, virials), "stress_autocorrelation")
+        between = pressures_between_frames(lake, frames.run_id)
+        stress = found.attempt(lambda: stress_of(frames, virials, between=between), "stress_autocorrelation")
         found.rows["stress_autocorrelation"] = [] if stress is None else stress_rows(stress)
     if decay is not None:
         found.rows["vacf"] = vacf_rows(decay)

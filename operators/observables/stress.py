@@ -23,11 +23,14 @@ LONGEST_LAG_FS = 1e4
 """Ten correlation times of the stress are far shorter in a melt that flows."""
 
 _SAME_CELL = 1e-6
+_ROUNDING_FS = 1e-3
 _FEWEST_FRAMES = 42
 """Forty for ten blocks, and two that central differences take."""
 
 
-def stress_of(frames: Trajectory, virials_ev: Floats) -> StressAutocorrelation:
+def stress_of(
+    frames: Trajectory, virials_ev: Floats, *, between: tuple[Floats, Floats] | None = None
+) -> StressAutocorrelation:
     """Autocorrelation of the pressure tensor of a run at constant volume, kinetic part included.
 
     Parameters
@@ -36,6 +39,8 @@ def stress_of(frames: Trajectory, virials_ev: Floats) -> StressAutocorrelation:
         The run from where it is equilibrated on; velocities, or a frame every 5 fs for central differences.
     virials_ev
         (n_frames, 3, 3), eV, of these frames; NaN where one has none.
+    between
+        Times and pressure tensors of a simulation that kept them more often than its frames.
 
     Raises
     ------
@@ -60,6 +65,17 @@ def stress_of(frames: Trajectory, virials_ev: Floats) -> StressAutocorrelation:
     temperature_k = mean_temperature_k(frames)
     if np.isnan(temperature_k):
         raise MeltlakeError(f"{where} needed a temperature, found none.", "Use a run whose files tell its temperature.")
+    time_fs, tensors = _tensors(frames, virials_ev, where) if between is None else _inside(frames, *between)
+    return stress_autocorrelation(
+        tensors,
+        time_fs=time_fs,
+        volume_angstrom3=float(volumes_angstrom3(frames.cell_angstrom[:1])[0]),
+        temperature_k=temperature_k,
+    )
+
+
+def _tensors(frames: Trajectory, virials_ev: Floats, where: str) -> tuple[Floats, Floats]:
+    """Times and pressure tensors of the frames."""
     velocities, inner = _velocities(frames, where)
     tensors = pressure_tensors_gpa(
         virials_ev[inner],
@@ -67,12 +83,13 @@ def stress_of(frames: Trajectory, virials_ev: Floats) -> StressAutocorrelation:
         masses_amu=masses_amu(frames.atomic_numbers),
         velocities=velocities,
     )
-    return stress_autocorrelation(
-        tensors,
-        time_fs=frames.time_fs[inner],
-        volume_angstrom3=float(volumes_angstrom3(frames.cell_angstrom[:1])[0]),
-        temperature_k=temperature_k,
-    )
+    return frames.time_fs[inner], tensors
+
+
+def _inside(frames: Trajectory, time_fs: Floats, tensors: Floats) -> tuple[Floats, Floats]:
+    """Those from the first of the frames to the last."""
+    inside = (time_fs > frames.time_fs[0] - _ROUNDING_FS) & (time_fs < frames.time_fs[-1] + _ROUNDING_FS)
+    return time_fs[inside], tensors[inside]
 
 
 def _velocities(frames: Trajectory, where: str) -> tuple[Floats | Vectors, slice]:

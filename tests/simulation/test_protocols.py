@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lake.delta import Lake
-from lake.frames import trajectory, vectors
+from lake.frames import pressures_between_frames, trajectory, vectors, virials_ev
 from lake.readers.lammps import read_card
+from operators.observables.stress import stress_of
 from operators.physics.viscosity import pressure_tensors_gpa
 from operators.simulate import simulate
 from operators.simulations import progress
@@ -39,7 +40,7 @@ def nve(toy_lake):
 
 @pytest.fixture(scope="module")
 def nvt(toy_lake):
-    return simulate(toy_lake, "toy", request_of("nvt", n_steps=400, equilibration_fs=50.0))
+    return simulate(toy_lake, "toy", request_of("nvt", n_steps=600, equilibration_fs=50.0))
 
 
 def test_energy_is_conserved_without_a_thermostat(toy_lake, nve) -> None:
@@ -77,7 +78,7 @@ def test_pressure_between_frames_is_that_of_the_frames(toy_lake, nvt) -> None:
     lake = Lake(toy_lake.lake)
     rows = lake.rows("pressure_tensors", key=nvt["run_id"])
     times = rows.column("time_fs").to_numpy()
-    np.testing.assert_allclose(times, np.arange(0.0, 401.0, 5.0))
+    np.testing.assert_allclose(times, np.arange(0.0, 601.0, 5.0))
     frames = trajectory(lake, nvt["run_id"])
     virials = vectors(lake.rows("frames", key=nvt["run_id"]).column("virial_ev"), 3)
     of_frames = pressure_tensors_gpa(
@@ -88,6 +89,15 @@ def test_pressure_between_frames_is_that_of_the_frames(toy_lake, nvt) -> None:
     )
     tensors = vectors(rows.column("pressure_gpa"), 3)
     np.testing.assert_allclose(tensors[np.isin(times, frames.time_fs)], of_frames, atol=1e-4)
+
+
+def test_what_a_viscosity_integrates_is_sampled_between_frames(toy_lake, nvt) -> None:
+    lake = Lake(toy_lake.lake)
+    frames, between = trajectory(lake, nvt["run_id"]), pressures_between_frames(lake, nvt["run_id"])
+    virials = virials_ev(lake, nvt["run_id"])
+    dense, coarse = stress_of(frames, virials, between=between), stress_of(frames, virials)
+    assert (dense.lag_fs[1], coarse.lag_fs[1]) == (5.0, 10.0)
+    assert dense.gpa2[0] == pytest.approx(coarse.gpa2[0], rel=0.2)
 
 
 def test_a_timed_run_keeps_no_pressure(toy_lake) -> None:
