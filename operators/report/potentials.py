@@ -5,7 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
-from operators.report.page import NOTHING, Ask, Cell, Grid, Group, Panel, Row, Section, number, plain
+from operators.report.page import NOTHING, Ask, Cell, Grid, Group, Panel, Row, Section, number, plain, with_error
 
 _PAPER_SYSTEM = "Al-Cu-Ni"
 RMSE = ("rmse_energy_mev_per_atom", "rmse_force_mev_per_angstrom", "rmse_virial_mev_per_atom")
@@ -155,7 +155,7 @@ order by recipe, seed, potential_id, step"""
 
 
 def performance_section(group: Group, ask: Ask) -> Section:
-    """Speed of every timed simulation, with what it ran on."""
+    """Speed of every simulation, with what it ran on, how well it conserved energy, and how far seeds disagreed."""
     sql = f"""select performance.*, recipe
 from performance
 join trained_potentials using (potential_id)
@@ -174,6 +174,8 @@ order by recipe, performance.protocol = 'performance' desc, performance.n_atoms,
             "steps",
             "time step (fs)",
             "ns/day",
+            "drift (meV/atom/ps)",
+            "seeds disagree by (meV/Å)",
         ),
         [
             (
@@ -182,6 +184,8 @@ order by recipe, performance.protocol = 'performance' desc, performance.n_atoms,
                 f"{plain(row['precision'])}, {'compressed' if row['compressed'] else 'uncompressed'}",
                 plain(row["outcome"]),
                 *(number(row[name]) for name in ("n_atoms", "n_steps", "time_step_fs", "ns_per_day")),
+                with_error(row["drift_mev_per_atom_per_ps"], row["drift_error_mev_per_atom_per_ps"], 3),
+                number(row["mean_max_deviation_force_mev_per_angstrom"]),
             )
             for row in rows
         ],
@@ -192,7 +196,8 @@ order by recipe, performance.protocol = 'performance' desc, performance.n_atoms,
         title="Speed",
         caption="Simulated nanoseconds per day of wall time. Two numbers compare only at equal numbers of atoms, time "
         "step and hardware, and only over enough steps to average out what else ran. Speed measured on synthetic melts "
-        "holds for real ones of the same size and density.",
+        "holds for real ones of the same size and density. The drift is that of the conserved energy. "
+        "Seeds disagree by the deviation of the force on the atom where it is largest, on average over the run.",
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol performance --composition COMPOSITION",
         grids=[grid] if rows else [],

@@ -179,8 +179,9 @@ def _pair_guards(pair: PairStyle, counts: Mapping[str, int]) -> Iterator[Guard]:
             yield Guard(
                 name=f"guard_distance_{name}",
                 commands=(
-                    f"group           atoms_{name} type {type_of[one]}",
-                    f"compute         near_{name} atoms_{name} coord/atom cutoff {limit:.6g} {type_of[other]}",
+                    # A group for each element, however often it is told: LAMMPS has room for 32.
+                    f"group           {one} type {type_of[one]}",
+                    f"compute         near_{name} {one} coord/atom cutoff {limit:.6g} {type_of[other]}",
                     f"compute         nearest_{name} all reduce max c_near_{name}",
                 ),
                 definition=f"c_nearest_{name}",

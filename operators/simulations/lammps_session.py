@@ -57,7 +57,8 @@ def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle)
     ProgramFailed
         If LAMMPS failed for another reason than atoms that fell together or flew apart.
     """
-    restart_step = latest_restart_step(folder)
+    # A start frame that was never compared is compared now.
+    restart_step = None if card.start_energy_ev is None else latest_restart_step(folder)
     before = None
     if restart_step is None:
         before = _begin(folder, card, start, pair)

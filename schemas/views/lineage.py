@@ -15,6 +15,8 @@ _OF_RUNS = (
     "thermodynamics",
     "mixing_enthalpy",
     "agreement",
+    "model_deviations",
+    "pressure_tensors",
 )
 _OF_POTENTIALS = ("learning_curves", "rmse", "parity")
 

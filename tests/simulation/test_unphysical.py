@@ -15,6 +15,7 @@ from operators.observe import observe_run
 from operators.override import override
 from operators.physics import toy_potential
 from operators.publish import publish
+from operators.report.operations import runs_section
 from operators.simulate import simulate
 from operators.simulations.lammps_session import simulated
 from operators.simulations.pair_style import PairStyle
@@ -110,6 +111,14 @@ def test_no_view_compares_an_unphysical_run(toy_lake, exploded) -> None:
     (row,) = query(settings, f"select outcome, reason from runs where run_id = '{exploded}'")
     assert row["outcome"].startswith("unphysical: two atoms came closer")
     assert "physical" in row["reason"]
+
+
+def test_the_report_says_why_a_run_is_no_melt(toy_lake, exploded) -> None:
+    settings = Settings.from_mapping({}, lake=toy_lake.lake)
+    publish(settings)
+    (grid,) = runs_section(lambda sql: query(settings, sql)).grids
+    (told,) = [cells for cells in grid.rows if cells[0] == exploded]
+    assert any(str(cell).startswith("unphysical: two atoms came closer") for cell in told)
 
 
 def test_nobody_may_let_an_unphysical_run_pass(toy_lake, exploded) -> None:
