@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.frames import vectors
 from operators.physics.thermodynamics import canonical_spread_k
-from operators.simulations.exchange import are_apart, exchanged, volume_ratio
-from schemas.composition import half_l1_at_percent, nearest_counts
+from operators.simulations.exchanged_volume import are_apart, volume_ratio
+from schemas.composition import element_counts, half_l1_at_percent, nearest_counts
+from schemas.elements import atomic_number, covalent_radii_angstrom
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 from schemas.rows import real_or_none
@@ -105,6 +106,31 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
         cell_angstrom=scale * found.cell_angstrom,
         positions_angstrom=scale * found.positions_angstrom,
     )
+
+
+def exchanged(numbers: NDArray[np.int8], wanted: Mapping[str, int], *, seed: int) -> NDArray[np.int8]:
+    """The same atoms with the wanted counts: surplus ones, chosen at random, become the missing elements of like size.
+
+    Parameters
+    ----------
+    numbers
+        (n_atoms,), atomic numbers.
+    wanted
+        Atoms of each element; they add up to n_atoms.
+    seed
+        Of the choice.
+    """
+    random = np.random.default_rng(seed)
+    present = element_counts(numbers)
+    surplus = {element: n - wanted.get(element, 0) for element, n in present.items() if n > wanted.get(element, 0)}
+    chosen = [random.choice(np.flatnonzero(numbers == atomic_number(e)), n, replace=False) for e, n in surplus.items()]
+    sites = np.concatenate([np.empty(0, dtype=np.int64), *chosen])
+    missing = [atomic_number(e) for e, n in wanted.items() for _ in range(n - present.get(e, 0))]
+    arrivals = np.array(missing, dtype=np.int8)
+    out = numbers.copy()
+    by_size = np.argsort(covalent_radii_angstrom(numbers[sites]), kind="stable")
+    out[sites[by_size]] = arrivals[np.argsort(covalent_radii_angstrom(arrivals), kind="stable")]
+    return out
 
 
 def _aimd_runs(lake: Lake, *, synthetic: bool | None) -> list[RunRow]:

@@ -11,7 +11,7 @@ from lake.frames import trajectory
 from lake.lammps_data import lower_triangular, rotation
 from operators.ingest import ingest
 from operators.simulate import simulate
-from operators.simulations.exchange import are_apart, volume_ratio
+from operators.simulations.exchanged_volume import are_apart, volume_ratio
 from operators.simulations.pair_style import PairStyle
 from operators.simulations.plan import resolved
 from operators.simulations.start_frame import _last_as_warm, start_frame
