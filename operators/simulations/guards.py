@@ -21,8 +21,8 @@ from schemas.simulation import SimulationPlan
 
 _STEPS_PER_CHECK = 10
 _STEPS_PER_CHECK_WHEN_TIMED = 100
-_SHARE_OF_SAFE_DISTANCE = 0.8
-"""Of the smallest distance in training: a longer run comes closer than few frames did, by a tenth, not by a fifth."""
+_SHARE_OF_SAFE_DISTANCE = 0.7
+"""Of the smallest distance in training: a longer run, or a coarse potential, comes closer than few frames did."""
 _LARGEST_VOLUME_CHANGE = 0.15
 _LARGEST_VOLUME_CHANGE_IF_EXCHANGED = 0.3
 """The start volume of exchanged atoms is an estimate from other compositions."""

@@ -41,20 +41,20 @@ def test_a_frame_denser_than_the_potential_has_slots_for_cannot_be_a_start(melt)
 
 def test_pairs_are_kept_as_far_apart_as_training_says(melt) -> None:
     pair = replace(melt.pair, safe_distances_angstrom={"Al-Ni": 2.2, "Al-Al": 4.0, "Ni-Ni": 1.2})
-    assert pair_limit_angstrom(pair, "Ni", "Al") == pytest.approx(0.8 * 2.2)
-    assert pair_limit_angstrom(pair, "Al", "Al") == pytest.approx(0.8 * 2.42), "a rare pair: covalent radii count"
+    assert pair_limit_angstrom(pair, "Ni", "Al") == pytest.approx(0.7 * 2.2)
+    assert pair_limit_angstrom(pair, "Al", "Al") == pytest.approx(0.7 * 2.42), "a rare pair: covalent radii count"
     assert pair_limit_angstrom(pair, "Ni", "Ni") == 1.5
-    melt.nearest_angstrom = 1.7
+    melt.nearest_angstrom = 1.6
     assert start_fault(melt) is None
-    pair = replace(melt.pair, safe_distances_angstrom=dict.fromkeys(("Al-Al", "Al-Ni", "Ni-Ni"), 2.2))
-    assert "are 1.7 Angstrom apart in the start frame, less than 1.76" in start_fault(melt, pair)
+    pair = replace(melt.pair, safe_distances_angstrom=dict.fromkeys(("Al-Al", "Al-Ni", "Ni-Ni"), 2.4))
+    assert "are 1.6 Angstrom apart in the start frame, less than 1.68" in start_fault(melt, pair)
 
 
 def test_a_pair_that_comes_much_closer_than_in_training_stops_the_run(make_plan, melt) -> None:
     pair = replace(melt.pair, safe_distances_angstrom={"Al-Ni": 2.4})
-    plan = make_plan(temperature_k=6000.0, n_production_steps=400)
+    plan = make_plan(temperature_k=9000.0, n_production_steps=400)
     halt = halt_by_guard(melt.simulate(plan, pair=pair), reasons(melt, plan, pair))
-    assert halt.reason.startswith("Al and Ni came closer than 1.92 Angstrom, much closer than in training at step")
+    assert halt.reason.startswith("Al and Ni came closer than 1.68 Angstrom, much closer than in training at step")
 
 
 def test_what_is_not_a_number_stops_the_run(make_plan, melt) -> None:
