@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from operators.simulations.guards import fault_of_start, pair_limit_angstrom
-from operators.simulations.lammps_log import halt_by_guard
+from operators.simulations.lammps_input import lammps_input
+from operators.simulations.lammps_log import halt_by_guard, log_lines
+from operators.simulations.lammps_session import LOG
 from schemas.composition import atomic_numbers_of
+from tests.simulation.conftest import start_lammps
 
 
 def reasons(melt, plan, pair=None) -> dict[str, str]:
@@ -57,14 +60,16 @@ def test_a_pair_that_comes_much_closer_than_in_training_stops_the_run(make_plan,
     assert halt.reason.startswith("Al and Ni came closer than 1.68 Angstrom, much closer than in training at step")
 
 
-def test_what_is_not_a_number_stops_the_run(make_plan, melt) -> None:
-    plan = make_plan()
+def test_forces_that_are_not_numbers_stop_the_run(make_plan, melt) -> None:
+    plan = make_plan(n_production_steps=200)
     melt.write()
-    damaged = (melt.folder / "MLK.eam.alloy").read_text().split("\n")
-    assert damaged
-    line = "ERROR: Fix halt condition for fix-id guard_energy met on step 10 with value nan (src/src/fix_halt.cpp:310)"
-    halt = halt_by_guard([line], reasons(melt, plan))
-    assert halt.reason == "energy, forces or positions were not a number at step 10"
+    text = lammps_input(plan, melt.pair, guarded_by=melt.guards(plan))
+    kick = 'variable nothing equal "exp(1000.0) - exp(1000.0)"\nfix kick all addforce v_nothing 0.0 0.0\nrestart '
+    (melt.folder / "in.lammps").write_text(text.replace("restart ", kick, 1))
+    start_lammps(melt.folder)
+    halt = halt_by_guard(log_lines(melt.folder / LOG), reasons(melt, plan))
+    assert halt.step <= 100
+    assert halt.reason == f"energy, forces or positions were not a number at step {halt.step}"
 
 
 def test_of_several_guards_at_one_step_the_first_is_the_reason(make_plan, melt) -> None:
