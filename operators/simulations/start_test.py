@@ -4,7 +4,7 @@ A wrong type map, another model under the potential's name or a plugin that does
 and at once. How atoms lie is looked at by `guards`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +66,7 @@ class Judged:
 
 
 def judged_before(folder: Path, card: SimulationCard, start: Start, pair: PairStyle) -> Judged:
-    """The potential itself and DFT, before LAMMPS is started.
+    """The potential itself, before LAMMPS is started.
 
     Raises
     ------
@@ -96,13 +96,13 @@ def judged_before(folder: Path, card: SimulationCard, start: Start, pair: PairSt
     )
     if not (np.isfinite(own.energy_ev_per_atom) and np.isfinite(own.forces_ev_per_angstrom).all()):
         return Judged(test=test, fault="energy or forces of the start frame are not a number")
-    return Judged(test=test, fault=fault_of_forces(test, pair, card.start.parent_composition), own=own)
+    return Judged(test=test, own=own)
 
 
 def judged_in_lammps(
     folder: Path, start: Start, pair: PairStyle, *, before: Judged, numbers: tuple[float, ...]
 ) -> Judged:
-    """LAMMPS beside what was found before it was started.
+    """LAMMPS beside what was found before it was started, and then what DFT says of that.
 
     Parameters
     ----------
@@ -125,14 +125,13 @@ def judged_in_lammps(
         forces_ev_per_angstrom=atoms[:, _FORCES],
         pressure_gpa=tensors(np.array([numbers[1:]]))[0] / BAR_PER_GPA,
     )
-    if before.own is None:
-        if start.is_exchanged:
-            return before
+    if before.own is not None:
+        found = _compared(lammps, before.own, before.test, TOLERANCES[pair.precision])
+    else:
         forces = lammps.forces_ev_per_angstrom[: len(start.atomic_numbers)] @ rotation(start.cell_angstrom).T
-        test = beside_dft(forces, start.parent_frame.forces_ev_per_angstrom)
-        fault = fault_of_forces(test, pair, start.origin.parent_composition)
-        return Judged(test=test.model_copy(update={"note": _TABLE}), fault=fault)
-    return _compared(lammps, before.own, before.test, TOLERANCES[pair.precision])
+        dft = None if start.is_exchanged else start.parent_frame.forces_ev_per_angstrom
+        found = Judged(test=beside_dft(forces, dft).model_copy(update={"note": _TABLE}))
+    return replace(found, fault=found.fault or fault_of_forces(found.test, pair, start.origin.parent_composition))
 
 
 def beside_dft(forces: Floats, dft: Floats | None) -> StartTest:
