@@ -109,6 +109,12 @@ def test_distance_coverage_and_deviation_are_those_of_the_newest_potential(terna
     assert points(ternary, "distance_at_percent")["Ni100", "dnnp"]["value"] == 80.0
     assert points(ternary, "coverage_frac")["Ni100", "dnnp"]["value"] == 0.2
     assert points(ternary, "max_deviation_force_mev_per_angstrom")["Ni100", "dnnp"]["value"] == 150.0
+    add(ternary, "Cu100", 7.0, run_id="sim", outcome="finished", origin="dnnp", potential_id="q")
+    add(ternary, "Cu100", 7.0, run_id="bad", outcome="unphysical: lost atoms", origin="dnnp", potential_id="q")
+    for run_id, deviation in (("sim", 70.0), ("bad", 9999.0)):
+        row = {"run_id": run_id, "composition": "Cu100", "frame": 0, "max_deviation_force_mev_per_angstrom": deviation}
+        lake.replace("model_deviations", run_id, [row])
+    assert points(ternary, "max_deviation_force_mev_per_angstrom")["Cu100", "dnnp"]["value"] == 70.0
 
 
 def test_order_is_told_once_for_each_pair_of_unlike_elements(ternary):

@@ -60,7 +60,7 @@ class Knowledge:
     melts: Mapping[str, Melt]
     """By composition, those trained on included."""
     deviations_mev_per_angstrom: Mapping[str, float]
-    """By composition: 99 of 100 frames not trained on have no atom whose force the committee disputes more."""
+    """By composition: 99 of 100 frames, of simulations or not trained on, have no atom whose force is disputed more."""
 
     @property
     def elements(self) -> tuple[str, ...]:
@@ -180,7 +180,7 @@ def volume_per_atom_angstrom3(frame: Geometry, density_g_per_cm3: float | None) 
 
 
 def _deviations(lake: Lake, committee: Committee | None) -> dict[str, float]:
-    """Of frames that were not trained on; nothing where they are all trained on, which tells nothing."""
+    """Of frames that were not trained on, and of simulations; nothing where all are trained on, which tells nothing."""
     if committee is None:
         return {}
     columns = ["composition", "split", "max_deviation_force_mev_per_angstrom"]
@@ -188,6 +188,12 @@ def _deviations(lake: Lake, committee: Committee | None) -> dict[str, float]:
     for row in lake.rows("committee_frames", key=committee.committee_id, columns=columns).to_pylist():
         if row["split"] != "train":
             found[row["composition"]].append(row["max_deviation_force_mev_per_angstrom"])
+    for run in lake.rows("performance").to_pylist():
+        if run["outcome"] == "finished" and run["potential_id"] in committee.potential_ids:
+            for row in lake.rows(
+                "model_deviations", key=run["run_id"], columns=["composition", *columns[2:]]
+            ).to_pylist():
+                found[row["composition"]].append(row["max_deviation_force_mev_per_angstrom"])
     return {
         composition: float(np.percentile(values, _FRAMES_PERCENT, method="inverted_cdf"))
         for composition, values in sorted(found.items())

@@ -7,8 +7,9 @@ MAP_POINTS = View(
     "Properties of melts over the composition space, one row per composition, quantity, species and origin: density "
     "(of constant-pressure simulations; of AIMD cells as they are), diffusion in the cell as it is and corrected for "
     "its size, Warren-Cowley, and for the newest potential of the chemical system that leaves no composition out: "
-    "committee deviation (mean over frames not trained on of the largest of any atom), coverage, and distance to the "
-    "nearest composition trained on. Of several runs the newest potential's, then the longest.",
+    "committee deviation (mean over frames that were not trained on and frames of simulations, of the largest of any "
+    "atom), coverage, and distance to the nearest composition trained on. Of several runs the newest potential's, then "
+    "the longest.",
     """
 with apart as (
     select training_set_id from leave_one_out_sets where base_training_set_id is not null
@@ -57,12 +58,23 @@ of_runs as (
         order by trained_at desc nulls last, n_averaged desc nulls last, seen.run_id
     ) = 1
 ),
-judged as (
-    select newest.*, committee_frames.composition, avg(max_deviation_force_mev_per_angstrom) as value
+members as (
+    select newest.*, alike.committee_id, alike.potential_ids
     from newest
-    join (select distinct committee_id, unnest(potential_ids) as potential_id from committees) using (potential_id)
-    join committee_frames using (committee_id)
-    where committee_frames.split <> 'train'
+    join (select distinct committee_id, potential_ids, unnest(potential_ids) as potential_id from committees) alike
+      using (potential_id)
+),
+judged as (
+    select map_system, synthetic, potential_id, composition, avg(max_deviation_force_mev_per_angstrom) as value
+    from (
+        select members.*, frames.composition, max_deviation_force_mev_per_angstrom
+        from members join committee_frames frames using (committee_id) where frames.split <> 'train'
+        union all
+        select members.*, sampled.composition, sampled.max_deviation_force_mev_per_angstrom
+        from model_deviations sampled
+        join performance on performance.run_id = sampled.run_id and performance.outcome = 'finished'
+        join members on list_contains(members.potential_ids, performance.potential_id)
+    )
     group by all
 ),
 covered as (

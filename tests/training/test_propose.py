@@ -130,6 +130,16 @@ def test_the_committee_decides_between_compositions_alike_otherwise(committee):
     assert "forces of 2 seeds are expected to differ (from 3 judged melts) by up to" in answer["proposals"][0]["reason"]
 
 
+def test_what_the_committee_said_in_a_simulation_counts_where_nothing_was_computed(committee):
+    judge(committee, {"Al100": 20.0})
+    for run_id, outcome, deviation in (("good", "finished", 700.0), ("bad", "unphysical: lost atoms", 9999.0)):
+        committee.lake.replace("performance", run_id, [{"run_id": run_id, "potential_id": "p2", "outcome": outcome}])
+        row = {"run_id": run_id, "composition": "Cu40Ni60", "max_deviation_force_mev_per_angstrom": deviation}
+        committee.lake.replace("model_deviations", run_id, [row])
+    known = knowledge(committee.settings, committee.lake, "p1")
+    assert known.deviations_mev_per_angstrom == {"Al100": 20.0, "Cu40Ni60": 700.0}
+
+
 def test_frames_that_are_there_are_named_with_it(committee):
     judge(committee, {"Al100": 20.0, "Ni100": 400.0})
     answer = propose(committee.settings, COARSE)
