@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 from lake.warehouse import session
-from operators.present import as_table
 from schemas.settings import HOME
 from tests.study.claims import claims
 from tests.study.commands import end_on_sigterm
@@ -33,7 +32,9 @@ def main() -> None:
         found = claims(query)
     if chosen.page:
         write_page(chosen.page, settings, found)
-    sys.stdout.write(f"Synthetic melts of a toy potential.\n{as_table([claim.row for claim in found])}\n")
+    sys.stdout.write("Synthetic melts of a toy potential. Claims, whether they hold, what was found, and the bar:\n")
+    for claim in found:
+        sys.stdout.write(f"{claim.row['holds']:>3}  {claim.claim}\n     {claim.found}  (bar: {claim.bar})\n")
     sys.stdout.write(f"Report: {settings.home / 'report' / 'index.html'}\n")
     sys.exit(0 if all(claim.holds for claim in found) else 1)
 
