@@ -7,6 +7,7 @@ from lake.delta import Lake
 from operators.choice import choice
 from operators.experiments import added_sources
 from operators.stale import stale
+from operators.stale.campaign_work import CampaignWork
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 from schemas.tables import TABLES
@@ -18,7 +19,7 @@ _MOST_SHOWN = 8
 
 
 def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, object]:
-    """The lake at a glance: `compositions`, `experiments`, `stale`, `choice` and `failed` are rows for a person.
+    """The lake at a glance: `compositions`, `experiments`, `campaign`, `stale`, `choice` and `failed` are rows.
 
     Parameters
     ----------
@@ -44,6 +45,7 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
         "lake_version": lake.version(),
         "compositions": compositions(lake.rows("runs").to_pylist()),
         "experiments": added_sources(lake),
+        "campaign": [{"note": note} for note in CampaignWork(settings).unmatched()],
         "stale": [item.row(places) for item in stale(settings)],
         "choice": choice(settings),
         "rejected": rejected(lake),

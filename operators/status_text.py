@@ -19,6 +19,7 @@ def status_text(answer: Mapping[str, object]) -> str:
     for title, told in (
         ("In the lake", _table(rows["compositions"])),
         ("Measurements that were added", _table(rows["experiments"])),
+        ("Look at the campaign", "\n".join(f"  {row['note']}" for row in rows["campaign"])),
         ("Due, in the order in which to do it", due_text(rows["stale"]) or "Nothing is due."),
         ("Potentials to choose from (`meltlake sql 'from potential_choice'`)", choice_text(rows["choice"])),
         ("Rejected by the gate", _table(rows["rejected"])),

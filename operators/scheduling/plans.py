@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from operators.log import log
 from operators.scheduling.landing_zone import entries
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -78,7 +79,10 @@ def observe_commands(composition: str, since: datetime | None) -> Commands:
 
 def materialize_commands() -> Commands:
     """One training set per group of compositions whose energies are comparable, where frames or choices changed."""
-    return _commands(campaign_work().training_sets())
+    work = campaign_work()
+    for note in work.unmatched():
+        log.warning("materialize", note=note)
+    return _commands(work.training_sets())
 
 
 def train_commands() -> Commands:

@@ -7,6 +7,7 @@ from operators.stale.item import Stale
 from operators.stale.potentials import WantedPotential, stale_potentials, wanted_potentials
 from operators.stale.results import not_published, not_scored, not_simulated, potentials_of
 from operators.stale.training_sets import current, stale_training_sets
+from operators.stale.unmatched import unmatched
 from operators.stale.wanted_sets import WantedSet, wanted_by_campaign
 from schemas.settings import Settings
 
@@ -31,6 +32,10 @@ class CampaignWork:
     def newest_potentials(self) -> list[Row]:
         """The campaign's potentials on the newest training sets whose models are there."""
         return [row for one in self.sets for row in potentials_of(self._holdings, one)]
+
+    def unmatched(self) -> list[str]:
+        """What a person must know before believing that a composition is held out."""
+        return list(unmatched(self._holdings.campaign, {run["composition"] for run in self._holdings.trainable}))
 
     def training_sets(self) -> list[Stale]:
         return list(stale_training_sets(self._holdings, self.sets))

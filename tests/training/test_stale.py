@@ -15,6 +15,7 @@ from operators.stale import stale
 from operators.stale.campaign_work import CampaignWork
 from operators.stale.results import has_length
 from operators.status import status
+from operators.status_text import status_text
 from schemas.errors import MeltlakeError
 from schemas.model_card import FILE_NAME
 from schemas.recipes import RECIPES, recipe_named
@@ -132,6 +133,17 @@ def test_missing_seeds_of_a_committee_are_told_apart_from_untrained_recipes(set_
     assert told["--recipe DP-2 --seed 2"] == "its committee has 1 of 2 seeds: 1"
     assert told["--recipe DP-3 --seed 1"] == "it was never trained there"
     assert len(told) == 3
+
+
+def test_a_composition_that_is_held_out_under_another_label_than_its_runs_is_told(melts, settings):
+    counts = {"Al": 75, "Cu": 22, "Ni": 11}  # Al70Cu20Ni10, as near as 108 atoms come
+    melts.add("a1", counts, melts.frames(counts, 4))
+    campaign(settings, hold_out=["Al70Cu20Ni10", "Al100"], leave_one_out=["Al69Cu20Ni10"])
+    near, far = (row["note"] for row in status(settings)["campaign"])
+    assert "names Al100, of which the lake has no AIMD run." in near
+    assert "hold_out of campaign.toml names Al70Cu20Ni10" in far
+    assert "but of Al69Cu20Ni10: name that one" in far
+    assert far in status_text(status(settings))
 
 
 def test_a_missing_model_file_is_told_with_its_path(set_up, settings):
