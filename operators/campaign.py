@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from lake.gate import RuleGate
 from schemas.composition import canonical_composition
 from schemas.errors import MeltlakeError
-from schemas.gate import RULES, Rule, Rules, Severity
+from schemas.gate import NEVER_OVERRULED, PHYSICAL, RULES, Rule, Rules, Severity
 from schemas.recipes import RECIPES, Recipe, recipe_named, recipes_from
 from schemas.settings import Settings
 from schemas.simulation import Protocol
@@ -137,6 +137,11 @@ def _require_known_rules(campaign: Campaign, path: object) -> None:
     for name, change in campaign.gate.items():
         if name not in rules:
             raise MeltlakeError(f"{path}: the gate has no rule `{name}`.", f"Its rules are: {', '.join(rules)}.")
+        if change.severity not in (None, "reject") and name in {*NEVER_OVERRULED, PHYSICAL}:
+            raise MeltlakeError(
+                f"{path}: rule `{name}` rejects what no average and no training can be made of; its severity stays.",
+                "Take the line out.",
+            )
         for bound in ("minimum", "maximum"):
             if getattr(change, bound) is not None and getattr(rules[name], bound) is None:
                 raise MeltlakeError(

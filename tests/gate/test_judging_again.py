@@ -107,6 +107,8 @@ def test_ingest_after_a_change_of_rules_judges_what_it_knows_again(tmp_path, raw
         ("[gate.no_such_rule]\nmaximum = 1\n", "no rule `no_such_rule`"),
         (f"[gate.{RULE}]\nminimum = 1\n", "has no minimum"),
         (f"[gate.{RULE}]\nlimit = 1\n", "Extra inputs"),
+        ('[gate.physical]\nseverity = "flag"\n', "rule `physical` rejects what no average"),
+        ('[gate.forces_present]\nseverity = "flag"\n', "its severity stays"),
     ],
 )
 def test_a_campaign_that_no_rule_understands_is_refused(settings, text, match):
