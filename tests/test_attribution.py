@@ -237,6 +237,14 @@ def test_points_speak_at_and_between_their_temperatures(settings, kelvin, value,
         assert row["standard_uncertainty"] == 0.07
 
 
+def test_a_point_keeps_its_own_coverage_factor_and_preference_beside_others_of_its_source(settings):
+    added(settings, diffusion(1400, 0.4))
+    added(settings, diffusion(1420, 0.4), coverage_factor=2.0, preferred=False)
+    melt(settings, "aimd", kelvin=1400.0, composition="Cu100")
+    [row] = query(settings, "select * from experiments_at_runs where quantity like 'diffusion%'")
+    assert (row["taken_as"], row["standard_uncertainty"], row["to_judge_by"]) == ("point", 0.05, True)
+
+
 def test_a_persons_measurement_comes_before_a_shipped_one(settings):
     point = {"quantity": "density_g_per_cm3", "temperature_k": 1400.0, "value": 8.0, "uncertainty": 0.01}
     added(settings, point | {"temperature_min_k": 1400.0, "temperature_max_k": 1400.0})

@@ -43,15 +43,14 @@ lines as (
 neighbours as (
     select run_id, run_k, allowed_k, element_or_alloy, quantity, element, source_id,
            any_value(source) as source, any_value(citation) as citation, any_value(note) as note,
-           bool_or(preferred) as preferred, bool_or(added_from is not null) as added,
-           max(coverage_factor) as coverage_factor,
+           preferred, bool_or(added_from is not null) as added, coverage_factor,
            min(temperature_k) as temperature_min_k, max(temperature_k) as temperature_max_k,
            arg_max(struct_pack(k := temperature_k, y := value, u := uncertainty), temperature_k)
                filter (temperature_k <= run_k) as below,
            arg_min(struct_pack(k := temperature_k, y := value, u := uncertainty), temperature_k)
                filter (temperature_k >= run_k) as above
     from asked where not is_line
-    group by run_id, run_k, allowed_k, element_or_alloy, quantity, element, source_id
+    group by run_id, run_k, allowed_k, element_or_alloy, quantity, element, source_id, preferred, coverage_factor
 ),
 near as (
     select *, if(above is null or run_k - below.k <= above.k - run_k, below, above) as nearest from neighbours
@@ -187,7 +186,7 @@ DENSITY_VS_EXPERIMENT = View(
     """
 with partners as (
     select dnnp_run_id as run_id, aimd_run_id
-    from run_pairs where dnnp_run_id is not null and aimd_run_id is not null
+    from run_pairs where dnnp_run_id is not null and aimd_run_id is not null and at_one_temperature
     qualify row_number() over (
         partition by dnnp_run_id order by abs(dnnp_temperature_k - aimd_temperature_k), aimd_run_id) = 1
 ),
