@@ -67,7 +67,8 @@ class Melts:
 
     def replicas(self) -> list[Observed]:
         """Runs at constant volume that differ in nothing but chance; the own one among them."""
-        return [one for one in self._alike(self._observed) if _are_replicas(self.own, one)]
+        same = (one for one in self._alike(self._observed) if _are_replicas(self.own, one))
+        return [one for one in same if one.run_id == self.own.run_id or self.is_liquid(one)]
 
     def at_all_temperatures(self) -> list[Observed]:
         """Runs of the same composition at the same constant pressure; the own one among them."""

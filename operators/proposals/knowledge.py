@@ -124,7 +124,7 @@ def _potential(settings: Settings, lake: Lake, potential_id: str | None) -> Row:
     tables = ("training_sets", "training_set_requests")
     apart = {row["training_set_id"] for row in query(settings, sql, tables=tables)}
     whole = [row for row in rows if row["training_set_id"] not in apart] or rows
-    return max(whole, key=lambda row: (str(row["created_at"]), row["potential_id"]))
+    return max(whole, key=lambda row: (row["created_at"] is not None, str(row["created_at"]), row["potential_id"]))
 
 
 def _training_set(lake: Lake, potential: Row) -> dict[str, Any]:
