@@ -77,12 +77,13 @@ def products_of_densities(inside: Floats, starts: NDArray[np.int64], vectors: ND
     for v in range(len(vectors)):
         n_a, n_b, n_c = vectors[v, 0], vectors[v, 1], vectors[v, 2]
         sign_b, sign_c = np.float64(1 if n_b >= 0 else -1), np.float64(1 if n_c >= 0 else -1)
-        a_real, a_imaginary = real[0, n_a], imaginary[0, n_a]
-        b_real, b_imaginary = real[1, abs(n_b)], imaginary[1, abs(n_b)]
-        c_real, c_imaginary = real[2, abs(n_c)], imaginary[2, abs(n_c)]
         for element in range(n_elements):
+            atoms = slice(starts[element], starts[element + 1])
+            a_real, a_imaginary = real[0, n_a, atoms], imaginary[0, n_a, atoms]
+            b_real, b_imaginary = real[1, abs(n_b), atoms], imaginary[1, abs(n_b), atoms]
+            c_real, c_imaginary = real[2, abs(n_c), atoms], imaginary[2, abs(n_c), atoms]
             re, im = 0.0, 0.0
-            for i in range(starts[element], starts[element + 1]):
+            for i in range(len(a_real)):
                 x = a_real[i] * b_real[i] - sign_b * a_imaginary[i] * b_imaginary[i]
                 y = sign_b * a_real[i] * b_imaginary[i] + a_imaginary[i] * b_real[i]
                 re += x * c_real[i] - sign_c * y * c_imaginary[i]
