@@ -1,6 +1,8 @@
-"""Element symbols, atomic numbers, standard atomic masses (IUPAC 2016) and covalent radii.
+"""Element symbols, atomic numbers, standard atomic masses (IUPAC 2016), covalent radii and volumes of an atom.
 
 Radii: Cordero et al., Dalton Trans. 2832 (2008); its table ends at curium, later elements get 2.0.
+Volumes: of metals as crystals at room temperature, rounded from the molar volumes of pymatgen's table; the lattice
+constants that ASE has give the same within 3 %, of alkali metals (cold ones there) 7 %; those of Pd and Tm are ASE's.
 """
 
 import numpy as np
@@ -34,6 +36,20 @@ _TABLE: tuple[tuple[str, float, float], ...] = (
 )
 # fmt: on
 
+# fmt: off
+_CRYSTAL_VOLUME_ANGSTROM3 = {
+    "Li": 21.6, "Be": 8.1, "Na": 39.5, "Mg": 23.2, "Al": 16.6, "K": 76.3, "Ca": 43.5,
+    "Sc": 24.9, "Ti": 17.7, "V": 13.8, "Cr": 12.0, "Mn": 12.2, "Fe": 11.8, "Co": 11.1, "Ni": 10.9, "Cu": 11.8,
+    "Zn": 15.2, "Ga": 19.6, "Rb": 92.6, "Sr": 56.4, "Y": 33.0, "Zr": 23.3,
+    "Nb": 18.0, "Mo": 15.6, "Tc": 14.3, "Ru": 13.6, "Rh": 13.7, "Pd": 14.7, "Ag": 17.1, "Cd": 21.6, "In": 26.2,
+    "Sn": 27.1, "Sb": 30.2, "Cs": 117.8, "Ba": 63.4, "La": 37.2, "Ce": 34.4, "Pr": 34.5, "Nd": 34.2,
+    "Pm": 33.6, "Sm": 33.2, "Eu": 48.1, "Gd": 33.0, "Tb": 32.0, "Dy": 31.6, "Ho": 31.1, "Er": 30.7, "Tm": 30.1,
+    "Yb": 41.2, "Lu": 29.5, "Hf": 22.3, "Ta": 18.0, "W": 15.7, "Re": 14.7, "Os": 14.0, "Ir": 14.1, "Pt": 15.1,
+    "Au": 17.0, "Hg": 23.4, "Tl": 28.6, "Pb": 30.3, "Bi": 35.4, "Po": 38.1, "Ra": 68.2, "Ac": 37.4, "Th": 32.9,
+    "Pa": 25.2, "U": 20.7, "Np": 19.2, "Pu": 20.4, "Am": 29.3, "Cm": 30.0, "Bk": 28.0, "Cf": 27.4,
+}
+# fmt: on
+
 _NOT_METALS = frozenset(
     [
         "H",
@@ -65,6 +81,7 @@ _NOT_METALS = frozenset(
 SYMBOLS: tuple[str, ...] = ("X", *(symbol for symbol, _, _ in _TABLE))
 _MASS_AMU = np.array([np.nan, *(mass for _, mass, _ in _TABLE)])
 _COVALENT_RADIUS_ANGSTROM = np.array([np.nan, *(radius for _, _, radius in _TABLE)])
+_VOLUME_ANGSTROM3 = np.array([_CRYSTAL_VOLUME_ANGSTROM3.get(symbol, np.nan) for symbol in SYMBOLS])
 _ATOMIC_NUMBER = {symbol: number for number, symbol in enumerate(SYMBOLS)}
 
 
@@ -125,3 +142,20 @@ def covalent_radii_angstrom(atomic_numbers: NDArray[np.integer]) -> NDArray[np.f
     """
     radii: NDArray[np.float64] = _COVALENT_RADIUS_ANGSTROM[np.asarray(atomic_numbers)]
     return radii
+
+
+def crystal_volumes_angstrom3(atomic_numbers: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Volumes of an atom in a metal's crystal at room temperature; NaN of what is no metal.
+
+    Parameters
+    ----------
+    atomic_numbers
+        (n_atoms,), dimensionless.
+
+    Returns
+    -------
+    NDArray
+        (n_atoms,), Angstrom^3.
+    """
+    volumes: NDArray[np.float64] = _VOLUME_ANGSTROM3[np.asarray(atomic_numbers)]
+    return volumes

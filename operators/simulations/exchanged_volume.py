@@ -1,6 +1,7 @@
 """What volume atoms take after some were exchanged for other elements. The exchange itself is `start_frame`'s."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,38 +9,69 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.frames import vectors
 from operators.physics.closest_pairs import closest_by_pair
-from schemas.composition import element_counts, parse_composition
+from operators.physics.composition_space import as_points
+from operators.physics.melt_volumes import foretold_volumes
+from schemas.composition import atomic_numbers_of, element_counts, parse_composition
+from schemas.elements import crystal_volumes_angstrom3
 from schemas.frames import Floats
 from schemas.gate import shortest_trainable_pairs_angstrom
+from schemas.rows import real_or_none
 
-_LARGEST_VOLUME_RATIO = 1.6
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRatio:
+    """Volume after an exchange over that before."""
+
+    ratio: float
+    is_guessed: bool
+    """No mixture of the melts in the lake has both compositions."""
 
 
 def volume_ratio(
-    lake: Lake, rows: Sequence[Mapping[str, object]], *, before: NDArray[np.integer], after: NDArray[np.integer]
-) -> float:
-    """Volume of the atoms after an exchange over that before, each element with its mean volume in the lake's runs.
+    lake: Lake,
+    rows: Sequence[Row],
+    *,
+    before: NDArray[np.integer],
+    after: NDArray[np.integer],
+    wanted_k: float | None = None,
+) -> VolumeRatio:
+    """Volume of the atoms after an exchange over that before, as the lake's melts foretell both.
 
-    1 where the runs do not tell the elements apart.
+    Parameters
+    ----------
+    lake, rows
+        Where the melts are, and their rows of `runs`.
+    before, after
+        (n_atoms,), atomic numbers.
+    wanted_k
+        Of several runs of a composition the nearest to this temperature counts; None: the longest.
     """
-    elements = sorted({element for row in rows for element in parse_composition(str(row["composition"]))})
-    shares = np.zeros((len(rows), len(elements)))
-    volumes = np.empty(len(rows))
-    for place, row in enumerate(rows):
-        parts = parse_composition(str(row["composition"]))
-        shares[place] = [parts.get(element, 0.0) for element in elements]
-        batch = next(iter(lake.frame_batches(str(row["run_id"]), ("cell_angstrom",), stop=1)))
-        volumes[place] = abs(np.linalg.det(vectors(batch.column(0), 3)[0])) / int(str(row["n_atoms"]))
-    shares /= shares.sum(axis=1, keepdims=True)
-    sound = np.isfinite(volumes) & (volumes > 0)
     counted = [element_counts(numbers) for numbers in (before, after)]
-    asked = np.array([[counts.get(element, 0) for element in elements] for counts in counted], dtype=np.float64)
-    is_known = set(counted[1]) <= set(elements)
-    if not is_known or np.linalg.matrix_rank(shares[sound]) < np.linalg.matrix_rank(np.vstack([shares[sound], asked])):
-        return 1.0
-    of_before, of_after = asked @ np.linalg.lstsq(shares[sound], volumes[sound])[0]
-    ratio = float(of_after / of_before) if of_before > 0 else 0.0
-    return ratio if 1 / _LARGEST_VOLUME_RATIO < ratio < _LARGEST_VOLUME_RATIO else 1.0
+    melts = {str(row["composition"]): row for row in sorted(rows, key=lambda row: _unlike(row, wanted_k), reverse=True)}
+    parts = [parse_composition(name) for name in melts]
+    elements = sorted({element for one in (*parts, *counted) for element in one})
+    points = as_points([{element: float(n) for element, n in counts.items()} for counts in counted], elements)
+    found = foretold_volumes(
+        points,
+        as_points(parts, elements),
+        volumes=np.array([_volume_per_atom_angstrom3(lake, row) for row in melts.values()]),
+        of_crystals=crystal_volumes_angstrom3(atomic_numbers_of(elements)),
+    )
+    of_before, of_after = found.volumes_angstrom3
+    return VolumeRatio(float(of_after / of_before), bool(found.is_guessed.any()))
+
+
+def _unlike(row: Row, wanted_k: float | None) -> tuple[float, int, str]:
+    found_k = real_or_none(row, "temperature_target_k")
+    unlike = 0.0 if wanted_k is None else 1e9 if found_k is None else abs(found_k - wanted_k)
+    return unlike, -int(str(row["n_frames"])), str(row["run_id"])
+
+
+def _volume_per_atom_angstrom3(lake: Lake, row: Row) -> float:
+    batch = next(iter(lake.frame_batches(str(row["run_id"]), ("cell_angstrom",), stop=1)))
+    return float(abs(np.linalg.det(vectors(batch.column(0), 3)[0]))) / int(str(row["n_atoms"]))
 
 
 def are_apart(numbers: NDArray[np.integer], positions: Floats, *, cell: Floats) -> bool:

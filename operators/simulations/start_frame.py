@@ -1,4 +1,4 @@
-"""Which frame of the lake a simulation starts from, and how its atoms are exchanged. What is then done is `plan`'s."""
+"""Which frame of the lake a simulation starts from, and what becomes of its atoms. What is then done is `plan`'s."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.frames import vectors
+from operators.log import log
+from operators.physics.exchange import exchanged
 from operators.physics.thermodynamics import canonical_spread_k
+from operators.potentials.melt_runs import nearest_in_temperature
 from operators.simulations.exchanged_volume import are_apart, volume_ratio
-from schemas.composition import element_counts, half_l1_at_percent, nearest_counts
-from schemas.elements import atomic_number, covalent_radii_angstrom
+from schemas.composition import half_l1_at_percent, nearest_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 from schemas.rows import real_or_none
@@ -69,7 +71,7 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
 
     It is the last accepted one of the run's equilibrated part; of a run that is heated or cooled, the last one about
     as warm as the simulation will be. When no run has the composition, atoms of the nearest one are exchanged at
-    random, those of like size for each other, and the cell gets the volume that the elements have in the lake's runs.
+    random, those of like size for each other, and the cell gets the volume that the lake's runs foretell for them.
 
     Parameters
     ----------
@@ -88,15 +90,13 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
     rows = _aimd_runs(lake, synthetic=synthetic)
     parent, temperature_k = _parent(lake, rows, request)
     run_id, composition = str(parent["run_id"]), str(parent["composition"])
-    frame, found = _chosen_frame(lake, parent, wanted_k=request.temperature_k or temperature_k)
+    wanted_k = request.temperature_k or temperature_k
+    frame, found = _chosen_frame(lake, parent, wanted_k=wanted_k)
     numbers, scale = found.atomic_numbers, 1.0
     if composition != request.composition:
         numbers = exchanged(numbers, nearest_counts(request.composition, len(numbers)), seed=request.seed)
         alike = [row for row in rows if row["synthetic"] == parent["synthetic"]]
-        scale = volume_ratio(lake, alike, before=found.atomic_numbers, after=numbers) ** (1 / 3)
-        # Where the other volume would push atoms into each other, they keep the one that the gate has accepted.
-        if not are_apart(numbers, scale * found.positions_angstrom, cell=scale * found.cell_angstrom):
-            scale = 1.0
+        scale = _scale(lake, alike, found, numbers, wanted_k=wanted_k)
     return Start(
         origin=StartFrame(parent_run_id=run_id, frame=frame, parent_composition=composition),
         parent=parent,
@@ -108,29 +108,17 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
     )
 
 
-def exchanged(numbers: NDArray[np.int8], wanted: Mapping[str, int], *, seed: int) -> NDArray[np.int8]:
-    """The same atoms with the wanted counts: surplus ones, chosen at random, become the missing elements of like size.
-
-    Parameters
-    ----------
-    numbers
-        (n_atoms,), atomic numbers.
-    wanted
-        Atoms of each element; they add up to n_atoms.
-    seed
-        Of the choice.
-    """
-    random = np.random.default_rng(seed)
-    present = element_counts(numbers)
-    surplus = {element: n - wanted.get(element, 0) for element, n in present.items() if n > wanted.get(element, 0)}
-    chosen = [random.choice(np.flatnonzero(numbers == atomic_number(e)), n, replace=False) for e, n in surplus.items()]
-    sites = np.concatenate([np.empty(0, dtype=np.int64), *chosen])
-    missing = [atomic_number(e) for e, n in wanted.items() for _ in range(n - present.get(e, 0))]
-    arrivals = np.array(missing, dtype=np.int8)
-    out = numbers.copy()
-    by_size = np.argsort(covalent_radii_angstrom(numbers[sites]), kind="stable")
-    out[sites[by_size]] = arrivals[np.argsort(covalent_radii_angstrom(arrivals), kind="stable")]
-    return out
+def _scale(
+    lake: Lake, rows: Sequence[RunRow], found: Atoms, numbers: NDArray[np.int8], *, wanted_k: float | None
+) -> float:
+    """Of the cell, for the volume that the exchanged atoms take."""
+    volume = volume_ratio(lake, rows, before=found.atomic_numbers, after=numbers, wanted_k=wanted_k)
+    scale = volume.ratio ** (1 / 3)
+    if volume.is_guessed and scale != 1:
+        told = "no mixture of the lake's melts has the composition: its volume is guessed from the elements' crystals"
+        log.info("simulate", note=told, volume_ratio=round(volume.ratio, 3))
+    # Where the other volume would push atoms into each other, they keep the one that the gate has accepted.
+    return scale if are_apart(numbers, scale * found.positions_angstrom, cell=scale * found.cell_angstrom) else 1.0
 
 
 def _aimd_runs(lake: Lake, *, synthetic: bool | None) -> list[RunRow]:
@@ -160,23 +148,7 @@ def _parent(lake: Lake, rows: Sequence[RunRow], request: SimulationRequest) -> t
             f"The AIMD run nearest to {request.composition} is {nearest:.0f} at.% away: too far to start from.",
             f"The lake has: {known}.",
         )
-    temperatures = [(row, _temperature_k(lake, row)) for row in candidates]
-    return min(temperatures, key=lambda pair: _rank(pair[0], pair[1], request.temperature_k))
-
-
-def _rank(row: RunRow, temperature_k: float | None, wanted_k: float | None) -> tuple[float, int, str]:
-    unlike = 0.0 if wanted_k is None or temperature_k is None else abs(temperature_k - wanted_k)
-    known_first = 1e9 if temperature_k is None else 0.0
-    return unlike + known_first, -int(str(row["n_frames"])), str(row["run_id"])
-
-
-def _temperature_k(lake: Lake, row: RunRow) -> float | None:
-    if row["temperature_target_k"]:
-        return float(str(row["temperature_target_k"]))
-    batches = lake.frame_batches(str(row["run_id"]), ["temperature_k"])
-    values = np.concatenate([batch.column(0).to_numpy(zero_copy_only=False) for batch in batches])
-    present = values[~np.isnan(values.astype(np.float64))]
-    return float(present.mean()) if present.size and present.mean() > 0 else None
+    return nearest_in_temperature(lake, candidates, request.temperature_k)[0]
 
 
 def _chosen_frame(lake: Lake, run: RunRow, *, wanted_k: float | None) -> tuple[int, Atoms]:

@@ -7,9 +7,10 @@ from lake.delta import Lake
 from lake.frames import trajectory
 from lake.locks import exclusive
 from lake.readers.lammps import read_card
+from operators.physics.exchange import exchanged
 from operators.simulate import simulate
 from operators.simulations.plan import resolved
-from operators.simulations.start_frame import exchanged, start_frame
+from operators.simulations.start_frame import start_frame
 from schemas.composition import atomic_numbers_of, element_counts
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.simulation import SimulationRequest

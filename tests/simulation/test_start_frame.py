@@ -11,7 +11,7 @@ from lake.frames import trajectory
 from lake.lammps_data import lower_triangular, rotation
 from operators.ingest import ingest
 from operators.simulate import simulate
-from operators.simulations.exchanged_volume import are_apart, volume_ratio
+from operators.simulations.exchanged_volume import VolumeRatio, are_apart, volume_ratio
 from operators.simulations.pair_style import PairStyle
 from operators.simulations.plan import resolved
 from operators.simulations.start_frame import _last_as_warm, start_frame
@@ -87,11 +87,21 @@ def volume_of(lake, run_id) -> float:
     return abs(np.linalg.det(frames.cell_angstrom[0])) / frames.n_atoms
 
 
-def test_a_lake_that_cannot_tell_an_elements_volume_leaves_the_cell_as_it_is(toy_lake) -> None:
-    lake = Lake(toy_lake.lake)
+def test_a_lake_that_cannot_tell_an_elements_volume_asks_its_crystal(toy_lake) -> None:
+    found = ratio_in(toy_lake, ["Al"] * 3 + ["Ni"] * 7)
+    assert found.is_guessed
+    assert found.ratio == pytest.approx((3 * 16.6 + 7 * 10.9) / (5 * 16.6 + 5 * 10.9), rel=1e-9)
+
+
+def test_where_no_crystal_is_known_either_the_cell_stays_as_it_is(toy_lake) -> None:
+    assert ratio_in(toy_lake, ["Al"] * 3 + ["Si"] * 7) == VolumeRatio(1.0, is_guessed=True)
+
+
+def ratio_in(settings, symbols) -> VolumeRatio:
+    lake = Lake(settings.lake)
     rows = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd"]
-    before, after = atomic_numbers_of(["Al"] * 5 + ["Ni"] * 5), atomic_numbers_of(["Al"] * 3 + ["Ni"] * 7)
-    assert volume_ratio(lake, rows, before=before, after=after) == 1.0
+    before = atomic_numbers_of(["Al"] * 5 + ["Ni"] * 5)
+    return volume_ratio(lake, rows, before=before, after=atomic_numbers_of(symbols))
 
 
 def test_exchanged_atoms_are_equilibrated_for_five_picoseconds_however_short_the_run(two_metals) -> None:
