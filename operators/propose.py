@@ -67,7 +67,7 @@ def propose(
     """
     _require_sense(request)
     lake = Lake(settings.lake)
-    known = knowledge(settings, lake, request.potential_id)
+    known = knowledge(settings, lake, request.potential_id, temperature_k=request.temperature_k)
     found = candidates(
         known, step_at_percent=request.step_at_percent, trust_mev_per_angstrom=request.trust_mev_per_angstrom
     )
@@ -83,7 +83,7 @@ def propose(
         "score_is": _score_is(known),
         "n_candidates": len(found),
         "n_covered": sum(one.is_covered for one in found),
-        "stop": not best,
+        "stop": all(one.is_covered for one in found),
         "verdict": _verdict(known, found, best, request),
         "proposals": proposals,
         "untrained_frames": _untrained_frames(settings, known),
@@ -94,7 +94,7 @@ def propose(
     new = ranked(known, [one for one in found if not one.is_computed], n_wanted=1)
     if out is not None and new:
         composition, target = new[0].candidate.composition, out.absolute()
-        start = aimd_start(lake, known, composition)
+        start = aimd_start(lake, known, composition, temperature_k=request.temperature_k)
         reason = _reason(known, new[0].candidate)
         inputs = _inputs(lake, known, start, composition=composition, request=request, reason=reason)
         answer |= {"path": str(target), "start": _start_told(start, composition)}
@@ -178,7 +178,8 @@ def _untrained_frames(settings: Settings, known: Knowledge) -> list[Row]:
     if known.committee is None:
         return []
     sql = f"""select composition, split, run_id, frame, max_deviation_force_mev_per_angstrom
-from untrained_frames where committee_id = '{known.committee.committee_id}'
+from untrained_frames
+where committee_id = '{known.committee.committee_id}' and isfinite(max_deviation_force_mev_per_angstrom)
 order by max_deviation_force_mev_per_angstrom desc, run_id, frame limit {_MOST_FRAMES}"""
     return list(query(settings, sql, tables=_TABLES))
 
@@ -191,6 +192,7 @@ def _start_told(start: AimdStart, composition: str) -> dict[str, object]:
         "n_atoms": len(start.atomic_numbers),
         "n_exchanged": start.n_exchanged,
         "volume_per_atom_angstrom3": start.volume_per_atom_angstrom3,
+        "volume_is_guessed": start.volume_is_guessed,
         "min_distance_angstrom": start.min_distance_angstrom,
         "min_distance_over_limit": start.min_distance_over_limit,
     }

@@ -3,7 +3,7 @@
 They cost nothing any more. Which of them a committee disagrees on is `committee`'s to say.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,7 @@ def unused_frames(lake: Lake, training_set: Row) -> list[UnusedFrames]:
     places = {(row["run_id"], row["frame"]) for row in used}
     left = [
         UnusedFrames(run, frames)
-        for run in _comparable_runs(lake, training_set, {row["run_id"] for row in used})
+        for run in comparable_runs(lake, training_set, {row["run_id"] for row in used})
         if (frames := _left(lake, text(run, "run_id"), contents, places))
     ]
     most = MOST_FRAMES // len(left) if left else 0
@@ -73,7 +73,8 @@ def unused_judged_frames(lake: Lake, sample: Sequence[UnusedFrames]) -> Iterator
         )
 
 
-def _comparable_runs(lake: Lake, training_set: Row, run_ids: set[str]) -> list[Row]:
+def comparable_runs(lake: Lake, training_set: Row, run_ids: Collection[str]) -> list[Row]:
+    """AIMD runs with accepted frames, of a training set's elements, whose energies compare with those of its runs."""
     runs: list[Row] = lake.rows("runs").to_pylist()
     elements = set(texts(training_set, "type_map"))
     taught = [run for run in runs if run["run_id"] in run_ids]

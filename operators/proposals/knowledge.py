@@ -3,28 +3,33 @@
 Ranking candidates by it belongs in `ranking`.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from lake.delta import Lake
 from lake.warehouse import query
+from operators.log import log
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.local_composition import KnownRegion, known_region
 from operators.potentials.committee import Committee, committee_of
-from operators.potentials.comparable import comparable_groups
 from operators.potentials.coverage import cutoff_angstrom, training_environments
+from operators.potentials.melt_runs import nearest_in_temperature, solid_runs, temperature_of_run_k
 from operators.potentials.stored_frames import Geometry, geometries, sound_frames
+from operators.potentials.unused_frames import comparable_runs
 from schemas.elements import masses_amu
 from schemas.errors import MeltlakeError
+from schemas.rows import text
 from schemas.settings import Settings
 from schemas.units import G_PER_CM3_PER_AMU_PER_ANGSTROM3
 
 Row = Mapping[str, Any]
 
+_DEVIATION = "max_deviation_force_mev_per_angstrom"
 _FRAMES_PERCENT = 99.0
 """Of the frames of a melt, so many deviate less than what counts as its deviation."""
 
@@ -35,10 +40,14 @@ class Melt:
 
     composition: str
     runs: Sequence[Row]
-    """Rows of `runs`, the one with the most accepted frames first."""
+    """Rows of `runs`: melts before solids, the nearest to the wanted temperature first, then the longest."""
     last: Geometry
-    """The last accepted frame of that run."""
+    """The last accepted frame of the first of them."""
     volume_per_atom_angstrom3: float
+    """Of that run, as the next two."""
+    temperature_k: float | None
+    pressure_gpa: float | None
+    """Mean, virial and kinetic part; None where it was not observed."""
 
     @property
     def n_accepted(self) -> int:
@@ -67,8 +76,12 @@ class Knowledge:
         return tuple(sorted(self.training_set["type_map"]))
 
 
-def knowledge(settings: Settings, lake: Lake, potential_id: str | None) -> Knowledge:
+def knowledge(
+    settings: Settings, lake: Lake, potential_id: str | None, *, temperature_k: float | None = None
+) -> Knowledge:
     """What is known around a potential, or around the newest one that leaves no composition out.
+
+    Of several runs of a composition the one nearest to a temperature stands for it; without one, the longest melt.
 
     Raises
     ------
@@ -90,7 +103,7 @@ def knowledge(settings: Settings, lake: Lake, potential_id: str | None) -> Knowl
             "Run `meltlake materialize` again.",
         )
     committee = committee_of(lake, str(potential["potential_id"]))
-    if not (melts := _melts(lake, made)):
+    if not (melts := _melts(lake, made, wanted_k=temperature_k)):
         raise MeltlakeError(
             f"The lake has no accepted AIMD frame of {'-'.join(sorted(made['type_map']))} to start from.",
             "Ingest the runs again that the potential was trained on.",
@@ -138,36 +151,42 @@ def _training_set(lake: Lake, potential: Row) -> dict[str, Any]:
     return found[0]
 
 
-def _melts(lake: Lake, training_set: Row) -> dict[str, Melt]:
+def _melts(lake: Lake, training_set: Row, *, wanted_k: float | None) -> dict[str, Melt]:
     """Every composition of the training set's elements with comparable AIMD."""
-    runs: list[Row] = lake.rows("runs").to_pylist()
-    name, elements = str(training_set["training_set_id"]), set(training_set["type_map"])
+    name = str(training_set["training_set_id"])
     used = {row["run_id"] for row in lake.rows("training_set_runs", key=name, columns=["run_id"]).to_pylist()}
-    taught = [run for run in runs if run["run_id"] in used]
-    n_groups = max(1, len(comparable_groups(taught)))
     by_composition: dict[str, list[Row]] = defaultdict(list)
-    for run in runs:
-        is_ours = run["origin"] == "aimd" and run["n_accepted"] and set(run["chemical_system"].split("-")) <= elements
-        if is_ours and len(comparable_groups([*taught, run])) <= n_groups:
-            by_composition[run["composition"]].append(run)
-    densities = {
-        row["run_id"]: row["density_g_per_cm3"]
-        for row in lake.rows("thermodynamics", columns=["run_id", "density_g_per_cm3"]).to_pylist()
-    }
+    for run in comparable_runs(lake, training_set, used):
+        by_composition[text(run, "composition")].append(run)
+    columns = ["run_id", "density_g_per_cm3", "pressure_gpa"]
+    means = {row["run_id"]: row for row in lake.rows("thermodynamics", columns=columns).to_pylist()}
+    solids = solid_runs(lake)
     return {
-        composition: _melt(lake, composition, alike, densities) for composition, alike in sorted(by_composition.items())
+        composition: _melt(lake, composition, _ordered(lake, alike, solids, wanted_k=wanted_k), means)
+        for composition, alike in sorted(by_composition.items())
     }
 
 
-def _melt(lake: Lake, composition: str, runs: Sequence[Row], densities: Mapping[str, float | None]) -> Melt:
-    ordered = sorted(runs, key=lambda run: (-run["n_accepted"], run["run_id"]))
-    longest = ordered[0]["run_id"]
-    [last] = geometries(lake, longest, sound_frames(lake, longest)[-1:])
+def _ordered(lake: Lake, runs: Sequence[Row], solids: Collection[str], *, wanted_k: float | None) -> list[Row]:
+    """Melts first, then by temperature where one is wanted, then by accepted frames."""
+    if wanted_k is None:
+        found = sorted(runs, key=lambda run: (-run["n_accepted"], run["run_id"]))
+    else:
+        found = [run for run, _ in nearest_in_temperature(lake, runs, wanted_k)]
+    return sorted(found, key=lambda run: run["run_id"] in solids)
+
+
+def _melt(lake: Lake, composition: str, ordered: Sequence[Row], means: Mapping[str, Row]) -> Melt:
+    first = ordered[0]
+    mean = means.get(first["run_id"], {})
+    [last] = geometries(lake, first["run_id"], sound_frames(lake, first["run_id"])[-1:])
     return Melt(
         composition=composition,
         runs=ordered,
         last=last,
-        volume_per_atom_angstrom3=volume_per_atom_angstrom3(last, densities.get(longest)),
+        volume_per_atom_angstrom3=volume_per_atom_angstrom3(last, mean.get("density_g_per_cm3")),
+        temperature_k=temperature_of_run_k(lake, first),
+        pressure_gpa=mean.get("pressure_gpa"),
     )
 
 
@@ -180,21 +199,33 @@ def volume_per_atom_angstrom3(frame: Geometry, density_g_per_cm3: float | None) 
 
 
 def _deviations(lake: Lake, committee: Committee | None) -> dict[str, float]:
-    """Of frames that were not trained on, and of simulations; nothing where all are trained on, which tells nothing."""
+    """Of frames that were not trained on, and of simulations; nothing where all are trained on, which tells nothing.
+
+    Frames on which a potential of the committee said what is no number have no deviation; they are told, not counted.
+    """
     if committee is None:
         return {}
-    columns = ["composition", "split", "max_deviation_force_mev_per_angstrom"]
     found: dict[str, list[float]] = defaultdict(list)
-    for row in lake.rows("committee_frames", key=committee.committee_id, columns=columns).to_pylist():
-        if row["split"] != "train":
-            found[row["composition"]].append(row["max_deviation_force_mev_per_angstrom"])
-    for run in lake.rows("performance").to_pylist():
-        if run["outcome"] == "finished" and run["potential_id"] in committee.potential_ids:
-            for row in lake.rows(
-                "model_deviations", key=run["run_id"], columns=["composition", *columns[2:]]
-            ).to_pylist():
-                found[row["composition"]].append(row["max_deviation_force_mev_per_angstrom"])
+    untold: Counter[str] = Counter()
+    for row in _judged(lake, committee):
+        if (value := row[_DEVIATION]) is None or not isfinite(value):
+            untold[row["composition"]] += 1
+        else:
+            found[row["composition"]].append(value)
+    if untold:
+        told = ", ".join(f"{n} of {composition}" for composition, n in sorted(untold.items()))
+        log.warning("propose", note=f"frames on which a potential of the committee gave no number: {told}")
     return {
         composition: float(np.percentile(values, _FRAMES_PERCENT, method="inverted_cdf"))
         for composition, values in sorted(found.items())
     }
+
+
+def _judged(lake: Lake, committee: Committee) -> Iterator[Row]:
+    columns = ["composition", _DEVIATION]
+    for row in lake.rows("committee_frames", key=committee.committee_id, columns=[*columns, "split"]).to_pylist():
+        if row["split"] != "train":
+            yield row
+    for run in lake.rows("performance").to_pylist():
+        if run["outcome"] == "finished" and run["potential_id"] in committee.potential_ids:
+            yield from lake.rows("model_deviations", key=run["run_id"], columns=columns).to_pylist()

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from operators.physics.composition_space import as_points, half_l1, interpolated, most_wanted, simplex_grid
+from operators.physics.exchange import exchanged
 from operators.physics.local_composition import Environments, environments
 from operators.potentials.stored_frames import Geometry
 from operators.proposals.knowledge import Knowledge
-from operators.simulations.start_frame import exchanged
 from schemas.composition import nearest_counts, parse_composition
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -23,6 +23,8 @@ COVERED_FRAC = 0.95
 """A melt of which so many environments are known is covered; the training melts themselves come to 0.99."""
 
 _ENVIRONMENTS = 2048
+_LEAST_DEVIATION_MEV_PER_ANGSTROM = 1.0
+"""What seeds differ by anywhere."""
 _MOST_COPIES = 16
 
 
@@ -107,8 +109,11 @@ def point_of(known: Knowledge, composition: str) -> Floats:
 
 
 def _weight(one: Candidate) -> float:
-    unknown = 1.0 - one.coverage_frac
-    return unknown if one.deviation_mev_per_angstrom is None else unknown * one.deviation_mev_per_angstrom
+    """Above 0: what is not covered by one of the two is not covered."""
+    unknown = max(1.0 - one.coverage_frac, 1.0 - COVERED_FRAC)
+    if one.deviation_mev_per_angstrom is None:
+        return unknown
+    return unknown * max(one.deviation_mev_per_angstrom, _LEAST_DEVIATION_MEV_PER_ANGSTROM)
 
 
 def _deviations(known: Knowledge, points: Floats) -> Floats | None:

@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from operators.log import log
 from operators.physics.cells import volumes_angstrom3
-from operators.physics.composition_space import as_points, mixed
+from operators.physics.composition_space import as_points
+from operators.physics.exchange import exchanged
+from operators.physics.melt_volumes import foretold_volumes
 from operators.physics.pairs import shortest_distances
 from operators.physics.spreading import spread_apart
+from operators.potentials.melt_runs import nearest_in_temperature
 from operators.potentials.stored_frames import Geometry, geometries, sound_frames
 from operators.proposals.knowledge import Knowledge, Melt
 from operators.proposals.ranking import nearest_melt, point_of
-from operators.simulations.start_frame import exchanged
-from schemas.composition import nearest_counts, parse_composition
-from schemas.elements import SYMBOLS
+from schemas.composition import atomic_numbers_of, formula_counts, nearest_counts, parse_composition
+from schemas.elements import SYMBOLS, crystal_volumes_angstrom3
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
 from schemas.gate.limits import shortest_trainable_pairs_angstrom
@@ -29,6 +31,10 @@ LEAST_OVER_LIMIT = 1.13
 """Of the gate's shortest pair: below it the gate rejects or flags a frame."""
 _MOST_ATOMS = 600
 """A simulation of more is no start for AIMD."""
+_LIKE_PRESSURES_GPA = 5.0
+"""Metallic melts differ in volume by less than a tenth."""
+_LIKE_TEMPERATURES = 0.2
+"""Of a temperature: a simulation that is colder or hotter by more is farther from equilibrium than exchanged atoms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +55,17 @@ class AimdStart:
     n_exchanged: int
     """Atoms that became another element."""
     volume_per_atom_angstrom3: float
+    volume_is_guessed: bool
+    """No mixture of the computed melts has the composition: crystals of its elements tell how volumes differ."""
     min_distance_angstrom: float
     min_distance_over_limit: float
     """The same over the shortest that the gate accepts."""
 
 
-def aimd_start(lake: Lake, known: Knowledge, composition: str) -> AimdStart:
+def aimd_start(lake: Lake, known: Knowledge, composition: str, *, temperature_k: float | None = None) -> AimdStart:
     """The last frame of a simulation of this composition, else of the nearest AIMD with elements exchanged.
+
+    A simulation counts if it is about as warm as is wanted, or as the nearest AIMD where nothing is.
 
     The cell is scaled to the volume that computed melts foretell, and pairs that are closer than in any training frame
     are pushed apart.
@@ -66,11 +76,11 @@ def aimd_start(lake: Lake, known: Knowledge, composition: str) -> AimdStart:
         If atoms cannot be kept apart at that density.
     """
     nearest = known.melts[nearest_melt(known, point_of(known, composition))]
-    simulated = _simulated(lake, known, composition)
+    simulated = _simulated(lake, known, composition, wanted_k=temperature_k or nearest.temperature_k)
     run_id, frame = simulated or (nearest.runs[0]["run_id"], nearest.last)
     wanted = nearest_counts(composition, len(frame.atomic_numbers))
     numbers = exchanged(frame.atomic_numbers, wanted, seed=1)
-    volume = predicted_volume_per_atom_angstrom3(known, composition)
+    volume, is_guessed = _foretold_volume(known, composition)
     now = volumes_angstrom3(frame.cell_angstrom[None])[0] / len(numbers)
     scale = float((volume / now) ** (1 / 3))
     cell, positions = scale * frame.cell_angstrom, scale * frame.positions_angstrom
@@ -86,29 +96,68 @@ def aimd_start(lake: Lake, known: Knowledge, composition: str) -> AimdStart:
         frame=frame.frame,
         n_exchanged=int((numbers != frame.atomic_numbers).sum()),
         volume_per_atom_angstrom3=volume,
+        volume_is_guessed=is_guessed,
         min_distance_angstrom=float(distance),
         min_distance_over_limit=float(over_limit),
     )
 
 
 def predicted_volume_per_atom_angstrom3(known: Knowledge, composition: str) -> float:
-    """From the melts that were computed: a mixture of the elements' volumes, and what they differ from it nearby."""
-    names = sorted(known.melts)
-    points = as_points([parse_composition(one) for one in [composition, *names]], known.elements)
-    values = np.array([known.melts[one].volume_per_atom_angstrom3 for one in names])
-    return float(mixed(points[:1], points[1:], values=values)[0])
+    """From the melts that were computed at a pressure like that of the nearest one."""
+    return _foretold_volume(known, composition)[0]
 
 
-def _simulated(lake: Lake, known: Knowledge, composition: str) -> tuple[str, Geometry] | None:
-    """The last frame of a finished simulation of the composition by one of the potential's committee."""
+def _foretold_volume(known: Knowledge, composition: str) -> tuple[float, bool]:
+    """Per atom, Angstrom^3; and whether it is guessed."""
+    own_gpa = known.melts[nearest_melt(known, point_of(known, composition))].pressure_gpa
+    alike = [melt for _, melt in sorted(known.melts.items()) if _is_like(melt.pressure_gpa, own_gpa)]
+    points = as_points(
+        [parse_composition(one) for one in (composition, *(m.composition for m in alike))], known.elements
+    )
+    found = foretold_volumes(
+        points[:1],
+        points[1:],
+        volumes=np.array([melt.volume_per_atom_angstrom3 for melt in alike]),
+        of_crystals=crystal_volumes_angstrom3(atomic_numbers_of(known.elements)),
+    )
+    return float(found.volumes_angstrom3[0]), bool(found.is_guessed[0])
+
+
+def _is_like(pressure_gpa: float | None, other_gpa: float | None) -> bool:
+    unknown = pressure_gpa is None or other_gpa is None
+    return unknown or abs(pressure_gpa - other_gpa) <= _LIKE_PRESSURES_GPA
+
+
+def _simulated(
+    lake: Lake, known: Knowledge, composition: str, *, wanted_k: float | None
+) -> tuple[str, Geometry] | None:
+    """The last frame of a finished simulation of the composition by one of the potential's committee.
+
+    At no other pressure than AIMD has; the nearest in temperature, then the longest.
+    """
     members = set(known.committee.potential_ids) if known.committee else {known.potential["potential_id"]}
     finished = {row["run_id"] for row in lake.rows("performance").to_pylist() if row["outcome"] == "finished"}
-    for run in sorted(lake.rows("runs").to_pylist(), key=lambda run: (-run["n_frames"], run["run_id"])):
-        is_ours = run["composition"] == composition and run["potential_id"] in members and run["run_id"] in finished
-        if is_ours and run["n_frames"] and run["n_atoms"] <= _MOST_ATOMS:
+    runs = [
+        run
+        for run in lake.rows("runs").to_pylist()
+        if run["potential_id"] in members
+        and run["run_id"] in finished
+        and run["n_frames"]
+        and run["n_atoms"] <= _MOST_ATOMS
+        # By its atoms: whole atoms may give it another label.
+        and formula_counts(run["formula"]) == _present(nearest_counts(composition, run["n_atoms"]))
+        and abs(run["pressure_target_gpa"] or 0.0) <= _LIKE_PRESSURES_GPA
+    ]
+    for run, found_k in nearest_in_temperature(lake, runs, wanted_k):
+        is_as_warm = wanted_k is None or found_k is None or abs(found_k - wanted_k) <= _LIKE_TEMPERATURES * wanted_k
+        if is_as_warm:
             for last in geometries(lake, run["run_id"], sound_frames(lake, run["run_id"])[-1:]):
                 return str(run["run_id"]), last
     return None
+
+
+def _present(counts: Mapping[str, int]) -> dict[str, int]:
+    return {element: n for element, n in counts.items() if n}
 
 
 def _apart(lake: Lake, known: Knowledge, numbers: NDArray[np.int8], positions: Floats, cell: Floats) -> Floats:

@@ -104,13 +104,22 @@ def _origin(start: AimdStart, composition: str) -> str:
     n_atoms, counts = len(start.atomic_numbers), formula(element_counts(start.atomic_numbers))
     return (
         f"The start: frame {start.frame} of run {start.run_id}, {start.n_exchanged} of {n_atoms} atoms exchanged for "
-        f"other elements ({counts}), the cell scaled to {start.volume_per_atom_angstrom3:.2f} angstrom^3 per atom, as "
-        f"computed melts foretell. The closest pair is {start.min_distance_angstrom:.2f} angstrom apart, "
+        f"other elements ({counts}), the cell scaled to {start.volume_per_atom_angstrom3:.2f} angstrom^3 per atom, "
+        f"{_volume_is(start)}. The closest pair is {start.min_distance_angstrom:.2f} angstrom apart, "
         f"{start.min_distance_over_limit:.2f} times what the gate accepts at least. Exchanged atoms are not in "
         "equilibrium; `ingest` tells when they are, and averages begin there. To start from an equilibrated "
         f"melt, simulate it with a potential first, `meltlake simulate POTENTIAL --protocol nvt --composition "
         f"{composition}`, and propose again: a finished simulation of the composition is taken by itself."
     )
+
+
+def _volume_is(start: AimdStart) -> str:
+    if start.volume_is_guessed:
+        return (
+            "which is a guess: no mixture of the computed melts has this composition, so the crystals of its elements "
+            "were asked how volumes differ. Look at the pressure of the first steps, and change the cell"
+        )
+    return "as computed melts foretell"
 
 
 def _tag(name: str, value: float | None, unit: str = "") -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from lake.delta import Lake
 from operators.materialize import materialize
 from operators.physics.pairs import shortest_distances
 from operators.proposals.knowledge import knowledge
-from operators.proposals.ranking import candidates
-from operators.proposals.start import LEAST_OVER_LIMIT, predicted_volume_per_atom_angstrom3
+from operators.proposals.ranking import candidates, ranked
+from operators.proposals.start import LEAST_OVER_LIMIT, aimd_start, predicted_volume_per_atom_angstrom3
 from operators.propose import CARD, ProposalRequest, propose, propose_text
 from schemas.composition import composition, half_l1_at_percent
 from schemas.errors import MeltlakeError
@@ -161,6 +162,40 @@ def test_when_all_is_covered_it_says_stop(melts, settings):
     assert not (settings.home / "next").exists()
 
 
+def test_it_does_not_say_stop_where_a_covered_melt_is_disputed(melts, settings):
+    for n_cu in (0, 16, 32, 48, 64):
+        counts = {element: n for element, n in (("Al", 64 - n_cu), ("Cu", n_cu)) if n}
+        add(melts, counts, seed=n_cu)
+    made = materialize(settings, TrainingSetRequest())
+    for seed in (1, 2):
+        add_potential(melts, made["training_set_id"], seed=seed)
+    judge(melts, {"Al50Cu50": 900.0})
+    answer = propose(settings, ProposalRequest(step_at_percent=12.5))
+    assert (answer["stop"], answer["n_covered"]) == (False, 0)
+    assert answer["verdict"].startswith("Compute ")
+    judge(melts, {"Al50Cu50": 90.0})
+    answer = propose(settings, ProposalRequest(step_at_percent=12.5))
+    assert answer["stop"] is (answer["n_covered"] == answer["n_candidates"])
+
+
+def test_what_is_fully_covered_and_disputed_is_still_ranked(home):
+    known = knowledge(home, Lake(home.lake), None)
+    [first, *_] = candidates(known, step_at_percent=50, trust_mev_per_angstrom=100)
+    disputed = replace(first, coverage_frac=1.0, deviation_mev_per_angstrom=900.0, is_covered=False)
+    assert [one.candidate for one in ranked(known, [disputed], n_wanted=3)] == [disputed]
+
+
+def test_frames_on_which_the_committee_gave_no_number_are_told_and_not_counted(committee):
+    judge(committee, {"Al100": 20.0, "Ni100": None, "Cu100": float("inf")})
+    with capture_logs() as lines:
+        answer = propose(committee.settings, COARSE)
+    assert "frames on which a potential of the committee gave no number: 2 of Cu100, 2 of Ni100" in str(lines)
+    known = knowledge(committee.settings, committee.lake, "p1")
+    assert known.deviations_mev_per_angstrom == {"Al100": 20.0}
+    assert "run al100 frame 0" in propose_text(answer)
+    json.dumps(answer, allow_nan=False)
+
+
 @pytest.fixture(scope="module")
 def folder(home, tmp_path_factory):
     out = tmp_path_factory.mktemp("proposals") / "next"
@@ -256,6 +291,72 @@ def test_a_finished_simulation_of_the_composition_is_taken_as_the_start(committe
     start = propose(committee.settings, COARSE, out=out)["start"]
     assert (start["run_id"], start["frame"], start["composition"]) == ("sim", 3, best)
     assert start["n_exchanged"] <= 2
+
+
+def simulate_by_hand(melts, run_id, counts, **changes):
+    """What a finished simulation of the committee leaves in the lake."""
+    frames = [row | {"accepted": False, "label_source": "none", "rejection_reasons": ["energy_present"]}
+              for row in melt(counts, 4, seed=3)]  # fmt: skip
+    melts.add(run_id, counts, frames, **{"origin": "dnnp", "potential_id": "p2", "protocol": "nvt", **changes})
+    melts.lake.replace("performance", run_id, [{"run_id": run_id, "outcome": "finished", "potential_id": "p2"}])
+
+
+def test_a_simulation_is_known_by_its_atoms_where_whole_atoms_change_the_label(committee):
+    simulate_by_hand(committee, "sim", {"Al": 45, "Cu": 13, "Ni": 6})
+    assert committee.lake.rows("runs", key="sim").to_pylist()[0]["composition"] == "Al70Cu20Ni9"
+    known = knowledge(committee.settings, committee.lake, "p1")
+    assert aimd_start(committee.lake, known, "Al70Cu20Ni10").run_id == "sim"
+
+
+def test_a_simulation_at_another_temperature_or_pressure_is_no_start(committee):
+    counts = {"Al": 32, "Cu": 32}
+    simulate_by_hand(committee, "cold", counts, temperature_target_k=300.0)
+    simulate_by_hand(committee, "dense", counts, temperature_target_k=1700.0, pressure_target_gpa=20.0)
+    known = knowledge(committee.settings, committee.lake, "p1")
+    assert aimd_start(committee.lake, known, "Al50Cu50").run_id not in {"cold", "dense"}
+    simulate_by_hand(committee, "warm", counts, temperature_target_k=1600.0)
+    assert aimd_start(committee.lake, known, "Al50Cu50").run_id == "warm"
+    assert aimd_start(committee.lake, known, "Al50Cu50", temperature_k=310.0).run_id == "cold"
+
+
+def test_the_run_nearest_in_temperature_stands_for_its_composition_and_a_melt_before_a_crystal(committee):
+    frames = melt({"Ni": 64}, 40, seed=2, spacing=2.2)
+    committee.add("crystal", {"Ni": 64}, frames, **{**SETTINGS, "temperature_target_k": 300.0})
+    lake, first = committee.lake, {}
+    for wanted_k in (300.0, 1700.0, None):
+        known = knowledge(committee.settings, lake, "p1", temperature_k=wanted_k)
+        first[wanted_k] = known.melts["Ni100"].runs[0]["run_id"]
+    assert first == {300.0: "crystal", 1700.0: "ni100", None: "crystal"}
+    row = {"expectation": "melt_diffuses", "scope": "run", "success": False}
+    lake.replace("expectation_results", "crystal", [row])
+    known = knowledge(committee.settings, lake, "p1")
+    assert known.melts["Ni100"].runs[0]["run_id"] == "ni100"
+    assert known.melts["Ni100"].volume_per_atom_angstrom3 == pytest.approx(SPACING["Ni"] ** 3)
+
+
+def test_a_volume_beyond_the_computed_melts_is_bounded_and_said_to_be_a_guess(melts, settings):
+    for counts, volume in (({"Al": 64}, 18.0), ({"Al": 61, "Cu": 3}, 18.6)):
+        frames = melt(counts, 12, seed=len(counts), spacing=volume ** (1 / 3))
+        melts.add(composition(counts).lower(), counts, frames, **SETTINGS)
+    made = materialize(settings, TrainingSetRequest())
+    add_potential(melts, made["training_set_id"])
+    known = knowledge(settings, melts.lake, "p1")
+    assert predicted_volume_per_atom_angstrom3(known, "Al60Cu40") == pytest.approx(16.3, rel=0.03)
+    assert predicted_volume_per_atom_angstrom3(known, "Cu100") == pytest.approx(12.8, rel=0.05)
+    start = propose(settings, COARSE, out=settings.home / "next")["start"]
+    assert start["volume_is_guessed"]
+    assert "which is a guess: no mixture of the computed melts" in (settings.home / "next" / "README.md").read_text()
+
+
+def test_melts_at_another_pressure_foretell_no_volume(committee):
+    for name, gpa in (("al100", 0.4), ("cu100", 0.2), ("ni100", 60.0)):
+        committee.lake.replace("thermodynamics", name, [{"run_id": name, "pressure_gpa": gpa}])
+    known = knowledge(committee.settings, committee.lake, "p1")
+    near, expected = predicted_volume_per_atom_angstrom3(known, "Al20Ni80"), 13.0 * 0.8 + 19.7 * 0.2
+    assert near == pytest.approx(expected, rel=0.05)
+    dense = replace(known.melts["Ni100"], volume_per_atom_angstrom3=8.0)
+    known = replace(known, melts={**known.melts, "Ni100": dense})
+    assert predicted_volume_per_atom_angstrom3(known, "Al80Ni20") == pytest.approx(18.4, rel=0.05)
 
 
 def test_a_folder_is_replaced_on_request_and_only_one_of_ours(home, tmp_path):
