@@ -66,7 +66,7 @@ def pair_style(settings: Settings, lake: Lake, folder: Path, potential: Row, car
         safe_distances_angstrom=_safe_distances(lake, potential),
         precision=str(potential["precision"] or "float64"),
         force_rmse_ev_per_angstrom=_force_rmse_ev_per_angstrom(lake, potential),
-        trained_on=_compositions(lake, potential),
+        trained_on=_runs_trained_on(lake, potential),
     )
 
 
@@ -98,10 +98,9 @@ def _force_rmse_ev_per_angstrom(lake: Lake, potential: Row) -> float | None:
     return median(known) / MEV_PER_EV if known else None
 
 
-def _compositions(lake: Lake, potential: Row) -> tuple[str, ...]:
-    """Those that it was trained on."""
-    rows = lake.rows("training_sets", key=str(potential["training_set_id"])).to_pylist()
-    return tuple(rows[0]["compositions"] or ()) if rows else ()
+def _runs_trained_on(lake: Lake, potential: Row) -> frozenset[str]:
+    rows = lake.rows("training_set_runs", key=str(potential["training_set_id"])).to_pylist()
+    return frozenset(row["run_id"] for row in rows if row["n_train"])
 
 
 def _r_cut_angstrom(lake: Lake, potential: Row) -> float:

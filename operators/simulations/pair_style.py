@@ -1,6 +1,6 @@
 """How LAMMPS is told of a potential, and how far that potential can be trusted. Finding its files is `simulate`'s."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -23,8 +23,8 @@ class PairStyle:
     precision: str = "float64"
     force_rmse_ev_per_angstrom: float | None = None
     """At the end of its training; None where nobody knows."""
-    trained_on: tuple[str, ...] = ()
-    """Compositions."""
+    trained_on: Collection[str] = ()
+    """Runs."""
 
     @classmethod
     def deepmd(cls, models: Sequence[str], type_map: Sequence[str], *, steps_per_deviation: int = 0) -> Self:

@@ -19,7 +19,7 @@ from operators.simulations.start_test import beside_dft, fault_of_forces
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.composition import atomic_numbers_of
 from schemas.settings import Settings
-from schemas.simulation import SimulationRequest
+from schemas.simulation import SimulationRequest, StartTest
 from tests.simulation.conftest import TABLE, potential_row
 
 NOISE = np.random.default_rng(4).normal(0, 60, 2000)
@@ -142,7 +142,16 @@ def test_no_forces_at_all_have_an_error_of_their_own_size() -> None:
 
 def test_a_potential_much_worse_than_its_training_was_is_another_one() -> None:
     test = beside_dft(np.zeros((20, 3)), np.full((20, 3), 0.3)).model_copy(update={"force_error_frac": 0.3})
-    pair = replace(PairStyle((), ("Al", "Ni")), force_rmse_ev_per_angstrom=0.05, trained_on=("Al100",))
-    assert "off by 0.3 eV/Angstrom, where they were off by 0.05" in fault_of_forces(test, pair, "Al100")
-    assert fault_of_forces(test, pair, "Ni100") is None, "it may be worse where it learnt nothing"
-    assert fault_of_forces(test, replace(pair, force_rmse_ev_per_angstrom=0.1), "Al100") is None
+    pair = replace(PairStyle((), ("Al", "Ni")), force_rmse_ev_per_angstrom=0.05, trained_on=("al100",))
+    assert "off by 0.3 eV/Angstrom, where they were off by 0.05" in fault_of_forces(test, pair, "al100")
+    assert fault_of_forces(test, pair, "ni100") is None, "it may be worse where it learnt nothing"
+    assert fault_of_forces(test, replace(pair, force_rmse_ev_per_angstrom=0.1), "al100") is None
+
+
+def test_a_sound_potential_may_err_more_on_hotter_frames_than_it_did_in_training() -> None:
+    hot = StartTest(force_rmse_ev_per_angstrom=0.040, force_error_frac=0.03)
+    pair = replace(PairStyle((), ("Al",)), force_rmse_ev_per_angstrom=0.005, trained_on=("al100",))
+    assert fault_of_forces(hot, pair, "al100") is None
+    bad = hot.model_copy(update={"force_error_frac": 0.4})
+    assert "this is not the potential that was trained" in fault_of_forces(bad, pair, "al100")
+    assert fault_of_forces(bad, pair, "al100-hotter") is None, "its composition was learnt, this run was not"
