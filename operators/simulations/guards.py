@@ -26,6 +26,11 @@ _SHARE_OF_SAFE_DISTANCE = 0.7
 _LARGEST_VOLUME_CHANGE = 0.15
 _LARGEST_VOLUME_CHANGE_IF_EXCHANGED = 0.3
 """The start volume of exchanged atoms is an estimate from other compositions."""
+_EXPANSION_PER_K = 2e-4
+"""Metallic melts expand by 0.5 to 2 in ten thousand."""
+_LIKE_TEMPERATURES_K = 200.0
+_LIKE_PRESSURES_GPA = 2.0
+"""Differences that 15 percent have room for: PBE is off by no more at an experimental volume."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,10 @@ class Contents:
     """Of the start frame, copies included."""
     is_exchanged: bool = False
     """Whether atoms of the start frame were exchanged for other elements."""
+    warmed_k: float = 0.0
+    """The simulation's temperature over that of the run it starts from."""
+    pressed_gpa: float = 0.0
+    """The same of the pressure."""
 
 
 def guards(plan: SimulationPlan, pair: PairStyle, contents: Contents) -> list[Guard]:
@@ -218,10 +227,18 @@ def _crowding_guard(element: str, slots: int, type_number: int, *, r_cut_angstro
 
 
 def _volume_guard(contents: Contents) -> Guard:
+    """At other conditions than those of the start frame a sound melt takes another volume."""
     most = _LARGEST_VOLUME_CHANGE_IF_EXCHANGED if contents.is_exchanged else _LARGEST_VOLUME_CHANGE
+    expanded = _EXPANSION_PER_K * max(0.0, abs(contents.warmed_k) - _LIKE_TEMPERATURES_K)
+    smallest, largest = 1.0 - most - expanded, 1.0 + most + expanded
+    if abs(contents.pressed_gpa) > _LIKE_PRESSURES_GPA:
+        smallest, largest = min(smallest, 0.5), max(largest, 2.0)
+    centre, told = (smallest + largest) / 2, f"more than {most:.0%} away from that"
+    if (smallest, largest) != (1.0 - most, 1.0 + most):
+        told = f"below {smallest:.2f} or above {largest:.2f} times that"
     return Guard(
         name="guard_volume",
-        definition=f'"abs(vol / {contents.volume_angstrom3:.12g} - 1.0)"',
-        condition=f"> {most}",
-        reason=f"the volume went more than {most:.0%} away from that of the start frame",
+        definition=f'"abs(vol / {centre * contents.volume_angstrom3:.12g} - 1.0)"',
+        condition=f"> {(largest - smallest) / 2 / centre:.6g}",
+        reason=f"the volume went {told} of the start frame",
     )

@@ -163,7 +163,14 @@ def _ended(folder: Path, card: SimulationCard, fault: str) -> SimulationCard:
 
 def _contents(card: SimulationCard, start: Start) -> Contents:
     volume = abs(float(np.linalg.det(start.cell_angstrom))) * card.plan.replicate**3
-    return Contents(counts=card.counts, volume_angstrom3=volume, is_exchanged=card.is_exchanged)
+    plan = card.plan
+    return Contents(
+        counts=card.counts,
+        volume_angstrom3=volume,
+        is_exchanged=card.is_exchanged,
+        warmed_k=plan.temperature_k - (start.temperature_k or plan.temperature_k),
+        pressed_gpa=plan.pressure_gpa - (start.pressure_gpa or 0.0),
+    )
 
 
 def _run_lammps(folder: Path, listener: "_Listener") -> None:

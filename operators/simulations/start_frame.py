@@ -13,6 +13,7 @@ from operators.physics.exchange import exchanged
 from operators.physics.thermodynamics import canonical_spread_k
 from operators.potentials.melt_runs import nearest_in_temperature
 from operators.simulations.exchanged_volume import are_apart, volume_ratio
+from operators.simulations.parent_pressure import mean_pressure_gpa
 from schemas.composition import half_l1_at_percent, nearest_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -53,6 +54,8 @@ class Start:
     """As the lake has it."""
     temperature_k: float | None
     """Target of that run, or its mean; None when it is not molecular dynamics."""
+    pressure_gpa: float | None
+    """Mean of that run, where a barostat asks for it; None where no frame has a stress."""
     atomic_numbers: NDArray[np.int8]
     """(n_atoms,)."""
     cell_angstrom: Floats
@@ -102,10 +105,15 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
         parent=parent,
         parent_frame=found,
         temperature_k=temperature_k,
+        pressure_gpa=_pressure_gpa(lake, parent) if request.protocol == "npt" else None,
         atomic_numbers=numbers,
         cell_angstrom=scale * found.cell_angstrom,
         positions_angstrom=scale * found.positions_angstrom,
     )
+
+
+def _pressure_gpa(lake: Lake, parent: RunRow) -> float | None:
+    return mean_pressure_gpa(lake, str(parent["run_id"]), n_atoms=int(str(parent["n_atoms"])))
 
 
 def _scale(

@@ -1,14 +1,19 @@
 """Guards: what is no melt cannot begin, or is stopped within a hundred steps, and the reason is told."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from operators.simulations.guards import fault_of_start, pair_limit_angstrom
+from lake.delta import Lake
+from lake.frames import trajectory
+from operators.physics.thermodynamics import pressures_gpa
+from operators.simulations.guards import Contents, Guard, fault_of_start, guards, pair_limit_angstrom
 from operators.simulations.lammps_input import lammps_input
 from operators.simulations.lammps_log import halt_by_guard, log_lines
 from operators.simulations.lammps_session import LOG
+from operators.simulations.parent_pressure import mean_pressure_gpa
 from schemas.composition import atomic_numbers_of
 from tests.simulation.conftest import start_lammps
 
@@ -85,3 +90,42 @@ def test_positions_that_are_not_numbers_cannot_be_a_start(melt) -> None:
     numbers, positions = atomic_numbers_of(melt.symbols), melt.positions
     positions[3, 1] = np.nan
     assert "not a number" in fault_of_start(melt.pair, numbers, positions, cell=melt.cell)
+
+
+def volume_guard(make_plan, melt, **contents) -> Guard:
+    about = Contents(counts=melt.counts, volume_angstrom3=1000.0, **contents)
+    [found] = [guard for guard in guards(make_plan(protocol="npt"), melt.pair, about) if guard.name == "guard_volume"]
+    return found
+
+
+def stops(guard: Guard, volume_angstrom3: float) -> bool:
+    """What LAMMPS computes."""
+    centre = float(re.search(r"vol / (\S+) -", guard.definition)[1])
+    return abs(volume_angstrom3 / centre - 1) > float(guard.condition.removeprefix("> "))
+
+
+def test_the_volume_stays_within_15_percent_at_like_temperature_and_pressure(make_plan, melt) -> None:
+    guard = volume_guard(make_plan, melt, warmed_k=150.0, pressed_gpa=-1.0)
+    assert "went more than 15% away from that of the start frame" in guard.reason
+    assert [stops(guard, volume) for volume in (840.0, 860.0, 1140.0, 1160.0)] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(("pressed_gpa", "volume"), [(20.0, 760.0), (-20.0, 1300.0), (40.0, 650.0)])
+def test_a_melt_that_is_pressed_or_let_go_may_take_another_volume(make_plan, melt, pressed_gpa, volume) -> None:
+    guard = volume_guard(make_plan, melt, pressed_gpa=pressed_gpa)
+    assert "below 0.50 or above 2.00 times that of the start frame" in guard.reason
+    assert not stops(guard, volume)
+    assert [stops(guard, collapsed) for collapsed in (490.0, 2010.0)] == [True, True]
+
+
+def test_a_melt_that_is_heated_much_may_expand_as_metals_do(make_plan, melt) -> None:
+    guard = volume_guard(make_plan, melt, warmed_k=2100.0)
+    assert [stops(guard, volume) for volume in (1300.0, 1600.0)] == [False, True]
+
+
+def test_the_pressure_of_the_parent_run_is_virial_and_kinetic(toy_lake) -> None:
+    lake = Lake(toy_lake.lake)
+    [run] = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd"]
+    found = mean_pressure_gpa(lake, run["run_id"], n_atoms=run["n_atoms"])
+    frames = trajectory(lake, run["run_id"])
+    assert found == pytest.approx(pressures_gpa(frames)[frames.accepted].mean(), abs=0.02)
