@@ -75,9 +75,14 @@ def committee_of(lake: Lake, potential_id: str) -> Committee | None:
 
 def stale_committees(lake: Lake, potentials: Sequence[Row]) -> list[Committee]:
     """Those of which the lake has no rows, or rows of other model files."""
-    known = lake.rows("committees", columns=["committee_id", "model_sha256s"]).to_pylist()
-    judged = {row["committee_id"]: row["model_sha256s"] for row in known}
-    return [one for one in committees(potentials) if judged.get(one.committee_id) != one.sha256s]
+    judged: dict[str, list[list[str]]] = defaultdict(list)
+    for row in lake.rows("committees", columns=["committee_id", "model_sha256s"]).to_pylist():
+        judged[row["committee_id"]].append(row["model_sha256s"])
+    return [
+        one
+        for one in committees(potentials)
+        if not (found := judged.get(one.committee_id)) or any(sha256s != one.sha256s for sha256s in found)
+    ]
 
 
 def observe_committee(settings: Settings, lake: Lake, potential_id: str) -> Committee | None:
@@ -90,8 +95,10 @@ def observe_committee(settings: Settings, lake: Lake, potential_id: str) -> Comm
     """
     # Whoever writes the rows looks again whether a sibling came meanwhile: the last to look has seen all of them, and
     # who finds another process at it may leave it to that one.
+    has_looked = False
     while committee := committee_of(lake, potential_id):
-        if not stale_committees(lake, committee.potentials):
+        is_stale = bool(stale_committees(lake, committee.potentials))
+        if not is_stale and (has_looked or not _has_other_frames(lake, committee)):
             break
         with ExitStack() as held:
             try:
@@ -101,8 +108,9 @@ def observe_committee(settings: Settings, lake: Lake, potential_id: str) -> Comm
                 break
             if stale_committees(lake, committee.potentials):
                 _observe(settings, lake, committee)
-    if committee is not None and not stale_committees(lake, committee.potentials):
-        _observe_new_frames(settings, lake, committee)
+            elif _has_other_frames(lake, committee):
+                _observe_new_frames(settings, lake, committee)
+        has_looked = True
     return committee
 
 
@@ -115,16 +123,28 @@ def _observe(settings: Settings, lake: Lake, committee: Committee) -> None:
     _store(lake, committee, parts, keeping={"committee_frames": [], "committees": []})
 
 
+def _has_other_frames(lake: Lake, committee: Committee) -> bool:
+    """Whether the sample of frames outside the training set is not the one that was judged, or not to its end."""
+    wanted = {(str(one.run["run_id"]), frame) for one in _unused(lake, committee) for frame in one.frames}
+    name, columns = committee.committee_id, ["split", "composition", "run_id", "frame"]
+    frames = lake.rows("committee_frames", key=name, columns=columns).to_pylist()
+    pools = lake.rows("committees", key=name, columns=["split", "composition", "n_frames"]).to_pylist()
+    n_told = sum(row["n_frames"] for row in pools if (row["split"], row["composition"]) == (UNUSED, ALL))
+    judged = {(row["run_id"], row["frame"]) for row in frames if row["split"] == UNUSED}
+    return wanted != judged or n_told != len(wanted)
+
+
 def _observe_new_frames(settings: Settings, lake: Lake, committee: Committee) -> None:
-    """Judge the sample of frames outside the training set again, where the lake has others than then."""
-    sample = _unused(lake, committee)
-    wanted = {(str(one.run["run_id"]), frame) for one in sample for frame in one.frames}
+    """Judge the sample of frames outside the training set again."""
+    parts = _judged(settings, committee, unused_judged_frames(lake, _unused(lake, committee)))
     name = committee.committee_id
-    known = {table: lake.rows(table, key=name).to_pylist() for table in ("committee_frames", "committees")}
-    if wanted != {(row["run_id"], row["frame"]) for row in known["committee_frames"] if row["split"] == UNUSED}:
-        parts = _judged(settings, committee, unused_judged_frames(lake, sample))
-        kept = {table: [row for row in rows if row["split"] != UNUSED] for table, rows in known.items()}
-        _store(lake, committee, parts, keeping=kept)
+    kept = {
+        table: [row for row in lake.rows(table, key=name).to_pylist() if row["split"] != UNUSED]
+        for table in ("committee_frames", "committees")
+    }
+    # What was told of other frames goes first: a kill between the two tables leaves no summary of frames that are gone.
+    lake.replace("committees", name, kept["committees"])
+    _store(lake, committee, parts, keeping=kept)
 
 
 def _unused(lake: Lake, committee: Committee) -> list[UnusedFrames]:

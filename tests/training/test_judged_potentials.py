@@ -28,7 +28,7 @@ from operators.materialize import materialize
 from operators.observe import observe_potential
 from operators.potential_export import potential_export
 from operators.potentials.card import store_card, trained_card
-from operators.potentials.committee import committees
+from operators.potentials.committee import committees, stale_committees
 from operators.potentials.deepmd_input import TrainingData, deepmd_input
 from operators.potentials.model_file import model_file
 from operators.simulations.lammps_program import lammps_command
@@ -335,6 +335,39 @@ def test_a_committee_that_another_process_judges_is_left_to_it(judged: Judged, t
     assert any(f"committee {committee_id}" in item.what for item in stale(settings))
     observe_potential(settings, "seed2")
     assert_equal_rows(lake.rows("committees").to_pylist(), judged.rows("committees"))
+
+
+def without_unused_summaries(lake: Lake) -> str:
+    """What a kill leaves between the frames of a committee and its summaries."""
+    [committee_id] = lake.keys("committees")
+    rows = lake.rows("committees", key=committee_id).to_pylist()
+    lake.replace("committees", committee_id, [row for row in rows if row["split"] != "unused"])
+    return committee_id
+
+
+def test_summaries_that_a_kill_left_out_are_written_by_the_next_look(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    without_unused_summaries(lake)
+    assert observe_potential(Settings.from_mapping({}, lake=lake.root), "seed1")["changed"] is True
+    assert_equal_rows(lake.rows("committees").to_pylist(), judged.rows("committees"))
+
+
+def test_new_frames_are_judged_by_one_process_at_a_time(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    committee_id = without_unused_summaries(lake)
+    before = lake.version("committees")
+    with lake.writing(committee_id, doing="testing"):
+        observe_potential(Settings.from_mapping({}, lake=lake.root), "seed2")
+    assert lake.version("committees") == before
+
+
+def test_rows_of_two_model_files_side_by_side_are_stale(judged: Judged, tmp_path: Path) -> None:
+    lake = copied(judged, tmp_path)
+    [committee_id], potentials = lake.keys("committees"), judged.rows("potentials")
+    assert stale_committees(lake, potentials) == []
+    first, *rest = lake.rows("committees", key=committee_id).to_pylist()
+    lake.replace("committees", committee_id, [first | {"model_sha256s": first["model_sha256s"][:2]}, *rest])
+    assert [one.committee_id for one in stale_committees(lake, potentials)] == [committee_id]
 
 
 def test_no_error_is_smaller_than_its_deviation(judged: Judged) -> None:
