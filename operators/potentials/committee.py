@@ -106,6 +106,7 @@ def observe_committee(settings: Settings, lake: Lake, potential_id: str) -> Comm
             except TryAgainLater:
                 log.info("observe", committee_id=committee.committee_id, note="another process is judging it")
                 break
+            committee = committee_of(lake, potential_id) or committee  # a sibling may have come while we waited
             if stale_committees(lake, committee.potentials):
                 _observe(settings, lake, committee)
             elif _has_other_frames(lake, committee):
