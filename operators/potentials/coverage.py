@@ -13,6 +13,7 @@ from operators.physics.local_composition import Environments, environments, know
 from operators.potentials.stored_frames import evenly, geometries, sound_frames
 from operators.potentials.unused_frames import UNUSED
 from schemas.errors import MeltlakeError
+from schemas.ids import content_id
 from schemas.rows import Row, real_or_none, text, texts, whole
 
 MOST_FRAMES = 64
@@ -34,6 +35,10 @@ class MeltFrames:
     def n_frames(self) -> int:
         return sum(len(frames) for frames in self.frames.values())
 
+    @property
+    def sample_id(self) -> str:
+        return content_id({run_id: list(frames) for run_id, frames in sorted(self.frames.items())})
+
 
 def cutoff_angstrom(lake: Lake, potential: Mapping[str, object]) -> float | None:
     """Of a row of `potentials`; that of its recipe for potentials of before the column; None where neither tells."""
@@ -52,7 +57,8 @@ def bring_coverage_up_to_date(lake: Lake, training_set: Row, *, r_cut_angstrom: 
     wanted = melts_of_set(lake, training_set) + unused_melts(lake, training_set)
     known: list[Row] = lake.rows(_TABLE, key=name).to_pylist()
     here = [row for row in known if row["r_cut_angstrom"] == r_cut_angstrom]
-    if {(one.composition, one.split) for one in wanted} == {(row["composition"], row["split"]) for row in here}:
+    told = {(row["composition"], row["split"], row["sample_id"]) for row in here}
+    if told == {(one.composition, one.split, one.sample_id) for one in wanted}:
         return len(here)
     rows = _rows(lake, training_set, wanted, r_cut_angstrom=r_cut_angstrom)
     with lake.writing(f"coverage-{name}", doing="storing how much a training set covers"):
@@ -125,6 +131,7 @@ def _rows(lake: Lake, training_set: Row, melts: Sequence[MeltFrames], *, r_cut_a
                 "origin": melt.origin,
                 "coverage_frac": region.share_of(found) if found and region else None,
                 "n_frames": melt.n_frames,
+                "sample_id": melt.sample_id,
                 "n_environments": found.n_environments if found else 0,
             }
         )

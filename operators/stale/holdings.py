@@ -92,6 +92,14 @@ class Holdings:
         return sorted(rows, key=lambda row: (str(row["created_at"]), row["potential_id"]))
 
     @cached_property
+    def coverage(self) -> dict[str, list[Row]]:
+        """Rows of `coverage` by training set."""
+        found: dict[str, list[Row]] = {}
+        for row in self.lake.rows("coverage").to_pylist():
+            found.setdefault(row["training_set_id"], []).append(row)
+        return found
+
+    @cached_property
     def frame_files(self) -> "FrameFiles":
         return FrameFiles(self.lake)
 

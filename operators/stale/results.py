@@ -9,6 +9,7 @@ from lake.sources import SIMULATION_CARD
 from lake.warehouse import published_versions
 from operators.campaign import Campaign
 from operators.potentials.committee import stale_committees
+from operators.stale.coverage import outdated_coverage
 from operators.stale.holdings import Holdings, Row
 from operators.stale.item import Stale
 from operators.stale.potentials import missing_model, wanted_potentials
@@ -33,7 +34,7 @@ def potentials_of(holdings: Holdings, wanted: WantedSet) -> list[Row]:
 
 
 def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]:
-    """Potentials whose errors are not known, and committees with one of them that were not compared.
+    """Potentials whose errors or coverage are not known, and committees with one of them that were not compared.
 
     A committee is of all potentials that differ in nothing but their seed, wanted or not: so `observe` compares them.
     """
@@ -41,10 +42,12 @@ def not_scored(holdings: Holdings, potentials: Iterable[Row]) -> Iterator[Stale]
     scored = {row["potential_id"]: row["model_sha256"] for row in rows}
     there = {row["potential_id"]: row for row in potentials if missing_model(holdings, row) is None}
     due = {name for name, row in there.items() if name not in scored or scored[name] != row["sha256"]}
-    for name in there:
+    for name, row in there.items():
         if name in due:
             why = "its model file is another one since" if name in scored else "its errors are not known"
             yield Stale(f"potential {name}", why, ["observe", "--potential", name])
+        elif other := outdated_coverage(holdings, row):
+            yield Stale(f"coverage of potential {name}", other, ["observe", "--potential", name])
     for committee in stale_committees(holdings.lake, holdings.potentials):
         wanted = [name for name in committee.potential_ids if name in there]
         is_whole = all(missing_model(holdings, row) is None for row in committee.potentials)

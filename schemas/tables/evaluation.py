@@ -80,6 +80,7 @@ COVERAGE = table(
         "share of its environments in the cells (2 at.%) that hold 99 % of the training environments",
     ),
     column("n_frames", WHOLE, "frames that were looked at: an even sample"),
+    column("sample_id", TEXT, "name: hash of which frames of which runs; another one is due where the lake has others"),
     column("n_environments", WHOLE, "atoms in them"),
 )
 

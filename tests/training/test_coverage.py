@@ -11,6 +11,8 @@ from operators.potentials.coverage import MOST_FRAMES, bring_coverage_up_to_date
 from operators.potentials.stored_frames import evenly, geometries, sound_frames
 from operators.potentials.unused_frames import MOST_FRAMES as MOST_UNUSED
 from operators.potentials.unused_frames import unused_frames, unused_judged_frames
+from operators.stale.coverage import outdated_coverage
+from operators.stale.holdings import Holdings
 from schemas.training import TrainingSetRequest
 from tests.training.shaken import melt
 
@@ -82,6 +84,42 @@ def test_a_simulation_stands_for_a_composition_without_aimd(made, melts):
     bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
     row = rows_of(melts.lake, made)["Al25Cu75", "unused"]
     assert (row["origin"], row["n_frames"]) == ("dnnp", 5)
+
+
+def test_aimd_that_comes_after_a_simulation_takes_its_place(made, melts):
+    counts = {"Al": 16, "Cu": 48}
+    frames = [row | {"accepted": False, "label_source": "none", "rejection_reasons": ["energy_present"]} for row in
+              melt(counts, 5)]  # fmt: skip
+    melts.add("sim", counts, frames, origin="dnnp")
+    bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+    melts.add("later", counts, melt(counts, 5, seed=4))
+    bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+    assert rows_of(melts.lake, made)["Al25Cu75", "unused"]["origin"] == "aimd"
+
+
+def test_a_run_that_grows_or_loses_frames_is_sampled_again(made, melts):
+    n_frames = {}
+    for n in (10, 12):
+        melts.add("e", {"Al": 48, "Cu": 16}, melt({"Al": 48, "Cu": 16}, n, seed=5))
+        bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+        n_frames[n] = rows_of(melts.lake, made)["Al75Cu25", "unused"]["n_frames"]
+    overruled = [row | {"accepted": row["frame"] != 3} for row in melt({"Al": 48, "Cu": 16}, 12, seed=5)]
+    melts.add("e", {"Al": 48, "Cu": 16}, overruled)
+    bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+    assert n_frames == {10: 10, 12: 12}
+    assert rows_of(melts.lake, made)["Al75Cu25", "unused"]["n_frames"] == 11
+
+
+def test_status_says_when_coverage_is_of_other_runs_than_there_are(made, melts, settings):
+    potential = {"training_set_id": made["training_set_id"], "r_cut_angstrom": 6.0}
+    assert outdated_coverage(Holdings(settings), potential) is None, "it was never computed"
+    bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+    assert outdated_coverage(Holdings(settings), potential) is None
+    for n in (3, 5):
+        melts.add("e", {"Al": 48, "Cu": 16}, melt({"Al": 48, "Cu": 16}, n, seed=5))
+        assert "other AIMD of Al75Cu25" in outdated_coverage(Holdings(settings), potential)
+        bring_coverage_up_to_date(melts.lake, made, r_cut_angstrom=6.0)
+        assert outdated_coverage(Holdings(settings), potential) is None
 
 
 def test_a_sample_is_even_and_bounded(made, melts):
