@@ -6,7 +6,6 @@ which run continues which.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import chain
 
 import numpy as np
@@ -17,22 +16,20 @@ from numpy.typing import NDArray
 from lake.delta import Lake
 from lake.frames import complete_rows, row_groups
 from lake.gate import Gate, Verdict
-from lake.known_runs import READER_VERSION, file_facts
 from lake.parquet import ROWS_PER_GROUP
-from lake.raw_store import is_file
 from operators.gate.frame_checks import rejection_reasons, stored_checks
 from operators.gate.frame_walk import FrameWalk
 from operators.gate.run_checks import run_checks
 from operators.gate.run_facts import RunFacts, facts_of_header, facts_of_row
 from operators.gate.run_overrides import overrides_of
+from operators.runs.later_looks import is_late, is_up_to_date
 from operators.runs.reading import ReadRun
+from operators.runs.run_row import run_row
 from schemas.columns import n_rows, rows_of
-from schemas.composition import chemical_system, composition, element_counts
 from schemas.errors import TryAgainLater
 from schemas.gate import GATE_VERSION
 from schemas.rows import Row, text, texts, whole
 from schemas.tables import FRAMES
-from schemas.units import GPA_PER_KBAR
 
 _GATE_COLUMNS = ("accepted", "rejection_reasons", "flags")
 LINK_NOTE_BEGINS = "It goes on from run "
@@ -84,23 +81,17 @@ def store_run(
     with lake.writing(run_id, doing=f"storing run {run_id}"):
         before = known_run(lake, run_id)
         n_before = lake.n_rows("frames", run_id)
-        row = _run_row(read) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
+        row = run_row(read) | {"run_id": run_id, "notes": [*read.outcome.notes, *notes]}
         verdict: Verdict | None = None
         if _has_nothing_new(read, before, n_before, rules_id=gate.rules_id):
             row |= {name: before[name] for name in _JUDGED_COLUMNS}
         else:
-            goes_on = read.resumed is not None and before["continues_run_id"] is not None
-            facts = facts_of_header(read.header, read.sample, goes_on=goes_on)
-            checks = run_checks(read.checks, facts, overrides_of(lake, run_id, read.checks["content_id"]))
-            verdict = gate.judge(checks.case)
-            row |= checks.found | _judged_columns(verdict, gate)
-        if _is_up_to_date(before, row, n_before) or _is_late(before, row):
+            verdict, judged = _verdict(lake, read, gate, before=before, run_id=run_id)
+            row |= judged
+        if is_up_to_date(before, row, n_before) or is_late(before, row):
             return Stored(before, n_new=0, changed=False)
         if read.resumed is not None:
-            # Whoever follows it may have to move: it gets its place again.
-            row |= {name: before[name] for name in _CHAIN_COLUMNS} | {"trajectory_id": None}
-            links = (note for note in texts(before, "notes") if note.startswith(LINK_NOTE_BEGINS))
-            row["notes"] = [*texts(row, "notes"), *links]
+            row |= _place_of_before(before, row)
         if verdict is not None:
             _store_frames(lake, read, row, verdict, seen=seen)
             lake.replace("expectation_results", run_id, verdict.results)
@@ -111,6 +102,22 @@ def store_run(
                 "Run the same command again: it finds what is missing.",
             )
     return Stored(row, n_new=whole(row, "n_frames") - n_before, changed=True)
+
+
+def _verdict(lake: Lake, read: ReadRun, gate: Gate, *, before: Row, run_id: str) -> tuple[Verdict, Row]:
+    """What the gate says, and the columns of `runs` that come of it."""
+    goes_on = read.resumed is not None and before["continues_run_id"] is not None
+    facts = facts_of_header(read.header, read.sample, goes_on=goes_on)
+    checks = run_checks(read.checks, facts, overrides_of(lake, run_id, read.checks["content_id"]))
+    verdict = gate.judge(checks.case)
+    return verdict, checks.found | _judged_columns(verdict, gate)
+
+
+def _place_of_before(before: Row, row: Row) -> Row:
+    """Columns of a growing run that its place in a chain decides: whoever follows it may have to move."""
+    links = (note for note in texts(before, "notes") if note.startswith(LINK_NOTE_BEGINS))
+    place = {name: before[name] for name in _CHAIN_COLUMNS}
+    return place | {"trajectory_id": None, "notes": [*texts(row, "notes"), *links]}
 
 
 def _has_nothing_new(read: ReadRun, before: Row, n_before: int, *, rules_id: str) -> bool:
@@ -262,88 +269,3 @@ def _judged(
 
 def _partition(row: Row) -> dict[str, str]:
     return {name: text(row, name) for name in ("composition", "run_id")}
-
-
-def _is_up_to_date(before: Row, row: Row, n_rows: int) -> bool:
-    """The same content came again, for example from elsewhere or compressed."""
-    same = all(before.get(name) == row[name] for name in ("content_sha256", "reader_version", "rules_id"))
-    return same and n_rows == before["n_frames"]
-
-
-def _is_late(before: Row, row: Row) -> bool:
-    """The lake has more of the same run: from a copy that went on, or from a later look at the growing file.
-
-    Of copies that differ and have as much, that with the first address stays, in whatever order they come.
-    """
-    if not before:
-        return False
-    is_outdated = before["reader_version"] != READER_VERSION
-    same = {name for name in ("source_uri", "source_format", "content_sha256") if before[name] == row[name]}
-    if is_outdated and same & {"source_uri", "content_sha256"}:
-        return False
-    stored, new = (_richness(one, same) for one in (before, row))
-    if stored != new or is_outdated or same != {"source_format"}:
-        return stored > new
-    first = text(before, "source_uri")
-    return first < text(row, "source_uri") and is_file(first)
-
-
-def _richness(row: Row, same: set[str]) -> tuple[int, int, bool, int]:
-    """Frames, how few of them are rejected, whether the file was read to its proper end, and how much of it there was.
-
-    Of one file, a later look counts whatever it says; of a damaged copy and a sound one, the sound one stays.
-    """
-    n_frames = whole(row, "n_frames") + whole(row, "n_stored_elsewhere", if_null=0)
-    n_rejected = 0 if "source_uri" in same else whole(row, "n_rejected", if_null=0)
-    n_bytes = whole(row, "content_bytes", if_null=0) if "source_format" in same else 0
-    return n_frames, -n_rejected, bool(row["complete"]), n_bytes
-
-
-def _run_row(read: ReadRun) -> Row:
-    header, outcome = read.header, read.outcome
-    counts = element_counts(header.atomic_numbers)
-    theory = header.level_of_theory
-    is_simulation = header.origin == "dnnp"
-    return {
-        "origin": header.origin,
-        "source_uri": read.uri,
-        **file_facts(header.source_format, read.fingerprint),
-        "composition": composition(counts),
-        "formula": read.formula,
-        "chemical_system": chemical_system(counts),
-        "n_atoms": header.n_atoms,
-        "n_frames": n_rows(read.checks),
-        "ensemble": header.ensemble,
-        "temperature_target_k": header.temperature_target_k,
-        "pressure_target_gpa": (
-            header.external_pressure_target_kbar * GPA_PER_KBAR if header.ensemble == "npt" else None
-        ),
-        "time_step_fs": header.time_step_fs,
-        "level_of_theory": theory.label,
-        "functional": theory.functional,
-        "encut_ev": theory.encut_ev,
-        "enmax_ev": header.enmax_ev,
-        "k_points": theory.k_points,
-        "ismear": theory.ismear,
-        "sigma_ev": theory.sigma_ev,
-        "ispin": theory.ispin,
-        "vdw": theory.vdw,
-        "machine_learned": theory.machine_learned,
-        "potcar_titles": list(theory.potcar_titles),
-        "vasp_version": None if is_simulation else header.code_version,
-        "lammps_version": header.code_version if is_simulation else None,
-        "n_energy_only": outcome.n_energy_only,
-        "n_incomplete": outcome.n_incomplete,
-        "n_stored_elsewhere": 0,
-        "trajectory_id": None,
-        "continues_run_id": None,
-        "trajectory_start_fs": None if header.time_step_fs is None else 0.0,
-        "complete": outcome.complete,
-        "synthetic": header.synthetic,
-        "potential_id": header.potential_id,
-        "protocol": header.protocol,
-        "parent_run_id": header.parent_run_id,
-        "outcome": header.outcome,
-        "reader_version": READER_VERSION,
-        "ingested_at": datetime.now(UTC).replace(tzinfo=None),
-    }
