@@ -9,7 +9,7 @@ from schemas.frames import Floats
 
 
 def poscar(atomic_numbers: NDArray[np.integer], positions: Floats, *, cell: Floats, comment: str) -> str:
-    """The text of a POSCAR.
+    """The text of a POSCAR. VASP takes no left-handed cell: its vectors are turned round, which spans the same lattice.
 
     Parameters
     ----------
@@ -25,7 +25,8 @@ def poscar(atomic_numbers: NDArray[np.integer], positions: Floats, *, cell: Floa
     import ase
     from ase.io.vasp import write_vasp
 
-    atoms = ase.Atoms(numbers=atomic_numbers, positions=positions, cell=cell, pbc=True)
+    right_handed = cell if np.linalg.det(cell) > 0 else -cell
+    atoms = ase.Atoms(numbers=atomic_numbers, positions=positions, cell=right_handed, pbc=True)
     atoms.wrap()
     written = io.StringIO()
     write_vasp(written, atoms, direct=True, sort=True)
