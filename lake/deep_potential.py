@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,32 @@ class DeepPotential:
         self.path = Path(path)
         self._model = DeepPot(str(path), auto_batch_size=False)
         self.type_map: tuple[str, ...] = tuple(self._model.get_type_map())
+
+    @property
+    def r_cut_angstrom(self) -> float:
+        """Where its cutoff function ends."""
+        return float(self._model.get_rcut())
+
+    @property
+    def neighbour_slots(self) -> list[int] | None:
+        """Of each element, as its file tells them; None where it has one number for all, or does not tell."""
+        sel = self._definition.get("descriptor", {}).get("sel")
+        return list(sel) if isinstance(sel, list) else None
+
+    @property
+    def precisions(self) -> list[str]:
+        """Of its nets, as its file tells them."""
+        parts = (self._definition.get(name, {}) for name in ("descriptor", "fitting_net"))
+        return [str(part.get("precision", "float64")) for part in parts]
+
+    @property
+    def _definition(self) -> dict[str, Any]:
+        """What it was made from; empty where its file does not have that."""
+        try:
+            found: dict[str, Any] = self._model.get_model_def_script()
+        except (KeyError, ValueError, NotImplementedError):
+            return {}
+        return found
 
     def predict(
         self, atomic_numbers: NDArray[np.integer], positions: Floats, *, cells: Floats

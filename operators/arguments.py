@@ -143,9 +143,32 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
     )
     simulate.add_argument("--composition", required=True, help="one without AIMD starts from the nearest that has it")
     simulate.add_argument("--temperature-k", type=float, metavar="K", help="by default that of the AIMD run")
-    simulate.add_argument("--steps", type=int, metavar="N", help="after equilibration, instead of the protocol's own")
+    simulate.add_argument(
+        "--pressure-gpa", type=float, default=0.0, metavar="GPA", help="of the barostat of npt; by default 0"
+    )
+    simulate.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="after equilibration, instead of the protocol's own; a twin ends with its AIMD run at the latest",
+    )
+    simulate.add_argument(
+        "--time-step-fs", type=float, metavar="FS", help="by default 1, of a twin that of its AIMD run or a part of it"
+    )
+    simulate.add_argument(
+        "--sample-fs",
+        type=float,
+        metavar="FS",
+        help="between saved frames; by default 10 (npt: 50), of a twin as in AIMD",
+    )
+    simulate.add_argument(
+        "--equilibration-fs",
+        type=float,
+        metavar="FS",
+        help="before the first frame, instead of the protocol's own",
+    )
     simulate.add_argument("--replicate", type=int, metavar="N", help="N x N x N copies of the start frame")
-    simulate.add_argument("--seed", type=int, default=1)
+    simulate.add_argument("--seed", type=int, default=1, help="of velocities and exchanged atoms; by default 1")
 
 
 def _add_propose(verbs: Verbs) -> None:
@@ -218,11 +241,18 @@ def _add_raw_and_lake(verbs: Verbs) -> None:
 
 
 def _add_potential(verbs: Verbs) -> None:
-    potential = _group(verbs, "potential", "`potential export`: a potential for people who do not have meltlake")
+    what = "`potential export`, `potential add`: potentials for others, and those of others"
+    potential = _group(verbs, "potential", what)
     export = _verb(potential, "potential export", "a folder with the model, its card, examples and a verifying program")
     export.add_argument("potential", metavar="POTENTIAL")
     export.add_argument("out", metavar="OUT", help="the folder to be made")
     export.add_argument("--overwrite", action="store_true", help="replace an earlier export at OUT")
+    add = _verb(potential, "potential add", "a potential that was trained elsewhere, to be simulated and compared")
+    add.add_argument("file", type=Path, metavar="FILE", help="a frozen model (.pb, .pth), or a table (.eam.alloy)")
+    add.add_argument(
+        "--name", required=True, dest="called", metavar="NAME", help="in tables and figures; not that of a recipe"
+    )
+    add.add_argument("--origin", required=True, metavar="TEXT", help="where it comes from: a citation, say")
 
 
 def _group(verbs: Verbs, name: str, help_: str) -> Verbs:

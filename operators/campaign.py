@@ -14,6 +14,7 @@ from schemas.gate import NEVER_OVERRULED, PHYSICAL, RULES, Rule, Rules, Severity
 from schemas.recipes import RECIPES, Recipe, recipe_named, recipes_from
 from schemas.settings import Settings
 from schemas.simulation import Protocol
+from schemas.training import TrainingSetRequest
 
 
 class RuleChange(BaseModel):
@@ -54,7 +55,7 @@ class Campaign(BaseModel):
     """Training steps instead of the recipe's own."""
     protocols: tuple[Protocol, ...] = ("twin",)
     simulation_steps: int | None = None
-    """Steps of a simulation instead of the protocol's own."""
+    """Steps of a simulation instead of the protocol's own; a twin is as long as its AIMD run."""
     temperature_k: float | None = None
     """Temperature of simulations that have no AIMD run to take it from."""
     most_rejected: float = 0.1
@@ -77,6 +78,18 @@ class Campaign(BaseModel):
         """Whether a training set without this composition is wanted beside that with it."""
         named = self.leave_one_out
         return composition not in self.hold_out and (named if isinstance(named, bool) else composition in named)
+
+    @property
+    def training_choices(self) -> dict[str, Any]:
+        """What `materialize` has options for, but for what is told of each group of runs."""
+        names = TrainingSetRequest.model_fields.keys() & Campaign.model_fields.keys() - {"hold_out"}
+        return {name: getattr(self, name) for name in names}
+
+    def wants_apart(self, request: TrainingSetRequest) -> bool:
+        """Whether a request is for a training set that leaves one composition out because `leave_one_out` says so."""
+        left_out = set(request.hold_out) - set(self.hold_out)
+        is_alike = all(getattr(request, name) == value for name, value in self.training_choices.items())
+        return is_alike and len(left_out) == 1 and self.leaves_out(*left_out)
 
     @property
     def chooses_training(self) -> bool:

@@ -194,6 +194,10 @@ def _simulate(settings: Settings, arguments: Arguments) -> dict[str, object]:
         composition=canonical_composition(arguments.composition),
         temperature_k=arguments.temperature_k,
         n_steps=arguments.steps,
+        equilibration_fs=arguments.equilibration_fs,
+        sample_fs=arguments.sample_fs,
+        time_step_fs=arguments.time_step_fs,
+        pressure_gpa=arguments.pressure_gpa,
         replicate=arguments.replicate,
         seed=arguments.seed,
     )
@@ -222,7 +226,7 @@ def _propose(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _propose_text(answer: dict[str, object]) -> str:
-    from operators.propose import propose_text
+    from operators.proposals.texts import propose_text
 
     return propose_text(answer)
 
@@ -270,6 +274,12 @@ def _potential_export(settings: Settings, arguments: Arguments) -> dict[str, obj
     from operators.potential_export import potential_export
 
     return potential_export(settings, arguments.potential, arguments.out, overwrite=arguments.overwrite)
+
+
+def _potential_add(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.potential_add import potential_add
+
+    return potential_add(settings, arguments.file, name=arguments.called, origin=arguments.origin)
 
 
 def _experiments_list(settings: Settings, _arguments: Arguments) -> dict[str, object]:
@@ -348,6 +358,7 @@ _VERBS: dict[str, Verb] = {
     "sql": _sql,
     "export": _export,
     "potential export": _potential_export,
+    "potential add": _potential_add,
     "experiments list": _experiments_list,
     "experiments add": _experiments_add,
     "experiments remove": _experiments_remove,

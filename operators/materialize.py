@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from lake.delta import Lake
 from lake.locks import exclusive
+from operators.campaign import campaign_of
 from operators.log import log
 from operators.potentials.chosen_run import NOT_USED, SPLITS, ChosenRun
 from operators.potentials.kept_labels import granted, kept_labels, remember
@@ -62,7 +63,8 @@ def materialize(settings: Settings, request: TrainingSetRequest) -> dict[str, ob
             chosen = _chosen(lake, request, version=version)
             name = text(chosen.row, "training_set_id")
         answer = _stored(settings, lake, chosen, name=name)
-        remember(lake, request, name, version=version)
+        for_campaign = campaign_of(settings).wants_apart(request)
+        remember(lake, request, name, version=version, for_campaign=for_campaign)
     return answer
 
 

@@ -14,6 +14,7 @@ from operators.potentials.card import bring_card_up_to_date
 from operators.potentials.committee import observe_committee
 from operators.potentials.coverage import bring_coverage_up_to_date, cutoff_angstrom
 from operators.potentials.evaluation import is_judged
+from operators.potentials.named import require_trained_here
 from schemas.errors import StepFailed
 from schemas.settings import Settings
 
@@ -55,6 +56,7 @@ def observe_potential(settings: Settings, potential_id: str) -> dict[str, object
     """
     lake = Lake(settings.lake)
     potential = row_of(lake, "potentials", potential_id, remedy="`meltlake status` lists the potentials it has.")
+    require_trained_here(potential, "its errors by composition and split")
     made = row_of(lake, "training_sets", str(potential["training_set_id"]), remedy="Run `meltlake materialize` again.")
     before = {table: lake.version(table) for table in ("rmse", "committees", "coverage")}
     if not is_judged(lake, potential):

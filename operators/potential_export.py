@@ -20,9 +20,9 @@ from operators.potentials.committee import committee_of
 from operators.potentials.export_texts import LAMMPS_INPUT, LAMMPS_START, lammps_example, readme
 from operators.potentials.judged_frames import JudgedFrames, frame_names, judged_frames
 from operators.potentials.model_file import model_file
+from operators.potentials.named import potential_named, require_trained_here
 from schemas.composition import atomic_numbers_of
 from schemas.elements import SYMBOLS, masses_amu
-from schemas.errors import MeltlakeError
 from schemas.model_card import FILE_NAME, ModelCard
 from schemas.settings import Settings
 
@@ -46,7 +46,8 @@ def potential_export(settings: Settings, potential_id: str, out: str, *, overwri
         If there is no such potential, it is not a DeePMD model, its files are gone, or `out` cannot be written.
     """
     lake, target = Lake(settings.lake), Path(out).absolute()
-    potential = _potential(lake, potential_id)
+    potential = potential_named(lake, potential_id)
+    require_trained_here(potential, "its card")
     model = model_file(settings, potential)
     card = bring_card_up_to_date(settings, potential, committee=committee_of(lake, potential_id))
     card = card.model_copy(update={"model": card.model.model_copy(update={"name": f"potential{model.suffix}"})})
@@ -71,14 +72,6 @@ def potential_export(settings: Settings, potential_id: str, out: str, *, overwri
         "synthetic": card.synthetic,
         "reference_frames": list(frames),
     }
-
-
-def _potential(lake: Lake, potential_id: str) -> Row:
-    rows: list[Row] = lake.rows("potentials", key=potential_id).to_pylist()
-    if not rows:
-        known = ", ".join(lake.keys("potentials")) or "none"
-        raise MeltlakeError(f"There is no potential {potential_id!r}.", f"Train one, or choose one of: {known}.")
-    return rows[0]
 
 
 def _reference_frames(settings: Settings, lake: Lake, card: ModelCard) -> dict[str, JudgedFrames]:

@@ -1,7 +1,8 @@
 """The verb `simulate`: a potential drives LAMMPS from a frame of the lake; what it makes comes back as a run.
 
 A simulation is named by potential, plan and start frame. It is found when its row in `performance`, which is written
-last, is there; a folder that a kill left behind is finished from its restart file.
+last, is there; a folder that a kill left behind is finished from its restart file. Where LAMMPS and the potential did
+not agree it is asked again: other versions of them may.
 """
 
 from collections.abc import Mapping
@@ -14,11 +15,13 @@ from lake.readers.lammps import TRAJECTORY, read_card
 from lake.sources import SIMULATION_CARD
 from operators.log import log
 from operators.potentials.model_file import model_file
-from operators.simulations.driver import pair_style, siblings_of
-from operators.simulations.lammps_session import simulated
+from operators.potentials.named import potential_named
+from operators.simulations.driver import pair_style, siblings_of, still_there
+from operators.simulations.lammps_session import keep_some_frames, simulated
 from operators.simulations.plan import resolved
 from operators.simulations.results import deviation_rows, performance_row, pressure_rows
 from operators.simulations.start_frame import Start, start_frame
+from operators.simulations.start_test import is_of_programs
 from schemas.composition import element_counts
 from schemas.errors import EXIT_TRY_AGAIN, MeltlakeError, StepFailed, TryAgainLater
 from schemas.settings import Settings
@@ -42,34 +45,28 @@ def simulate(settings: Settings, potential_id: str, request: SimulationRequest) 
         If SIGTERM came.
     """
     lake = Lake(settings.lake)
-    potential = _potential(lake, potential_id)
+    potential = potential_named(lake, potential_id)
     model_file(settings, potential)  # a model that is gone or was changed is said before anything is begun
     start = start_frame(lake, request, synthetic=_is_synthetic(lake, potential))
     planned = _card(request, start, potential)
     folder = (settings.artifacts / "simulations" / planned.run_id).absolute()
     with exclusive(folder.with_name(f".{planned.run_id}.lock"), doing=f"simulating {planned.run_id}"):
         found = lake.rows("performance", key=planned.run_id).to_pylist()
-        if found:
+        if found and not is_of_programs(found[0]["outcome"]):
             log.info("simulate", run_id=planned.run_id, found=True, outcome=found[0]["outcome"])
             return _answer(planned, found[0], changed=False)
         folder.mkdir(parents=True, exist_ok=True)
-        card = _card_on_disk(folder) or planned
+        card = _card_to_go_on_with(settings, lake, folder) or planned
+        if card is planned and card.plan.keeps_frames:
+            card.committee = siblings_of(settings, lake, potential)
         if card.outcome == "running":
-            if card.plan.keeps_frames and not card.committee and not (folder / SIMULATION_CARD).is_file():
-                card.committee = siblings_of(settings, lake, potential)
             card = simulated(folder, card, start, pair_style(settings, lake, folder, potential, card))
+        if card.outcome == "unphysical":
+            keep_some_frames(folder)
         _bring_back(settings, folder)
         row = _store_results(lake, folder, card, potential)
     log.info("simulate", run_id=card.run_id, outcome=row["outcome"], ns_per_day=card.ns_per_day)
     return _answer(card, row, changed=True)
-
-
-def _potential(lake: Lake, potential_id: str) -> Row:
-    rows: list[Row] = lake.rows("potentials", key=potential_id).to_pylist()
-    if not rows:
-        known = ", ".join(lake.keys("potentials")) or "none"
-        raise MeltlakeError(f"There is no potential {potential_id!r}.", f"Train one, or choose one of: {known}.")
-    return rows[0]
 
 
 def _card(request: SimulationRequest, start: Start, potential: Row) -> SimulationCard:
@@ -91,12 +88,21 @@ def _card(request: SimulationRequest, start: Start, potential: Row) -> Simulatio
         type_map=type_map,
         counts={element: n * copies for element, n in counts.items()},
         n_atoms=len(start.atomic_numbers) * copies,
+        n_exchanged=start.n_exchanged,
         synthetic=bool(start.parent["synthetic"]),
     )
 
 
-def _card_on_disk(folder: Path) -> SimulationCard | None:
-    return read_card(folder) if (folder / SIMULATION_CARD).is_file() else None
+def _card_to_go_on_with(settings: Settings, lake: Lake, folder: Path) -> SimulationCard | None:
+    """That of an earlier session, without siblings that are gone since; None where it is to begin, or begin again."""
+    card = read_card(folder) if (folder / SIMULATION_CARD).is_file() else None
+    if card is None or is_of_programs(card.told_outcome):
+        return None
+    if card.outcome == "running" and card.committee:
+        left = still_there(settings, lake, card.committee)
+        gone = [name for name in card.committee if name not in left]
+        card.committee, card.committee_left_out = left, (*card.committee_left_out, *gone)
+    return card
 
 
 def _bring_back(settings: Settings, folder: Path) -> None:
@@ -115,7 +121,7 @@ def _bring_back(settings: Settings, folder: Path) -> None:
 
 
 def _store_results(lake: Lake, folder: Path, card: SimulationCard, potential: Row) -> Row:
-    of_run = {"composition": card.plan.composition}
+    of_run = {"composition": card.composition}
     deviations = [of_run | row for row in deviation_rows(folder, card)]
     pressures = [of_run | row for row in pressure_rows(folder, card)]
     for table, rows in (("model_deviations", deviations), ("pressure_tensors", pressures)):
@@ -140,7 +146,7 @@ def _answer(card: SimulationCard, row: Row, *, changed: bool) -> dict[str, objec
         "outcome": outcome,
         "reason": reason or None,
         "changed": changed,
-        "composition": card.plan.composition,
+        "composition": card.composition,
         "protocol": card.plan.protocol,
         "temperature_k": card.plan.temperature_k,
         "n_atoms": card.n_atoms,

@@ -8,7 +8,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from schemas.composition import canonical_composition
+from schemas.composition import canonical_composition, composition
 from schemas.elements import atomic_number
 from schemas.frames import Ensemble
 from schemas.ids import content_id
@@ -160,8 +160,14 @@ class SimulationCard(BaseModel):
     outcome: Outcome = "running"
     reason: str | None = None
     """Why a run is unphysical."""
+    is_refused: bool = False
+    """It was called unphysical for its start frame, before anything moved."""
+    n_exchanged: int | None = None
+    """Atoms of the start frame that became another element, copies not counted; None on older cards."""
     committee: tuple[str, ...] = ()
     """Potentials of other seeds that are asked now and then; they do not move the atoms."""
+    committee_left_out: tuple[str, ...] = ()
+    """Those whose models were gone when the simulation went on after a kill: they were asked until then."""
     start_energy_ev: float | None = None
     """Potential energy of the start frame, as LAMMPS computes it."""
     start_test: StartTest | None = None
@@ -186,7 +192,14 @@ class SimulationCard(BaseModel):
     @property
     def is_exchanged(self) -> bool:
         """Whether atoms of the start frame were exchanged for other elements."""
+        if self.n_exchanged is not None:
+            return self.n_exchanged > 0
         return self.start.parent_composition != self.plan.composition
+
+    @property
+    def composition(self) -> str:
+        """Of its atoms, as the run has it: whole atoms may give another label than what was asked for."""
+        return composition(self.counts)
 
     @classmethod
     def new(

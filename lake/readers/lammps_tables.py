@@ -75,10 +75,19 @@ def force_deviations(folder: Path) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _rows(path: Path, n_columns: int, *, separator: str | None) -> Floats:
-    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
-    rows = [line.split(separator) for line in lines if line.lstrip()[:1].isdigit()]
-    whole = [row for row in rows if len(row) == n_columns]
+    """Rows that are whole: a full disk leaves lines with numbers that are cut or not there."""
+    lines = path.read_text(errors="replace").split("\n")[:-1] if path.is_file() else []
+    found = [row for line in lines if line.lstrip()[:1].isdigit() and (row := _numbers(line.split(separator)))]
+    whole = [row for row in found if len(row) == n_columns]
     return np.array(whole, dtype=np.float64).reshape(-1, n_columns)
+
+
+def _numbers(words: list[str]) -> list[float]:
+    """Empty where one of them is no number."""
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return []
 
 
 def _last_of_each_step(rows: Floats) -> Floats:

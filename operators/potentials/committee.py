@@ -58,7 +58,7 @@ def committees(potentials: Sequence[Row]) -> list[Committee]:
     alike: dict[str, list[Row]] = defaultdict(list)
     for row in potentials:
         shared = {name: row[name] for name in SHARED if row.get(name) is not None}
-        if "recipe" in shared:
+        if "recipe" in shared and row.get("trained_elsewhere") is None:
             alike[content_id(shared)].append(row)
     return [
         Committee(committee_id, tuple(sorted(rows, key=lambda row: (row["seed"], row["potential_id"]))))

@@ -83,7 +83,9 @@ def granted(lake: Lake, request: TrainingSetRequest, *, version: int) -> str | N
     return None
 
 
-def remember(lake: Lake, request: TrainingSetRequest, training_set_id: str, *, version: int) -> None:
+def remember(
+    lake: Lake, request: TrainingSetRequest, training_set_id: str, *, version: int, for_campaign: bool = False
+) -> None:
     """Store that a request was answered with a training set; asked again after others, it is the latest once more.
 
     Only a request that names a version of the lake is stored with it: that one is no wish for later versions.
@@ -95,6 +97,7 @@ def remember(lake: Lake, request: TrainingSetRequest, training_set_id: str, *, v
         "lake_version": version,
         "family_id": family_id(request),
         "request": request.model_dump_json(),
+        "for_campaign": for_campaign,
     }
     if request.lake_version is not None:
         is_known = granted(lake, request, version=version) == training_set_id

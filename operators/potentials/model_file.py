@@ -22,7 +22,9 @@ def model_file(settings: Settings, potential: Mapping[str, object]) -> Path:
     if not model.is_file() or file_sha256(model) != potential["sha256"]:
         raise StepFailed(
             f"The model file of potential {potential['potential_id']} is missing or was changed: {model}.",
-            "Run `meltlake train` with the same options again: it makes the file anew.",
+            "Run `meltlake train` with the same options again: it makes the file anew."
+            if potential.get("trained_elsewhere") is None
+            else "Run `meltlake potential add` with the same file again.",
         )
     return model
 

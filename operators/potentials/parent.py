@@ -15,6 +15,7 @@ from operators.potentials.backends import Backend
 from operators.potentials.chosen_run import SPLITS
 from operators.potentials.deepmd_input import TrainingData, nets
 from operators.potentials.kept_files import read_json
+from operators.potentials.named import require_trained_here
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
@@ -36,12 +37,13 @@ class Parent:
         Raises
         ------
         MeltlakeError
-            If there is none, if it is of another backend, or if its files are not where they were made.
+            If there is none, it is of another backend or was trained elsewhere, or its files are not where they were.
         """
         rows = lake.rows("potentials", key=potential_id).to_pylist()
         if not rows:
             known = ", ".join(lake.keys("potentials")) or "none"
             raise MeltlakeError(f"There is no potential {potential_id!r} to begin with.", f"Choose one of: {known}.")
+        require_trained_here(rows[0], "a fine-tuned potential")
         if rows[0]["backend"] != backend.name:
             raise MeltlakeError(
                 f"Potential {potential_id} is of the backend {rows[0]['backend']}, needed one of {backend.name}: a "

@@ -34,6 +34,12 @@ def closest_pairs(lake: Lake, training_set_id: str, folder: Path) -> list[Row]:
     return rows
 
 
+def stored_safe_distances(lake: Lake, training_set_id: str) -> dict[str, float]:
+    """Angstrom by pair, such as Al-Ni; empty where no model card was made yet."""
+    rows = lake.rows("closest_pairs", key=training_set_id, columns=["pair", "min_distance_angstrom"]).to_pylist()
+    return {row["pair"]: row["min_distance_angstrom"] for row in rows}
+
+
 def _closest_of(some: JudgedFrames) -> Mapping[str, Row]:
     elements = sorted({SYMBOLS[number] for number in some.atomic_numbers})
     kinds = np.array([elements.index(SYMBOLS[number]) for number in some.atomic_numbers])

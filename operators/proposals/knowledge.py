@@ -19,6 +19,7 @@ from operators.physics.local_composition import KnownRegion, known_region
 from operators.potentials.committee import Committee, committee_of
 from operators.potentials.coverage import cutoff_angstrom, training_environments
 from operators.potentials.melt_runs import nearest_in_temperature, solid_runs, temperature_of_run_k
+from operators.potentials.named import potential_named, require_trained_here
 from operators.potentials.stored_frames import Geometry, geometries, sound_frames
 from operators.potentials.unused_frames import comparable_runs
 from schemas.elements import masses_amu
@@ -121,13 +122,11 @@ def knowledge(
 
 
 def _potential(settings: Settings, lake: Lake, potential_id: str | None) -> Row:
-    rows: list[Row] = lake.rows("potentials").to_pylist()
     if potential_id is not None:
-        if not (found := [row for row in rows if row["potential_id"] == potential_id]):
-            raise MeltlakeError(
-                f"The lake has no potential {potential_id}.", "`meltlake sql 'from potentials'` lists them."
-            )
-        return found[0]
+        named = potential_named(lake, potential_id)
+        require_trained_here(named, "a proposal")
+        return named
+    rows: list[Row] = [row for row in lake.rows("potentials").to_pylist() if row["trained_elsewhere"] is None]
     if not rows:
         raise MeltlakeError(
             "The lake has no potential; what to compute next is told from what one does not know.",

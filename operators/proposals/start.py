@@ -16,6 +16,7 @@ from operators.physics.melt_volumes import foretold_volumes
 from operators.physics.pairs import shortest_distances
 from operators.physics.spreading import spread_apart
 from operators.potentials.melt_runs import nearest_in_temperature
+from operators.potentials.safe_distances import stored_safe_distances
 from operators.potentials.stored_frames import Geometry, geometries, sound_frames
 from operators.proposals.knowledge import Knowledge, Melt
 from operators.proposals.ranking import nearest_melt, point_of
@@ -173,8 +174,7 @@ def _apart(lake: Lake, known: Knowledge, numbers: NDArray[np.int8], positions: F
 
 def _closest_trained(lake: Lake, known: Knowledge, numbers: NDArray[np.int8]) -> Floats:
     """(n_elements, n_elements), Angstrom: 0 for pairs that no training frame has."""
-    name = str(known.training_set["training_set_id"])
-    rows = lake.rows("closest_pairs", key=name, columns=["pair", "min_distance_angstrom"]).to_pylist()
-    closest = {frozenset(row["pair"].split("-")): row["min_distance_angstrom"] for row in rows}
+    told = stored_safe_distances(lake, str(known.training_set["training_set_id"]))
+    closest = {frozenset(pair.split("-")): distance for pair, distance in told.items()}
     symbols = [SYMBOLS[number] for number in np.unique(numbers)]
     return np.array([[closest.get(frozenset((one, other)), 0.0) for other in symbols] for one in symbols])

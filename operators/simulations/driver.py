@@ -10,9 +10,12 @@ from typing import cast
 from lake.delta import Lake
 from operators.log import log
 from operators.potentials.committee import committee_of
+from operators.potentials.coverage import cutoff_angstrom
 from operators.potentials.model_file import model_file
+from operators.potentials.named import potential_named
+from operators.potentials.safe_distances import stored_safe_distances
 from operators.simulations.pair_style import PairStyle
-from schemas.errors import MeltlakeError, StepFailed
+from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 from schemas.simulation import SimulationCard
 from schemas.units import MEV_PER_EV
@@ -28,17 +31,21 @@ def siblings_of(settings: Settings, lake: Lake, potential: Row) -> tuple[str, ..
     """Potentials that differ in nothing but their seed and whose models are there; a table has none."""
     if str(potential["path"]).endswith(_EAM_ALLOY):
         return ()
-    potential_id = str(potential["potential_id"])
-    committee = committee_of(lake, potential_id)
+    committee = committee_of(lake, str(potential["potential_id"]))
+    names = committee.potential_ids if committee else []
+    return still_there(settings, lake, [name for name in names if name != potential["potential_id"]])
+
+
+def still_there(settings: Settings, lake: Lake, potential_ids: Sequence[str]) -> tuple[str, ...]:
+    """Those of which the lake has the row and the model file: a simulation goes on without the others."""
     found = []
-    for row in committee.potentials if committee else ():
-        if row["potential_id"] != potential_id:
-            try:
-                model_file(settings, row)
-            except StepFailed as reason:
-                log.warning("simulate", potential_id=row["potential_id"], left_out=reason.problem)
-            else:
-                found.append(str(row["potential_id"]))
+    for name in potential_ids:
+        try:
+            model_file(settings, potential_named(lake, name))
+        except MeltlakeError as reason:
+            log.warning("simulate", potential_id=name, left_out=reason.problem)
+        else:
+            found.append(name)
     return tuple(found)
 
 
@@ -55,15 +62,16 @@ def pair_style(settings: Settings, lake: Lake, folder: Path, potential: Row, car
     model = model_file(settings, potential)
     if model.name.endswith(_EAM_ALLOY):
         return PairStyle.eam_alloy(_linked(folder, f"potential{_EAM_ALLOY}", model), card.type_map)
-    siblings = [_potential(lake, potential_id) for potential_id in card.committee]
+    siblings = [potential_named(lake, potential_id) for potential_id in card.committee]
     models = [model, *(model_file(settings, row) for row in siblings)]
     names = ["potential", *(f"sibling_{number}" for number in range(1, len(models)))]
     links = [_linked(folder, f"{name}{path.suffix}", path) for name, path in zip(names, models, strict=True)]
     return replace(
         PairStyle.deepmd(links, card.type_map, steps_per_deviation=card.plan.steps_per_deviation),
         r_cut_angstrom=_r_cut_angstrom(lake, potential),
-        neighbour_slots=dict(zip(card.type_map, cast("Sequence[int]", potential["sel"]), strict=True)),
-        safe_distances_angstrom=_safe_distances(lake, potential),
+        # One that was trained elsewhere may not tell.
+        neighbour_slots=dict(zip(card.type_map, cast("Sequence[int]", potential["sel"] or ()), strict=False)),
+        safe_distances_angstrom=stored_safe_distances(lake, str(potential["training_set_id"])),
         precision=str(potential["precision"] or "float64"),
         force_rmse_ev_per_angstrom=_force_rmse_ev_per_angstrom(lake, potential),
         trained_on=_runs_trained_on(lake, potential),
@@ -75,18 +83,6 @@ def _linked(folder: Path, name: str, model: Path) -> str:
     link.unlink(missing_ok=True)
     link.symlink_to(model)
     return name
-
-
-def _potential(lake: Lake, potential_id: str) -> Row:
-    [row] = lake.rows("potentials", key=potential_id).to_pylist()
-    found: Row = row
-    return found
-
-
-def _safe_distances(lake: Lake, potential: Row) -> dict[str, float]:
-    """As the model card tells them; empty for a potential from before there were cards."""
-    rows = lake.rows("closest_pairs", key=str(potential["training_set_id"])).to_pylist()
-    return {row["pair"]: row["min_distance_angstrom"] for row in rows}
 
 
 def _force_rmse_ev_per_angstrom(lake: Lake, potential: Row) -> float | None:
@@ -104,13 +100,9 @@ def _runs_trained_on(lake: Lake, potential: Row) -> frozenset[str]:
 
 
 def _r_cut_angstrom(lake: Lake, potential: Row) -> float:
-    if potential["r_cut_angstrom"] is not None:
-        return float(str(potential["r_cut_angstrom"]))
-    # A potential of an earlier version of the tables has its cutoff in its recipe only.
-    recipe = lake.rows("recipes", key=str(potential["recipe"])).to_pylist()
-    if not recipe:
+    if (r_cut := cutoff_angstrom(lake, potential)) is None:
         raise MeltlakeError(
             f"The lake has no recipe {potential['recipe']}, which potential {potential['potential_id']} names.",
             "Run `meltlake train` with the same options again: it writes the recipe.",
         )
-    return float(recipe[0]["r_cut_angstrom"])
+    return r_cut

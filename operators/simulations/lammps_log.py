@@ -11,7 +11,11 @@ from schemas.units import NS_PER_DAY_PER_FS_PER_S
 
 _VERSION = re.compile(r"LAMMPS \((.+)\)")
 _LOOP = re.compile(r"Loop time of (\S+) on \d+ procs for (\d+) steps with \d+ atoms")
-_HALT = re.compile(r"Fix halt condition for fix-id (\S+) met on step (\d+) with value (\S+)")
+_OF_A_MINIMISATION = "Minimization stats:"
+"""Follows the loop time of atoms that were moved apart."""
+_HALT = re.compile(
+    r"Fix halt condition for fix-id (\S+) met on step (\d+) with value ([-+]?(?:nan|inf|\d+\.?\d*(?:[eE][-+]?\d+)?))"
+)
 _THERMO_LINE = re.compile(r"\s+(\d+)\s+[-+.\deE]+\s+([-+.\deE]+)\s")
 
 # Errors that LAMMPS ends with when the atoms, not the input, are at fault.
@@ -53,7 +57,12 @@ def last_timing(lines: Sequence[str], *, time_step_fs: float) -> Timing | None:
 
     LAMMPS prints the same figure with three decimals, too few for slow potentials.
     """
-    loops = [(float(match[1]), int(match[2])) for line in lines if (match := _LOOP.match(line))]
+    loops: list[tuple[float, int]] = []
+    for line in lines:
+        if match := _LOOP.match(line):
+            loops.append((float(match[1]), int(match[2])))
+        elif line.startswith(_OF_A_MINIMISATION) and loops:
+            loops.pop()  # its steps have no length in time
     seconds, n_steps = next(((s, n) for s, n in reversed(loops) if n > 0 and s > 0), (0.0, 0))
     if n_steps == 0:
         return None

@@ -1,6 +1,5 @@
 """One simulation folder brought to its end: LAMMPS run or resumed, the card filled in. Tables are `simulate`'s."""
 
-import mmap
 import os
 import time
 from collections.abc import Mapping
@@ -9,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from lake.lammps_data import write_lammps_data
-from lake.readers.lammps import FRAME_BEGINS, TRAJECTORY
-from lake.readers.lammps_tables import DEVIATION_TABLE, PRESSURE_TABLE, THERMO_TABLE, thermo_rows
+from lake.readers.lammps import TRAJECTORY
+from lake.readers.lammps_tables import THERMO_TABLE, thermo_rows
 from lake.sources import SIMULATION_CARD
 from operators.hardware import hardware
 from operators.log import log
 from operators.processes import ProgramFailed, run
 from operators.simulations.guards import Contents, Guard, fault_of_start, guards
-from operators.simulations.lammps_input import RESTART, START, START_FRAME, STOPPED_FRAME, lammps_input
+from operators.simulations.lammps_input import START, START_FRAME, STOPPED_FRAME, lammps_input
 from operators.simulations.lammps_log import (
     halt_by_collapse,
     halt_by_guard,
@@ -28,6 +27,7 @@ from operators.simulations.lammps_log import (
 from operators.simulations.lammps_program import lammps_command
 from operators.simulations.pair_style import PairStyle
 from operators.simulations.progress import Progress
+from operators.simulations.restart_files import TABLES, go_back_to, latest_restart_step, restarts
 from operators.simulations.start_frame import Start
 from operators.simulations.start_test import Judged, judged_before, judged_in_lammps
 from schemas.elements import atomic_number, masses_amu
@@ -36,8 +36,6 @@ from schemas.simulation import SimulationCard, StartTest
 
 INPUT = "in.lammps"
 LOG = "log.lammps"
-_TABLES = (THERMO_TABLE, PRESSURE_TABLE, DEVIATION_TABLE)
-_RESTART_MARK = b"LammpS RestartT"
 _RESTARTS_KEPT = 2
 """The newest may be cut by a kill; the one before it is whole."""
 _RELAXED = "Exchanged atoms are moved apart first: they stand where those of other sizes stood."
@@ -65,36 +63,19 @@ def simulated(folder: Path, card: SimulationCard, start: Start, pair: PairStyle)
         if before.fault is not None:
             return _ended(folder, card, before.fault)
     else:
-        cut_trajectory(folder / TRAJECTORY, restart_step)
-        for name in _TABLES:
-            _cut_to_whole_lines(folder / name)
+        go_back_to(folder, restart_step)
         log.info("simulate", run_id=card.run_id, resumed_at_step=restart_step)
     guarded_by = guards(card.plan, pair, _contents(card, start))
-    relaxed_first = _RELAXED if card.is_exchanged and card.plan.keeps_frames else ""
+    relaxed_first = _RELAXED if card.is_exchanged else ""
     (folder / INPUT).write_text(
         lammps_input(card.plan, pair, guarded_by=guarded_by, restart_step=restart_step, relaxed_first=relaxed_first)
     )
-    listener = _Listener(folder, card, start, pair, before)
-    began = time.monotonic()
-    try:
-        _run_lammps(folder, listener)
-    except _Unphysical as fault:
-        card.outcome, card.reason = "unphysical", str(fault)
-    except ProgramFailed as failure:
-        collapse = halt_by_collapse(failure.last_lines)
-        if collapse is None:
-            raise
-        card.outcome, card.reason = "unphysical", collapse.reason
-    except StoppedBySignal:
-        card.wall_seconds += time.monotonic() - began
-        write_card(folder, card)
-        raise
-    card.wall_seconds += time.monotonic() - began
+    _run_to_an_end(folder, card, _Listener(folder, card, start, pair, before))
     _fill(card, folder, guarded_by)
     if card.outcome == "unphysical":
-        _keep_some_frames(folder)
+        keep_some_frames(folder)
     write_card(folder, card)
-    for _, path in _restarts(folder):
+    for _, path in restarts(folder):
         path.unlink()
     return card
 
@@ -106,30 +87,18 @@ def write_card(folder: Path, card: SimulationCard) -> None:
     unfinished.replace(folder / SIMULATION_CARD)
 
 
-def latest_restart_step(folder: Path) -> int | None:
-    """Step of the newest whole restart file; None without one. LAMMPS may have been killed while it wrote."""
-    return max((step for step, path in _restarts(folder) if _is_whole(path)), default=None)
-
-
-def cut_trajectory(path: Path, step: int) -> None:
-    """Take away the frames from `step` on, which a restart at that step writes again."""
-    if not path.is_file() or path.stat().st_size == 0:
-        return
-    with path.open("r+b") as file:
-        with mmap.mmap(file.fileno(), 0) as content:
-            keep = len(content)
-            while (frame := content.rfind(FRAME_BEGINS, 0, keep)) >= 0:
-                header = content[frame : frame + 64].split(b"\n")
-                if len(header) > 2 and int(header[1]) < step:
-                    break
-                keep = frame
-        file.truncate(max(keep, 0))
+def keep_some_frames(folder: Path) -> None:
+    """A run that was stopped before it saved a frame is kept with those of its start and its end."""
+    trajectory = folder / TRAJECTORY
+    left = [folder / name for name in (START_FRAME, STOPPED_FRAME) if (folder / name).is_file()]
+    if left and not (trajectory.is_file() and trajectory.stat().st_size):
+        trajectory.write_bytes(b"".join(path.read_bytes() for path in left))
 
 
 def _begin(folder: Path, card: SimulationCard, start: Start, pair: PairStyle) -> Judged:
     """Write what LAMMPS starts from, and look at it before LAMMPS does."""
-    leftovers = [folder / name for name in (*_TABLES, TRAJECTORY, START_FRAME, STOPPED_FRAME, LOG)]
-    for path in (*leftovers, *(path for _, path in _restarts(folder))):
+    leftovers = [folder / name for name in (*TABLES, TRAJECTORY, START_FRAME, STOPPED_FRAME, LOG)]
+    for path in (*leftovers, *(path for _, path in restarts(folder))):
         path.unlink(missing_ok=True)
     type_of = {atomic_number(symbol): number for number, symbol in enumerate(card.type_map, start=1)}
     write_lammps_data(
@@ -156,7 +125,7 @@ def _begin(folder: Path, card: SimulationCard, start: Start, pair: PairStyle) ->
 
 def _ended(folder: Path, card: SimulationCard, fault: str) -> SimulationCard:
     """The card of a simulation that cannot begin."""
-    card.outcome, card.reason = "unphysical", fault
+    card.outcome, card.reason, card.is_refused = "unphysical", fault, True
     write_card(folder, card)
     return card
 
@@ -171,6 +140,24 @@ def _contents(card: SimulationCard, start: Start) -> Contents:
         warmed_k=plan.temperature_k - (start.temperature_k or plan.temperature_k),
         pressed_gpa=plan.pressure_gpa - (start.pressure_gpa or 0.0),
     )
+
+
+def _run_to_an_end(folder: Path, card: SimulationCard, listener: "_Listener") -> None:
+    began = time.monotonic()
+    try:
+        _run_lammps(folder, listener)
+    except _Unphysical:
+        pass  # the card says why
+    except ProgramFailed as failure:
+        collapse = halt_by_collapse(failure.last_lines)
+        if collapse is None:
+            raise
+        card.outcome, card.reason = "unphysical", collapse.reason
+    except StoppedBySignal:
+        card.wall_seconds += time.monotonic() - began
+        write_card(folder, card)
+        raise
+    card.wall_seconds += time.monotonic() - began
 
 
 def _run_lammps(folder: Path, listener: "_Listener") -> None:
@@ -188,24 +175,13 @@ def _fill(card: SimulationCard, folder: Path, guarded_by: list[Guard]) -> None:
     lines, rows = log_lines(folder / LOG), thermo_rows(folder / THERMO_TABLE)
     reasons: Mapping[str, str] = {guard.name: guard.reason for guard in guarded_by}
     halt, timing = halt_by_guard(lines, reasons), last_timing(lines, time_step_fs=card.plan.time_step_fs)
-    if halt is not None:
+    if halt is not None and not card.is_refused:  # LAMMPS went on for some steps with a start that was refused
         card.outcome, card.reason = "unphysical", halt.reason
     elif card.outcome == "running":
         card.outcome = "finished"
     card.n_steps_done = halt.step if halt and halt.step is not None else int(rows[-1, 0]) if len(rows) else 0
     card.ns_per_day, card.n_steps_timed = (timing.ns_per_day, timing.n_steps) if timing else (None, 0)
     card.lammps_version, card.hardware = lammps_version(lines), hardware()
-
-
-def _keep_some_frames(folder: Path) -> None:
-    """A run that was stopped before it saved a frame is kept with those of its start and its end."""
-    trajectory = folder / TRAJECTORY
-    if trajectory.is_file() and trajectory.stat().st_size:
-        return
-    with trajectory.open("wb") as file:
-        for name in (START_FRAME, STOPPED_FRAME):
-            if (folder / name).is_file():
-                file.write((folder / name).read_bytes())
 
 
 class _Listener:
@@ -220,30 +196,14 @@ class _Listener:
 
     def heard(self, line: str) -> None:
         if self._progress.heard(line):
-            for _, path in _restarts(self._folder)[:-_RESTARTS_KEPT]:
+            for _, path in restarts(self._folder)[:-_RESTARTS_KEPT]:
                 path.unlink()
         elif self._before is not None and (labels := start_labels(line)) is not None:
             tested = judged_in_lammps(self._folder, self._start, self._pair, before=self._before, numbers=labels)
             self._card.start_test, self._card.start_energy_ev = tested.test, labels[0]
+            if tested.fault is not None:
+                # Whole before it is written: a kill from here on loses nothing of the verdict.
+                self._card.outcome, self._card.reason, self._card.is_refused = "unphysical", tested.fault, True
             write_card(self._folder, self._card)
             if tested.fault is not None:
                 raise _Unphysical(tested.fault)
-
-
-def _restarts(folder: Path) -> list[tuple[int, Path]]:
-    """Steps and restart files, the oldest first."""
-    files = folder.glob(f"{RESTART}[0-9]*")
-    return sorted((int(path.name.removeprefix(RESTART)), path) for path in files)
-
-
-def _is_whole(path: Path) -> bool:
-    # LAMMPS writes the same words at the beginning and as the very last thing.
-    with path.open("rb") as file:
-        file.seek(max(len(_RESTART_MARK), path.stat().st_size - 2 * len(_RESTART_MARK)))
-        return _RESTART_MARK in file.read()
-
-
-def _cut_to_whole_lines(path: Path) -> None:
-    if path.is_file():
-        content = path.read_bytes()
-        path.write_bytes(content[: content.rfind(b"\n") + 1])

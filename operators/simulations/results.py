@@ -20,12 +20,12 @@ _SHORTEST_FOR_DRIFT_FS = FS_PER_PS
 def performance_row(folder: Path, card: SimulationCard, potential: Row) -> dict[str, object]:
     """The row of `performance`."""
     test = card.start_test or StartTest()
-    found = _drift(folder, card)
+    found, siblings = _drift(folder, card), (*card.committee, *card.committee_left_out)
     _, deviations = _in_production(card, *force_deviations(folder))
     return {
         "run_id": card.run_id,
         "potential_id": card.potential_id,
-        "composition": card.plan.composition,
+        "composition": card.composition,
         "protocol": card.plan.protocol,
         "ns_per_day": card.ns_per_day,
         "n_atoms": card.n_atoms,
@@ -45,7 +45,7 @@ def performance_row(folder: Path, card: SimulationCard, potential: Row) -> dict[
         "start_force_error_frac": _finite(test.force_error_frac),
         "drift_mev_per_atom_per_ps": _finite(found.mev_per_atom_per_ps),
         "drift_error_mev_per_atom_per_ps": _finite(found.error_mev_per_atom_per_ps),
-        "committee_ids": [card.potential_id, *card.committee] if card.committee else None,
+        "committee_ids": [card.potential_id, *siblings] if siblings else None,
         "mean_max_deviation_force_mev_per_angstrom": _mev(deviations[:, 0].mean()) if len(deviations) else None,
         "max_deviation_force_mev_per_angstrom": _mev(deviations[:, 0].max()) if len(deviations) else None,
     }

@@ -64,9 +64,13 @@ class Start:
     """(n_atoms, 3), Cartesian."""
 
     @property
+    def n_exchanged(self) -> int:
+        """Atoms that became another element."""
+        return int((self.atomic_numbers != self.parent_frame.atomic_numbers).sum())
+
+    @property
     def is_exchanged(self) -> bool:
-        """Whether atoms were exchanged for other elements."""
-        return bool((self.atomic_numbers != self.parent_frame.atomic_numbers).any())
+        return self.n_exchanged > 0
 
 
 def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | None = None) -> Start:

@@ -41,6 +41,7 @@ _TIMES_THE_KNOWN_RMSE = 5.0
 _LEAST_ERROR_OF_ANOTHER_MODEL = 0.3
 """Over the size of DFT's forces: potentials that hold a melt together stay below."""
 _FORCES = slice(DUMP_COLUMNS.split().index("fx"), None)
+_DISAGREE = "LAMMPS and the potential itself disagree"
 _TABLE = "a table is read by LAMMPS only"
 """Why LAMMPS is compared with nothing but DFT."""
 
@@ -173,6 +174,11 @@ def fault_of_forces(test: StartTest, pair: PairStyle, run_id: str) -> str | None
     )
 
 
+def is_of_programs(outcome: str) -> bool:
+    """Whether LAMMPS and the potential itself did not agree: with other versions of both they may."""
+    return _DISAGREE in outcome
+
+
 def _compared(lammps: Labels, own: Labels, test: StartTest, allowed: Tolerances) -> Judged:
     copies = len(lammps.forces_ev_per_angstrom) // len(own.forces_ev_per_angstrom)
     expected = np.tile(own.forces_ev_per_angstrom, (copies, 1))
@@ -190,7 +196,7 @@ def _compared(lammps: Labels, own: Labels, test: StartTest, allowed: Tolerances)
         own=own,
         fault=None
         if agrees
-        else f"LAMMPS and the potential itself disagree on the start frame, by {energy:.3g} meV/atom, {force:.3g} "
+        else f"{_DISAGREE} on the start frame, by {energy:.3g} meV/atom, {force:.3g} "
         f"meV/Angstrom and {pressure:.3g} GPa: the types of atoms are mapped to other elements (a wrong type map), or "
         "the plugin does not fit the model",
     )

@@ -1,4 +1,4 @@
-"""Whether what is stored of a training set's coverage is of the runs that the lake has now. Computing it is `observe`'s.
+"""Whether the stored coverage of a training set is of the runs that the lake has now. Computing it is `observe`'s.
 
 Told from rows of runs alone, so that it costs nothing in a large lake: which frames are sampled is not asked here.
 """

@@ -65,7 +65,10 @@ class Holdings:
         """
         return [
             Answered(
-                TrainingSetRequest.model_validate_json(row["request"]), row["training_set_id"], row["lake_version"]
+                TrainingSetRequest.model_validate_json(row["request"]),
+                row["training_set_id"],
+                row["lake_version"],
+                bool(row["for_campaign"]),
             )
             for row in self._request_rows
         ]
@@ -110,6 +113,8 @@ class Answered(NamedTuple):
     asked: TrainingSetRequest
     training_set_id: str
     lake_version: int
+    for_campaign: bool
+    """`leave_one_out` of the campaign wanted it then."""
 
 
 class FrameFiles:

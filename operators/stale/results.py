@@ -1,6 +1,7 @@
 """What is due of potentials that are there: their errors and simulations; and the warehouse."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import product
 from math import ceil
 
 from pydantic import ValidationError
@@ -67,16 +68,25 @@ def not_simulated(holdings: Holdings, sets: Iterable[WantedSet]) -> Iterator[Sta
         all_of_it = sorted({*(made.get("compositions") or ()), *(made.get("held_out") or ())})
         compositions = all_of_it if one.left_out is None else [one.left_out]
         for name in [row["potential_id"] for row in potentials_of(holdings, one)]:
-            for composition in compositions:
-                for protocol in campaign.protocols:
-                    found = done.get((name, composition, protocol), [])
-                    if not any(_is_as_wanted(holdings, run_id, campaign) for run_id in found):
-                        why = "temperature_k or simulation_steps of campaign.toml has changed since"
-                        yield Stale(
-                            f"potential {name} {composition} {protocol}",
-                            why if found else "it was not simulated there",
-                            _simulate(name, protocol, composition=composition, campaign=campaign),
-                        )
+            for composition, protocol in product(compositions, campaign.protocols):
+                found = done.get((name, composition, protocol), [])
+                is_done = any(_is_as_wanted(holdings, run_id, campaign) for run_id in found)
+                if not is_done and _can_be(holdings, composition, protocol):
+                    why = "temperature_k or simulation_steps of campaign.toml has changed since"
+                    yield Stale(
+                        f"potential {name} {composition} {protocol}",
+                        why if found else "it was not simulated there",
+                        _simulate(name, protocol, composition=composition, campaign=campaign),
+                    )
+
+
+def _can_be(holdings: Holdings, composition: str, protocol: str) -> bool:
+    """Whether a protocol has what it starts from: a twin its molecular dynamics, every other one a temperature."""
+    runs = [run for run in holdings.trainable if run["composition"] == composition]
+    if protocol == "twin":
+        return any(run["time_step_fs"] for run in runs)
+    is_told = holdings.campaign.temperature_k is not None
+    return is_told or any(run["time_step_fs"] or run["temperature_target_k"] for run in runs)
 
 
 def not_published(holdings: Holdings) -> Iterator[Stale]:
@@ -106,20 +116,16 @@ def _is_as_wanted(holdings: Holdings, run_id: str, campaign: Campaign) -> bool:
 
 
 def has_length(plan: SimulationPlan, n_steps: int | None) -> bool:
-    """Whether a simulation is as long as was asked for: in whole saved frames, and a twin no longer than its AIMD run.
-
-    A shorter twin is taken for one that its AIMD run has ended.
-    """
-    if n_steps is None:
+    """Whether a simulation is as long as was asked for, in whole saved frames; a twin is as long as its AIMD run."""
+    if n_steps is None or plan.protocol == "twin":
         return True
-    whole = ceil(n_steps / plan.steps_per_frame - 1e-9) * plan.steps_per_frame
-    return plan.n_production_steps <= whole if plan.protocol == "twin" else plan.n_production_steps == whole
+    return plan.n_production_steps == ceil(n_steps / plan.steps_per_frame - 1e-9) * plan.steps_per_frame
 
 
 def _simulate(name: str, protocol: str, *, composition: str, campaign: Campaign) -> Sequence[str]:
     words = ["simulate", name, "--protocol", protocol, "--composition", composition]
     if campaign.temperature_k is not None and protocol != "twin":
         words += ["--temperature-k", str(campaign.temperature_k)]
-    if campaign.simulation_steps is not None:
+    if campaign.simulation_steps is not None and protocol != "twin":
         words += ["--steps", str(campaign.simulation_steps)]
     return words

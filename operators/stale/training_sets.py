@@ -42,7 +42,7 @@ def why_outdated(holdings: Holdings, wanted: WantedSet) -> list[str]:
     used = holdings.runs_of(made)
     name = made["training_set_id"]
     # The same request may have been answered with the same set at a later version, too.
-    seen = [version for asked, answer, version in holdings.requests if (asked, answer) == (wanted.asked, name)]
+    seen = [one.lake_version for one in holdings.requests if one[:2] == (wanted.asked, name)]
     version = max(seen, default=made["lake_version"])
     reasons = [
         reason

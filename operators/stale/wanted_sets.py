@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from operators.campaign import Campaign
 from operators.potentials.groups import Group
@@ -100,13 +99,14 @@ def wanted_by_hand(holdings: Holdings) -> list[WantedSet]:
     """What was asked for with other choices than a campaign's.
 
     Of two requests that differ only in that one has further compositions or runs, the later one is what is wanted now.
-    Who names a version of the lake wants that one, and nothing of what comes later.
+    Who names a version of the lake wants that one, and nothing of what comes later. What a campaign left out is its
+    own: nobody wants it once the campaign does not.
     """
     sets = {made["training_set_id"]: made for made in holdings.training_sets}
     answers: dict[TrainingSetRequest, list[Row]] = {}
-    for asked, name, _ in holdings.requests:
+    for asked, name, _, for_campaign in holdings.requests:
         made = sets.get(name)
-        if made is None or asked.lake_version is not None:
+        if made is None or asked.lake_version is not None or for_campaign:
             continue
         if not (holdings.campaign.chooses_training and _is_wanted_by_campaign(made, holdings.campaign)):
             earlier = [row for row in answers.pop(asked, []) if row is not made]
@@ -146,14 +146,8 @@ def _request(holdings: Holdings, group: Group, *, hold_out: Collection[str]) -> 
         compositions=tuple(group.compositions - set(hold_out)),
         hold_out=tuple(group.compositions & set(hold_out)),
         runs=_named_runs(holdings, group.runs, group.compositions),
-        **_choices_of(holdings.campaign),
+        **holdings.campaign.training_choices,
     )
-
-
-def _choices_of(campaign: Campaign) -> dict[str, Any]:
-    """Settings of the campaign that `materialize` has options for, but for what is told of each group."""
-    names = TrainingSetRequest.model_fields.keys() & Campaign.model_fields.keys() - {"hold_out"}
-    return {name: getattr(campaign, name) for name in names}
 
 
 def _named_runs(holdings: Holdings, runs: Collection[Row], compositions: Collection[str]) -> tuple[str, ...]:
@@ -182,7 +176,7 @@ def _is_wanted_by_campaign(made: Row, campaign: Campaign) -> bool:
 
 def _could_be_the_campaigns(made: Row, campaign: Campaign, *, hold_out: Collection[str]) -> bool:
     """Whether it was made with the campaign's choices and that one, at whatever state of the lake."""
-    wanted = _choices_of(campaign)
+    wanted = campaign.training_choices
     return (
         made["split_rule"] == wanted.pop("split")
         and made["seed"] in (None, TrainingSetRequest.model_fields["seed"].default)

@@ -122,7 +122,7 @@ PERFORMANCE = table(
     "run_id",
     column("run_id", TEXT, "the simulation that was timed"),
     column("potential_id", TEXT, "the potential"),
-    column("composition", TEXT, "composition simulated"),
+    column("composition", TEXT, "of its atoms, as in `runs`"),
     column("protocol", TEXT, "twin, nvt, npt, nve or performance"),
     column("ns_per_day", REAL, "simulated time per day of wall time"),
     column("n_atoms", WHOLE, "atoms"),

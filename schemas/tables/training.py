@@ -84,6 +84,11 @@ TRAINING_SET_REQUESTS = table(
     column("lake_version", COUNT, "version of the frames table"),
     column("family_id", TEXT, "equal for requests that split frames in the same way: they share labels"),
     column("request", TEXT, "what was asked for, as JSON"),
+    column(
+        "for_campaign",
+        FLAG,
+        "`leave_one_out` of campaign.toml wanted it then: no wish of its own once that does so no more",
+    ),
     column("created_at", TIME, "UTC"),
 )
 
@@ -138,8 +143,12 @@ POTENTIALS = table(
     "potentials",
     "potential: a trained, frozen recipe",
     "potential_id",
-    column("potential_id", TEXT, "name: hash of recipe, training set, seed, steps, backend and, with one, `init_from`"),
-    column("recipe", TEXT, "the recipe's name"),
+    column(
+        "potential_id",
+        TEXT,
+        "name: hash of recipe, training set, seed, steps, backend and, with one, `init_from`; or of the file",
+    ),
+    column("recipe", TEXT, "the recipe's name, or that of a potential trained elsewhere"),
     column("recipe_id", TEXT, "what the recipe of that name said then; another than the recipe's now: it was changed"),
     column("training_set_id", TEXT, "what it was trained on"),
     column("init_from", TEXT, "potential that its weights are those of at the first step; null: they are random"),
@@ -148,8 +157,13 @@ POTENTIALS = table(
         WHOLE,
         "frames of the test and held-out splits that a potential it began with was trained on: no test of it",
     ),
+    column(
+        "trained_elsewhere",
+        TEXT,
+        "where it comes from, as whoever added it said; it has no training set, seed or steps then. Null: trained here",
+    ),
     column("seed", COUNT, "seed of descriptor, fitting and training"),
-    column("backend", TEXT, "tensorflow or pytorch"),
+    column("backend", TEXT, "tensorflow or pytorch; eam/alloy: a table that only LAMMPS reads"),
     column("precision", TEXT, "of the nets: float64 or float32"),
     column("r_cut_angstrom", REAL, "where its cutoff function ends"),
     column("n_steps", WHOLE, "training steps done"),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from importlib.util import find_spec
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from lake.deep_potential import DeepPotential
 from lake.delta import Lake
 from lake.readers.lammps import LammpsReader
 from operators.materialize import materialize
+from operators.observe import observe_potential
+from operators.potential_add import potential_add
 from operators.potentials.backends import BACKENDS
 from operators.simulate import simulate
 from operators.simulations.driver import pair_style
@@ -17,6 +20,7 @@ from operators.simulations.lammps_session import simulated
 from operators.simulations.plan import resolved
 from operators.simulations.start_frame import start_frame
 from operators.train import train
+from schemas.errors import MeltlakeError
 from schemas.recipes import DP_SMALL
 from schemas.simulation import SimulationCard, SimulationRequest
 from schemas.training import TrainingSetRequest
@@ -62,6 +66,31 @@ def test_a_potential_that_learnt_next_to_nothing_is_stopped_within_a_hundred_ste
     assert "came closer than" in answer["reason"]
     (row,) = Lake(toy_lake.lake).rows("performance", key=answer["run_id"]).to_pylist()
     assert row["n_steps_done"] <= 100
+
+
+def test_a_model_trained_elsewhere_is_simulated_like_one_trained_here(toy_lake, potential, twin, tmp_path) -> None:
+    model = tmp_path / "graph.pb"
+    copyfile(potential["path"], model)
+    added = potential_add(toy_lake, model, name="theirs", origin="Doe 2020")
+    model.unlink()
+    assert [added[name] for name in ("type_map", "r_cut_angstrom", "sel", "precision", "backend", "sha256")] == [
+        potential[name] for name in ("type_map", "r_cut_angstrom", "sel", "precision", "backend", "sha256")
+    ]
+    answer = simulate(toy_lake, added["potential_id"], TWIN)
+    assert (answer["outcome"], answer["run_id"] != twin["run_id"]) == ("finished", True)
+    lake = Lake(toy_lake.lake)
+    rows = [lake.rows("performance", key=run["run_id"]).to_pylist()[0] for run in (answer, twin)]
+    assert rows[0]["start_energy_difference_mev_per_atom"] < 1e-6
+    assert rows[0]["start_force_error_frac"] == pytest.approx(rows[1]["start_force_error_frac"])
+    with pytest.raises(MeltlakeError, match=r"was trained elsewhere \(Doe 2020\): the lake does not have its training"):
+        observe_potential(toy_lake, added["potential_id"])
+    lake.remove("potentials", added["potential_id"])
+
+
+def test_a_file_that_is_no_model_is_refused_with_the_reason(toy_lake, tmp_path) -> None:
+    (tmp_path / "bad.pb").write_text("no model")
+    with pytest.raises(MeltlakeError, match=r"bad.pb is no model that deepmd-kit can read: .*DecodeError"):
+        potential_add(toy_lake, tmp_path / "bad.pb", name="theirs", origin="Doe 2020")
 
 
 def test_a_type_map_that_is_not_the_models_is_found_before_lammps_starts(toy_lake, potential) -> None:

@@ -9,8 +9,9 @@ import pytest
 from lake.readers.lammps import TRAJECTORY, LammpsReader
 from operators.simulations.lammps_input import lammps_input
 from operators.simulations.lammps_log import halt_by_collapse, halt_by_guard, lammps_version, last_timing
-from operators.simulations.lammps_session import LOG, cut_trajectory, latest_restart_step
+from operators.simulations.lammps_session import LOG
 from operators.simulations.pair_style import PairStyle
+from operators.simulations.restart_files import cut_trajectory, latest_restart_step
 
 
 def frames_of(folder) -> dict[int, bytes]:

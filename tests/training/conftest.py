@@ -42,6 +42,7 @@ class LakeMaker:
             "n_rejected": sum(not frame["accepted"] for frame in frames),
             "level_of_theory": "functional=PBE ENCUT=300",
             "potcar_titles": [TITLES[element] for element in counts],
+            "time_step_fs": 1.0,
             "synthetic": True,
         }
         self.lake.replace("runs", run_id, [row | changes])

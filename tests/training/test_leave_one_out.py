@@ -103,6 +103,22 @@ def test_new_frames_outdate_all_of_them_and_each_is_made_again(three_melts, sett
     assert {tuple(row.values()) for row in rows} == {(new[1], "Al100", new[0]), (new[2], "Cu100", new[0])}
 
 
+def test_what_a_campaign_left_out_is_nobodys_wish_once_it_leaves_out_no_more(three_melts, settings):
+    campaign(settings, leave_one_out=True)
+    for out in ((), ("Al100",), ("Cu100",)):
+        freeze(settings, *out)
+    campaign(settings, leave_one_out=["Al100"])
+    three_melts.add("a1", {"Al": 4}, three_melts.frames({"Al": 4}, 52, seed=0))
+    assert [words[words.index("--hold-out") + 1 :] for words in due(settings, "materialize")[1:]] == [["Al100"]]
+    campaign(settings, leave_one_out=False, recipes=["DP-2"])
+    assert due(settings, "materialize") == [["materialize", "--compositions", *MELTS]]
+    freeze(settings)
+    freeze(settings, "Cu100")
+    three_melts.add("a1", {"Al": 4}, three_melts.frames({"Al": 4}, 60, seed=0))
+    by_hand = [words for words in due(settings, "materialize") if "--hold-out" in words]
+    assert [words[words.index("--hold-out") + 1 :] for words in by_hand] == [["Cu100"]], "a person asked for it since"
+
+
 def test_a_composition_that_is_none_is_refused_where_it_stands(settings):
     settings.home.mkdir(parents=True, exist_ok=True)
     campaign(settings, leave_one_out=["Al3Ni"])

@@ -18,7 +18,8 @@ from operators.physics.pairs import shortest_distances
 from operators.proposals.knowledge import knowledge
 from operators.proposals.ranking import candidates, ranked
 from operators.proposals.start import LEAST_OVER_LIMIT, aimd_start, predicted_volume_per_atom_angstrom3
-from operators.propose import CARD, ProposalRequest, propose, propose_text
+from operators.proposals.texts import propose_text
+from operators.propose import CARD, ProposalRequest, propose
 from schemas.composition import composition, half_l1_at_percent
 from schemas.errors import MeltlakeError
 from schemas.gate.limits import shortest_trainable_pairs_angstrom
@@ -372,7 +373,7 @@ def test_a_folder_is_replaced_on_request_and_only_one_of_ours(home, tmp_path):
 
 def test_bad_wishes_are_sentences(home, settings):
     for request, told in (
-        (ProposalRequest(potential_id="nobody"), "The lake has no potential nobody"),
+        (ProposalRequest(potential_id="nobody"), "There is no potential 'nobody'"),
         (ProposalRequest(step_at_percent=7), "a step that divides 100 at.%, found 7"),
         (ProposalRequest(temperature_k=-5.0), "temperature must be more than 0, found -5"),
     ):

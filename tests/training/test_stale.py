@@ -318,6 +318,26 @@ def test_new_compositions_are_due_without_a_campaign_too(three_melts, settings):
     assert obey(settings, item)["compositions"] == ["Ni100"]
 
 
+def test_a_campaigns_length_and_temperature_leave_twins_alone(set_up, settings):
+    choices = {"protocols": ["twin", "npt"], "simulation_steps": 40, "temperature_k": 1500}
+    campaign(settings, recipes=["DP-small", "DP-2"], seeds=[1], **choices)
+    wanted = [list(item.arguments) for item in due(settings, "simulate")]
+    assert {words[3] for words in wanted} == {"twin", "npt"}
+    for words in wanted:
+        assert ("--steps" in words) is ("--temperature-k" in words) is (words[3] == "npt")
+
+
+def test_no_simulation_is_due_that_has_nothing_to_start_from(set_up, three_melts, settings):
+    three_melts.add("c1", ALCU, three_melts.frames(ALCU, 40, seed=2), time_step_fs=None)
+    campaign(settings, recipes=["DP-small", "DP-2"], seeds=[1], protocols=["twin", "nvt"])
+    wanted = {(words[3], words[5]) for item in due(settings, "simulate") if (words := list(item.arguments))}
+    assert wanted == {(protocol, melt) for protocol in ("twin", "nvt") for melt in ("Al100", "Cu100")}
+    campaign(settings, recipes=["DP-small", "DP-2"], seeds=[1], protocols=["twin", "nvt"], temperature_k=1500)
+    wanted = {(words[3], words[5]) for item in due(settings, "simulate") if (words := list(item.arguments))}
+    assert ("nvt", "Al50Cu50") in wanted, "a temperature is given"
+    assert ("twin", "Al50Cu50") not in wanted
+
+
 def test_status_of_no_lake_is_a_sentence(settings):
     with pytest.raises(MeltlakeError, match=r"There is no lake at .*lake"):
         status(settings)
@@ -328,7 +348,7 @@ def test_status_of_no_lake_is_a_sentence(settings):
     [
         ("twin", 42, 40, True),
         ("twin", 30, 40, True),
-        ("twin", 42, 20, False),
+        ("twin", 42, 20, True),
         ("nvt", 42, 40, True),
         ("nvt", 30, 40, False),
     ],
