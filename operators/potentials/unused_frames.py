@@ -3,7 +3,7 @@
 They cost nothing any more. Which of them a committee disagrees on is `committee`'s to say.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +73,7 @@ def unused_judged_frames(lake: Lake, sample: Sequence[UnusedFrames]) -> Iterator
         )
 
 
-def comparable_runs(lake: Lake, training_set: Row, run_ids: Collection[str]) -> list[Row]:
+def comparable_runs(lake: Lake, training_set: Mapping[str, object], run_ids: Collection[str]) -> list[Row]:
     """AIMD runs with accepted frames, of a training set's elements, whose energies compare with those of its runs."""
     runs: list[Row] = lake.rows("runs").to_pylist()
     elements = set(texts(training_set, "type_map"))

@@ -125,8 +125,9 @@ def _foretold_volume(known: Knowledge, composition: str) -> tuple[float, bool]:
 
 
 def _is_like(pressure_gpa: float | None, other_gpa: float | None) -> bool:
-    unknown = pressure_gpa is None or other_gpa is None
-    return unknown or abs(pressure_gpa - other_gpa) <= _LIKE_PRESSURES_GPA
+    if pressure_gpa is None or other_gpa is None:
+        return True
+    return abs(pressure_gpa - other_gpa) <= _LIKE_PRESSURES_GPA
 
 
 def _simulated(

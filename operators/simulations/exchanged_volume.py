@@ -51,7 +51,7 @@ def volume_ratio(
     counted = [element_counts(numbers) for numbers in (before, after)]
     melts = {str(row["composition"]): row for row in sorted(rows, key=lambda row: _unlike(row, wanted_k), reverse=True)}
     parts = [parse_composition(name) for name in melts]
-    elements = sorted({element for one in (*parts, *counted) for element in one})
+    elements = sorted({element for melt in parts for element in melt} | {e for counts in counted for e in counts})
     points = as_points([{element: float(n) for element, n in counts.items()} for counts in counted], elements)
     found = foretold_volumes(
         points,
