@@ -17,10 +17,12 @@ from typing import Any
 
 from operators.scheduling.leftovers import POD_MARK, Ledger
 from operators.scheduling.pod_devices import Devices
+from operators.scheduling.pod_manifest import Refusal, check, check_metadata, n_gpus
 from operators.scheduling.pod_process import ContainerProcess, now
 
-GPU = "nvidia.com/gpu"
 _DEFAULT_GRACE_S = 30.0
+_CHANGEABLE = ("labels", "annotations")
+_SEEN = "already_checked"  # Airflow's label of a pod whose end it has dealt with
 
 _KEPT = {"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
 # fmt: off
@@ -29,14 +31,6 @@ _KEPT_PREFIXES = (
     "CUDA_", "NVIDIA_", "TF_", "DP_", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "LAMMPS_", "MPL",
 )
 # fmt: on
-
-
-class Refusal(Exception):
-    """An answer that is not a success, with Kubernetes' code and reason."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason, self.message = code, reason, message
 
 
 class Pod:
@@ -62,8 +56,7 @@ class Pod:
     @property
     def n_gpus(self) -> int:
         """GPUs that all its containers ask for together."""
-        limits = [(spec.get("resources") or {}).get("limits") or {} for spec in self.manifest["spec"]["containers"]]
-        return sum(int(limit.get(GPU, 0)) for limit in limits)
+        return n_gpus(self.manifest["spec"])
 
     @property
     def queued(self) -> bool:
@@ -141,10 +134,15 @@ class LocalPods:
         What pods queue for.
     environment
         The launcher's; pods see the part of it that holds settings and no secrets of the scheduler.
+    most_ended
+        Pods that have ended are kept until they are deleted, or until there are more of them than this.
     """
 
-    def __init__(self, folder: Path, devices: Devices, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, devices: Devices, environment: Mapping[str, str], *, most_ended: int = 500
+    ) -> None:
         self._folder = folder
+        self._most_ended = most_ended
         self._devices = devices
         self._environment = settings_of(environment)
         self._pods: dict[tuple[str, str], Pod] = {}
@@ -157,18 +155,18 @@ class LocalPods:
         """Accept a pod and start it as soon as its devices are free."""
         if self._draining:
             raise Refusal(503, "ServiceUnavailable", "the stack is stopping")
-        metadata = manifest.setdefault("metadata", {})
+        check(manifest)
+        metadata = manifest["metadata"] = manifest.get("metadata") or {}
         if not metadata.get("name"):
             metadata["name"] = f"{metadata.get('generateName') or 'pod-'}{uuid.uuid4().hex[:8]}"
         key = (namespace, metadata["name"])
         if key in self._pods:
             raise Refusal(409, "AlreadyExists", f'pods "{key[1]}" already exists')
-        check(manifest)
+        if (asked := n_gpus(manifest["spec"])) > (offered := len(self._devices.names)):
+            raise Refusal(403, "Forbidden", f'pod "{key[1]}" asks for {asked} GPUs; this machine has {offered}')
         metadata |= {"namespace": namespace, "uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        self._collect_garbage()
         pod = Pod(manifest, self._containers(manifest))
-        if pod.n_gpus > len(self._devices.names):
-            offered = len(self._devices.names)
-            raise Refusal(403, "Forbidden", f'pod "{key[1]}" asks for {pod.n_gpus} GPUs; this machine has {offered}')
         self._pods[key] = pod
         self._touch(pod)
         pod.life = asyncio.create_task(pod.live(self._devices))
@@ -186,10 +184,13 @@ class LocalPods:
         return [pod for key, pod in self._pods.items() if namespace in (None, key[0]) and wanted(pod.labels)]
 
     def patch(self, pod: Pod, change: dict[str, Any]) -> Pod:
-        """Apply a JSON merge patch (RFC 7386) to the manifest; name, namespace and uid stay."""
-        identity = {name: pod.manifest["metadata"][name] for name in ("name", "namespace", "uid")}
-        pod.manifest = merged(pod.manifest, {name: value for name, value in change.items() if name != "status"})
-        pod.manifest["metadata"] |= identity
+        """Apply a JSON merge patch (RFC 7386) to labels and annotations; nothing else of a pod can be changed."""
+        wanted = change.get("metadata") or {}
+        if change.get("spec") or not isinstance(wanted, dict):
+            raise Refusal(422, "Invalid", "a pod's labels and annotations can be changed, and nothing else")
+        metadata = merged(pod.manifest["metadata"], {name: wanted[name] for name in _CHANGEABLE if name in wanted})
+        check_metadata(metadata)
+        pod.manifest["metadata"] = metadata
         self._touch(pod)
         return pod
 
@@ -224,6 +225,13 @@ class LocalPods:
             with suppress(OSError):
                 (self._folder / f"{uid}.{container.name}.log").unlink()
 
+    def _collect_garbage(self) -> None:
+        """As a cluster does: of too many pods that have ended, the oldest are forgotten, those first that were seen."""
+        ended = [pod for pod in self._pods.values() if pod.ended]
+        seen_first = sorted(ended, key=lambda pod: pod.labels.get(_SEEN) != "True")
+        for pod in seen_first[: max(0, len(ended) - self._most_ended)]:
+            self._forget(pod)
+
     def _touch(self, pod: Pod) -> None:
         self._version += 1
         pod.manifest["metadata"]["resourceVersion"] = str(self._version)
@@ -245,20 +253,6 @@ def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {k: v for k, v in environment.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     return kept | {"PATH": path, "PYTHONUNBUFFERED": "1"}
-
-
-def check(manifest: dict[str, Any]) -> None:
-    """Refuse what would run differently here than it says."""
-    spec = manifest.get("spec") or {}
-    names = [container.get("name") for container in spec.get("containers") or []]
-    if not all(names) or len(set(names)) != len(names) or not names:
-        raise Refusal(422, "Invalid", "spec.containers: needed at least one, each with a name of its own")
-    if any("/" in str(name) for name in names):
-        raise Refusal(422, "Invalid", "spec.containers.name: needed a label without slashes")
-    if spec.get("initContainers"):
-        raise Refusal(422, "Invalid", "spec.initContainers: this machine runs plain containers only")
-    if any("valueFrom" in entry for container in spec["containers"] for entry in container.get("env") or []):
-        raise Refusal(422, "Invalid", "spec.containers.env: this machine takes plain values only, not valueFrom")
 
 
 def grace_of(manifest: dict[str, Any]) -> float:

@@ -16,6 +16,7 @@ from operators.scheduling.leftovers import (
     marked_processes,
 )
 from operators.scheduling.pod_logs import PodLog
+from operators.scheduling.pod_manifest import expanded
 
 _CANNOT_START = 127
 _MESSAGE_LINES, _MESSAGE_BYTES = 80, 2048  # what Kubernetes keeps of a failed container's log
@@ -81,7 +82,8 @@ class ContainerProcess:
 
     async def run(self, devices: dict[str, str]) -> None:
         """Start the command, keep its log, wait for its end and for that of everything that it started."""
-        command = [*(self._spec.get("command") or []), *(self._spec.get("args") or [])]
+        words = [*(self._spec.get("command") or []), *(self._spec.get("args") or [])]
+        command = [expanded(word, self._environment) for word in words]
         began = now()
         reading, writing = os.pipe()  # of our own: asyncio's would delay `wait` until every heir of it has closed it
         try:
@@ -95,7 +97,7 @@ class ContainerProcess:
                 start_new_session=True,
                 preexec_fn=end_with_launcher,
             )
-        except (OSError, TypeError) as error:  # TypeError: no command at all
+        except (OSError, TypeError, ValueError) as error:  # no such command, none at all, or one with a zero byte
             os.close(reading)
             self.log.write(f"cannot start {command}: {error}\n".encode())
             self._finish(_CANNOT_START, reason="StartError", began=began)

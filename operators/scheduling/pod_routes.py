@@ -1,14 +1,16 @@
 """The part of the Kubernetes API that the pod operator and kubectl ask for, as aiohttp routes. Pods live elsewhere."""
 
 import json
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-from operators.scheduling.local_pods import LocalPods, Pod, Refusal, grace_of
+from operators.scheduling.local_pods import LocalPods, Pod, grace_of
 from operators.scheduling.pod_logs import LogQuery
+from operators.scheduling.pod_manifest import Refusal
 
 _Number = TypeVar("_Number", int, float)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -187,6 +189,6 @@ def _number(text: object, kind: type[_Number]) -> _Number:
         number = kind(str(text))
     except ValueError:
         raise Refusal(400, "BadRequest", f"{text!r} is not a number") from None
-    if number < 0:
-        raise Refusal(400, "BadRequest", f"{text!r} is negative")
+    if not 0 <= number < math.inf:
+        raise Refusal(400, "BadRequest", f"{text!r} is no number of seconds or lines")
     return number

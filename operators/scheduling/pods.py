@@ -39,6 +39,8 @@ class PodApi:
         The launcher's environment, of which pods see the settings; by default this process's.
     stop_grace_s
         How long pods may take to stop when the server stops.
+    most_ended
+        Pods that have ended are kept until Airflow deletes them or there are more of them than this.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class PodApi:
         devices: Devices | None = None,
         environment: Mapping[str, str] | None = None,
         stop_grace_s: float = 20.0,
+        most_ended: int = 500,
     ) -> None:
         self._folder = folder.absolute()
         self._environment = dict(os.environ if environment is None else environment)
         self._devices = devices or Devices.of_this_machine(self._environment)
         self._stop_grace_s = stop_grace_s
+        self._most_ended = most_ended
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ready = threading.Event()
@@ -131,7 +135,7 @@ class PodApi:
 
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._pods = pods = LocalPods(self._folder, self._devices, self._environment)
+        self._pods = pods = LocalPods(self._folder, self._devices, self._environment, most_ended=self._most_ended)
         runner = web.AppRunner(application(pods, self.token), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -182,6 +182,29 @@ def test_label_selectors_mean_what_kubernetes_means(selector: str, matches: bool
     assert label_test(selector)({"a": "1", "b": "3"}) is matches
 
 
+def test_words_of_a_command_are_read_as_the_kubelet_reads_them(client: PodClient) -> None:
+    said = ["$(MELTLAKE_LAKE)", "$$(MELTLAKE_LAKE)", "$(NEVER_SET)", "$$$$", "5$", "$(open"]
+    container = {"name": "base", "command": ["python", "-c", "import sys; print(*sys.argv[1:])"], "args": said}
+    client.ask("POST", PODS, {"metadata": {"name": "words"}, "spec": {"containers": [container]}})
+    client.wait("words", "Succeeded")
+    assert client.log("words") == "/lake $(MELTLAKE_LAKE) $(NEVER_SET) $$ 5$ $(open\n"
+
+
+def test_pods_that_ended_are_forgotten_when_there_are_too_many(tmp_path: Path) -> None:
+    with PodApi(tmp_path / "pods", most_ended=3) as api:
+        client = PodClient(api)
+        for name in ("seen", "first", "second", "third", "last"):
+            client.run(name, "pass")
+            client.wait(name, "Succeeded")
+            if name == "seen":
+                client.ask("PATCH", f"{PODS}/seen", {"metadata": {"labels": {"already_checked": "True"}}})
+        left = client.ask("GET", PODS)[1]["items"]
+        assert [pod["metadata"]["name"] for pod in left] == ["first", "second", "third", "last"]
+        client.run("one-more", "pass")
+        assert client.phase("first") is None
+        assert len(list((tmp_path / "pods").glob("*.log"))) == 4
+
+
 def test_nobody_without_the_token_is_answered(client: PodClient) -> None:
     for method, path in (("GET", PODS), ("POST", PODS), ("GET", "/version")):
         assert client.ask(method, path, token="wrong")[0] == 401
