@@ -13,16 +13,15 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, t
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.scheduling.assets import aimd, catalog, frames, landing
-from operators.scheduling.runner import POLICY, RunnerOperator
+from operators.scheduling.house import house
+from operators.scheduling.runner import RunnerOperator
 
 with DAG(
     "ingest",
     schedule=AssetOrTimeSchedule(timetable=CronTriggerTimetable("0 3 * * *", timezone="UTC"), assets=[landing]),
     params={"entries": Param([], type="array", items={"type": "string"}, description="what to read, by hand")},
     max_active_runs=1,
-    default_args=POLICY,
-    doc_md=__doc__,
-    tags=["meltlake"],
+    **house(__doc__, hours=12),
 ) as dag:
 
     @task

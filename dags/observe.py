@@ -11,16 +11,15 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Param, PartitionedAssetTimetable, task
 
 from operators.scheduling.assets import catalog, frames
-from operators.scheduling.runner import POLICY, RunnerOperator
+from operators.scheduling.house import house
+from operators.scheduling.runner import RunnerOperator
 
 with DAG(
     "observe",
     schedule=PartitionedAssetTimetable(assets=frames),
     params={"composition": Param(None, type=["null", "string"], description="instead of a partition key")},
     max_active_runs=2,
-    default_args=POLICY,
-    doc_md=__doc__,
-    tags=["meltlake"],
+    **house(__doc__, days=1),
 ) as dag:
 
     @task

@@ -9,11 +9,10 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.scheduling.assets import catalog
-from operators.scheduling.runner import POLICY, RunnerOperator
+from operators.scheduling.house import house
+from operators.scheduling.runner import RunnerOperator
 
-with DAG(
-    "report", schedule=[catalog], max_active_runs=1, default_args=POLICY, doc_md=__doc__, tags=["meltlake"]
-) as dag:
+with DAG("report", schedule=[catalog], max_active_runs=1, **house(__doc__, hours=6)) as dag:
 
     @task
     def is_last(ti: Any = None) -> None:

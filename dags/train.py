@@ -10,9 +10,10 @@ from airflow.sdk import DAG, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from operators.scheduling.assets import aimd, catalog, potentials
-from operators.scheduling.runner import POLICY, RunnerOperator
+from operators.scheduling.house import house
+from operators.scheduling.runner import RunnerOperator
 
-with DAG("train", schedule=[aimd], max_active_runs=1, default_args=POLICY, doc_md=__doc__, tags=["meltlake"]) as dag:
+with DAG("train", schedule=[aimd], max_active_runs=1, **house(__doc__, days=14)) as dag:
 
     @task
     def plan_training_sets() -> list[list[str]]:

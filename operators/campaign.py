@@ -58,6 +58,8 @@ class Campaign(BaseModel):
     """Steps of a simulation instead of the protocol's own; a twin is as long as its AIMD run."""
     temperature_k: float | None = None
     """Temperature of simulations that have no AIMD run to take it from."""
+    approve: bool = False
+    """Whether a person is asked in Airflow before new potentials are simulated."""
     most_rejected: float = 0.1
     """Share of a run's DFT frames that may be rejected before its task in Airflow turns red."""
     gate: Mapping[str, RuleChange] = {}
@@ -94,7 +96,7 @@ class Campaign(BaseModel):
     @property
     def chooses_training(self) -> bool:
         """Whether the file says what to train, and not only what the gate expects."""
-        return bool(self.model_fields_set - {"gate", "most_rejected"})
+        return bool(self.model_fields_set - {"approve", "gate", "most_rejected"})
 
     @property
     def rules(self) -> Rules:

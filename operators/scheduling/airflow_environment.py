@@ -39,6 +39,14 @@ _FIXED = {
     "MELTLAKE__POLL_SECONDS": "2",
 }
 
+_YOURS = {
+    "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE",
+    "AIRFLOW__MELTLAKE__ALERT_URL",
+    "AIRFLOW__MELTLAKE__POD_TEMPLATES",
+    "AIRFLOW__MELTLAKE__RUNNER_IMAGE",
+}
+"""What may be set for the embedded stack from outside. All else in an environment is another Airflow's."""
+
 _PRELOAD = '''"""Imported by each of Airflow's processes when it starts."""
 
 # Forked tasks inherit the import and need not repeat it.
@@ -55,7 +63,13 @@ airflow.utils.serve_logs.serve_logs = no_log_server
 
 
 def airflow_environment(
-    settings: Settings, home: Path, *, ports: Mapping[str, int], base: Mapping[str, str]
+    settings: Settings,
+    home: Path,
+    *,
+    ports: Mapping[str, int],
+    base: Mapping[str, str],
+    wins: Mapping[str, str] | None = None,
+    kubeconfig: Path | None = None,
 ) -> dict[str, str]:
     """All variables for `airflow standalone`; those of another Airflow in `base` are left out.
 
@@ -69,6 +83,10 @@ def airflow_environment(
         Free ports for `api`, `worker_log` and `trigger_log`.
     base
         The launcher's environment.
+    wins
+        Settings that win over the stack's own, without the prefix: `{"DATABASE__SQL_ALCHEMY_CONN": "..."}`.
+    kubeconfig
+        Of the cluster that runs the pods; by default the loopback pod API's.
     """
     url = f"http://{LOOPBACK}:{ports['api']}"
     # KUBECONFIG beside a connection with a kubeconfig makes deferred pods fail.
@@ -84,11 +102,17 @@ def airflow_environment(
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports["trigger_log"]),
         "MELTLAKE__POD_TEMPLATES": str(deploy_folder() / "pods"),
     }
-    connection = {"kube_config_path": str(home / "kubeconfig"), "namespace": "meltlake", "in_cluster": False}
+    connection = {
+        "kube_config_path": str(kubeconfig or home / "kubeconfig"),
+        "namespace": "meltlake",
+        "in_cluster": False,
+    }
     return {
         **inherited,
         **settings.environment,
         **{f"AIRFLOW__{name}": value for name, value in (_FIXED | own).items()},
+        **{name: value for name, value in base.items() if name in _YOURS},
+        **{f"AIRFLOW__{name}": value for name, value in (wins or {}).items()},
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": connection}),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), base.get("PATH", os.defpath)]),

@@ -5,7 +5,8 @@ Airflow's own objects belong in `dags`.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,9 +110,51 @@ def score_commands() -> Commands:
     return _commands(campaign_work().scores())
 
 
-def simulate_commands() -> Commands:
-    """Newest potentials x their compositions x the campaign's protocols, but for simulations that are there."""
-    return _commands(campaign_work().simulations())
+def simulate_commands(approved: Collection[str] | None = None) -> Commands:
+    """Newest potentials x their compositions x the campaign's protocols, but for simulations that are there.
+
+    Where a person was asked, those of the approved potentials only.
+    """
+    commands = _commands(campaign_work().simulations())
+    return [command for command in commands if approved is None or command[1] in approved]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person is asked to decide."""
+
+    potentials: list[str]
+    text: str
+
+
+def promotion_question() -> Question | None:
+    """The potentials that are to be simulated, with their errors, if `campaign.toml` wants a person to approve them."""
+    from operators.campaign import campaign_of
+
+    if not campaign_of(here()).approve:
+        return None
+    potentials = sorted({command[1] for command in simulate_commands()})
+    if not potentials:
+        return None
+    rows = _query(
+        f"""select potential_id, recipe, seed, n_steps, training_set_id,
+        max(rmse_force_mev_per_angstrom) filter (split = 'test') as test,
+        max(rmse_force_mev_per_angstrom) filter (split = 'held_out') as held_out
+        from potentials left join (from rmse where composition = 'all') using (potential_id)
+        where potential_id in ({", ".join(f"'{name}'" for name in potentials)}) group by all order by recipe, seed"""
+    )
+    lines = [
+        "| potential | recipe | seed | steps | training set | force RMSE, test | held out |",
+        "|---|---|---|---|---|---|---|",
+        *(f"| {' | '.join(_shown(value) for value in row.values())} |" for row in rows),
+    ]
+    return Question(potentials, "\n".join([*lines, "", "Force errors in meV per angstrom; - is not known."]))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
 
 
 def has_news_of_potentials() -> bool:

@@ -1,52 +1,25 @@
 """The one operator of the house: runs `meltlake <verb> ...` in a pod. Which commands, and when, belongs in `dags`."""
 
-from pathlib import Path
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
-from airflow.sdk import Context, ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodNotFoundException
+from airflow.sdk import Context
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from kubernetes.client import models as k8s
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
+from operators.scheduling.pod_templates import SECTION, pod_resources, pod_template
+from operators.scheduling.retries import Preempted, hidden_lack_of_memory, is_gone, verdict
 from operators.scheduling.task_names import subject
-from schemas.errors import (
-    EXIT_BAD_INPUT,
-    EXIT_STOPPED,
-    EXIT_TRY_AGAIN,
-    EXIT_USAGE,
-    MeltlakeError,
-    TryAgainLater,
-)
-
-SECTION = "meltlake"
-"""Section of Airflow's configuration with our own settings."""
-
-POLICY: dict[str, Any] = {
-    # Eight tries carry a long training over as many lost nodes. The first delay is `[core] default_task_retry_delay`:
-    # seconds in the embedded stack, a minute on a cluster.
-    "retries": 8,
-    "retry_exponential_backoff": 2.0,
-    # Plans read the lake and campaign.toml. What a person must act on is not tried again.
-    "retry_policy": ExceptionRetryPolicy(
-        rules=[
-            RetryRule(exception=TryAgainLater, action=RetryAction.RETRY),
-            RetryRule(exception=MeltlakeError, action=RetryAction.FAIL),
-        ]
-    ),
-    "map_index_template": "{{ task.subject | default('', true) }}",
-}
-"""For every DAG's `default_args`. Set in an operator's `__init__`, these would be lost on mapped tasks."""
 
 _SECONDS_PER_DAY = 86400
-_MEANING = {
-    EXIT_BAD_INPUT: "bad input, a person must act; not retried",
-    EXIT_USAGE: "the command line is wrong, which is a bug of the DAG; not retried",
-    EXIT_TRY_AGAIN: "try again later",
-    EXIT_STOPPED: "stopped by SIGTERM; the next try resumes from the checkpoint",
-    137: "killed; the next try resumes from the checkpoint",
-}
-_FINAL = {EXIT_BAD_INPUT, EXIT_USAGE}
+_ENDED = {"Succeeded", "Failed"}
 
 
 class RunnerOperator(KubernetesPodOperator):
@@ -59,7 +32,8 @@ class RunnerOperator(KubernetesPodOperator):
     node
         Pod template to build on: `cpu`, or `gpu` for a pod that asks for a GPU.
     settings
-        Anything else that the pod operator takes; it wins over the house's choices.
+        Anything else that the pod operator takes; it wins over the house's choices. Whether a waiting task holds a
+        worker is not among them: `[operators] default_deferrable` says so for the whole installation.
     """
 
     def __init__(self, *, arguments: list[str], node: Literal["cpu", "gpu"] = "cpu", **settings: Any) -> None:
@@ -68,9 +42,12 @@ class RunnerOperator(KubernetesPodOperator):
             "name": settings.get("task_id"),
             # Results go through the lake. The sidecar needs a second container and the right to exec into pods.
             "do_xcom_push": False,
+            # A worker that was lost comes back to its pod, by the name that it noted before.
+            "durable": True,
             # With delete_pod, a worker lost at the last moment makes the next try run finished work again.
             "on_finish_action": "keep_pod",
-            # As long as `dp` and `lmp` may take to stop in an orderly way.
+            # A person who stops a task stops its pod, with as long as `dp` and `lmp` take to stop in an orderly way.
+            "on_kill_action": "delete_pod",
             "termination_grace_period": 60,
             # A pod may wait for a GPU for days; the operator's default of two minutes would kill the queue.
             "schedule_timeout_seconds": 7 * _SECONDS_PER_DAY,
@@ -80,8 +57,10 @@ class RunnerOperator(KubernetesPodOperator):
             # The last lines of the command become the task's error.
             "termination_message_policy": "FallbackToLogsOnError",
             "log_pod_spec_on_failure": False,
-            # Reads all events of the namespace otherwise.
+            # "0/3 nodes are available" is said by events only. While pods start, each look at them would make the
+            # API server read all events of the namespace; of a pod that failed they are read once.
             "log_events_on_startup": False,
+            "log_events_on_failure": True,
             # Deferred tasks show their log while they run.
             "logging_interval": 30,
             "container_name_log_prefix_enabled": False,
@@ -97,9 +76,24 @@ class RunnerOperator(KubernetesPodOperator):
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod, on the template that the configuration names when the task runs (never while a DAG is parsed)."""
         if not (self.pod_template_file or self.pod_template_dict):
-            self.pod_template_file = str(pod_template(self.node))
+            template = pod_template(self.node)
+            self.pod_template_file = str(template)
+            self.container_resources = self.container_resources or pod_resources(template, self.arguments)
         self.image = self.image or conf.get(SECTION, "runner_image", fallback=None)
-        return super().build_pod_request_obj(context, dry_run=dry_run)
+        pod = super().build_pod_request_obj(context, dry_run=dry_run)
+        for container in pod.spec.containers:  # the kubelet would put a variable in place of the name of a file
+            container.command, container.args = _verbatim(container.command), _verbatim(container.args)
+        return pod
+
+    def execute_sync(self, context: Context) -> Any:
+        """Start or find the pod and wait for its end, holding a worker."""
+        with _lost_pods_told():
+            return super().execute_sync(context)
+
+    def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on after the triggerer has seen the pod end."""
+        with _lost_pods_told():
+            return super().trigger_reentry(context, event)
 
     def cleanup(
         self,
@@ -108,55 +102,62 @@ class RunnerOperator(KubernetesPodOperator):
         xcom_result: dict[str, Any] | None = None,
         context: Context | None = None,
     ) -> None:
-        """The operator's own clean-up, then the verdict on the exit code."""
+        """The operator's own clean-up of a pod that ended, then the verdict on its exit code.
+
+        Of a pod that has not ended the operator would say that it was dealt with, and the next try would start a
+        second one beside it.
+        """
+        if self._killed or not remote_pod:
+            return
+        if not self._has_ended(remote_pod):
+            if sys.exception() is None:  # a failure on its way up says more
+                raise AirflowException(f"Pod {remote_pod.metadata.name} was given up before it ended.")
+            return
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowSkipException:
             raise
         except AirflowException as failure:
             raise verdict(remote_pod, str(failure), container=self.base_container_name) from None
-        if remote_pod and not self._killed and _reason(remote_pod, self.base_container_name) == "OOMKilled":
-            # When only a child process was killed, the container may end with code 0 and this reason.
-            raise AirflowException("The pod ran out of memory, although its command ended with code 0.")
+        if failure := hidden_lack_of_memory(remote_pod, container=self.base_container_name):
+            raise failure
+
+    def _has_ended(self, remote_pod: k8s.V1Pod) -> bool:
+        """Whether the pod has ended; one that never began, so that its start was given up, is deleted.
+
+        A running pod is left alone: if it was the cluster that did not answer, the next try finds it.
+        """
+        if remote_pod.status and remote_pod.status.phase in _ENDED:
+            return True
+        try:
+            found = self.pod_manager.read_pod(remote_pod)
+            if found.status.phase == "Pending":
+                self._read_pod_events(found, reraise=False)
+                self.pod_manager.delete_pod(found)
+        except (ApiException, HTTPError) as error:
+            self.log.warning("Pod %s cannot be looked at: %s", remote_pod.metadata.name, error)
+        return False
 
 
-def pod_template(node: str) -> Path:
-    """Path of a pod template, from `[meltlake] pod_templates` (`AIRFLOW__MELTLAKE__POD_TEMPLATES`).
-
-    Raises
-    ------
-    AirflowFailException
-        If the setting or the file is missing.
-    """
-    folder = conf.get(SECTION, "pod_templates", fallback=None)
-    if folder is None or not (path := Path(folder) / f"{node}.yaml").is_file():
-        raise AirflowFailException(
-            f"Needed the pod template {node}.yaml in the folder AIRFLOW__MELTLAKE__POD_TEMPLATES, found {folder}. "
-            "`meltlake up` sets it; on a cluster it is in deploy/values.yaml."
-        )
-    return path
+def _verbatim(words: list[str] | None) -> list[str] | None:
+    """Words as Kubernetes gives them on unchanged: it reads `$(NAME)` as a variable, and `$$` as `$`."""
+    return words and [word.replace("$", "$$") for word in words]
 
 
-def verdict(pod: k8s.V1Pod, message: str, *, container: str = "base") -> AirflowException:
-    """The exception that a failed pod deserves: one that stops retries for bad input, one that allows them else."""
-    code = _exit_code(pod, container)
-    meaning = _MEANING.get(code, "not one of ours, probably a bug; retried") if code is not None else "no exit code"
-    reason = (pod.status.reason if pod.status else None) or _reason(pod, container) or "unknown reason"
-    kind = AirflowFailException if code in _FINAL else AirflowException
-    return kind(f"Exit {code} ({reason}): {meaning}.\n{message}")
+@contextmanager
+def _lost_pods_told() -> Iterator[None]:
+    """A pod that is gone while somebody waits for it was preempted, deleted, or on a node that was lost."""
+    try:
+        yield
+    except PodNotFoundException as error:
+        raise Preempted(_GONE) from error
+    except ApiException as error:
+        if is_gone(error):
+            raise Preempted(_GONE) from error
+        raise
 
 
-def _terminated(pod: k8s.V1Pod, container: str) -> k8s.V1ContainerStateTerminated | None:
-    statuses = (pod.status.container_statuses if pod.status else None) or []
-    states = [status.state for status in statuses if status.name == container and status.state]
-    return states[0].terminated if states else None
-
-
-def _exit_code(pod: k8s.V1Pod, container: str) -> int | None:
-    terminated = _terminated(pod, container)
-    return None if terminated is None else terminated.exit_code
-
-
-def _reason(pod: k8s.V1Pod, container: str) -> str | None:
-    terminated = _terminated(pod, container)
-    return None if terminated is None else terminated.reason
+_GONE = (
+    "The pod is gone: it was preempted or deleted, or its node was lost. The next try starts another one, "
+    "which resumes from the checkpoint."
+)

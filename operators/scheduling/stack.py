@@ -69,9 +69,21 @@ class EmbeddedStack:
         Of the user interface; by default 8080, or a free one where that is taken.
     give_up
         When set, waiting for Airflow ends early.
+    airflow
+        Settings of Airflow that win over the stack's own, without the prefix `AIRFLOW__`.
+    kubeconfig
+        Of a cluster that runs the pods instead of this machine.
     """
 
-    def __init__(self, settings: Settings, *, port: int | None = None, give_up: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        port: int | None = None,
+        give_up: threading.Event | None = None,
+        airflow: Mapping[str, str] | None = None,
+        kubeconfig: Path | None = None,
+    ) -> None:
         if "://" in settings.lake:
             raise MeltlakeError(
                 f"The embedded stack keeps its files beside the lake, and {settings.lake} is not on this machine.",
@@ -81,6 +93,8 @@ class EmbeddedStack:
         self._settings = settings
         self._wanted_port = port
         self._give_up = give_up or threading.Event()
+        self._airflow = airflow or {}
+        self._kubeconfig = kubeconfig
         self._process: subprocess.Popen[bytes] | None = None
         self._pods: PodApi | None = None
         self._open = ExitStack()
@@ -171,14 +185,17 @@ class EmbeddedStack:
 
     def _start(self, ledger: Ledger) -> None:
         base = {**os.environ, **self._settings.environment}
-        self._pods = PodApi(self.home / "pods", environment=base).start()
-        self._pods.write_kubeconfig(self.home / "kubeconfig")
+        if self._kubeconfig is None:
+            self._pods = PodApi(self.home / "pods", environment=base).start()
+            self._pods.write_kubeconfig(self.home / "kubeconfig")
         self.port = free_port(self._wanted_port)
         ports = {"api": self.port, "worker_log": free_port(0), "trigger_log": free_port(0)}
         output = self._open.enter_context(self.log_path.open("wb"))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "airflow", "standalone"],
-            env=airflow_environment(self._settings, self.home, ports=ports, base=base),
+            env=airflow_environment(
+                self._settings, self.home, ports=ports, base=base, wins=self._airflow, kubeconfig=self._kubeconfig
+            ),
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -94,3 +94,12 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     monkeypatch.setenv("MELTLAKE_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path / "landing"))
     return Lake(str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def connected(client: PodClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PodClient:
+    """Airflow's Kubernetes connection leads to the pod API."""
+    client.api.write_kubeconfig(tmp_path / "kubeconfig")
+    extra = {"kube_config_path": str(tmp_path / "kubeconfig"), "namespace": "meltlake"}
+    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
+    return client

@@ -3,13 +3,16 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.serialization.serialized_objects import DagSerialization
 
-from operators.scheduling.runner import POLICY, RunnerOperator
+from operators.scheduling.retries import POLICY
+from operators.scheduling.runner import RunnerOperator
 from tests.scheduling.conftest import ROOT
 
 NAMES = {"ingest", "observe", "train", "simulate", "report"}
@@ -28,7 +31,7 @@ def test_five_dags_are_found_without_errors(bag: DagBag) -> None:
     assert set(bag.dags) == NAMES
     assert {path.stem for path in FILES} == NAMES
     n_tasks = {name: len(dag.tasks) for name, dag in bag.dags.items()}
-    assert n_tasks == {"ingest": 6, "observe": 4, "train": 8, "simulate": 6, "report": 3}
+    assert n_tasks == {"ingest": 6, "observe": 4, "train": 8, "simulate": 7, "report": 3}
 
 
 def test_every_pool_is_in_the_file_that_makes_them(bag: DagBag) -> None:
@@ -43,6 +46,20 @@ def test_every_task_has_the_house_policy(bag: DagBag) -> None:
         for task in dag.tasks:
             assert task.retries == POLICY["retries"], task.task_id
             assert task.retry_exponential_backoff == POLICY["retry_exponential_backoff"], task.task_id
+            assert task.retry_policy is POLICY["retry_policy"], task.task_id
+
+
+def test_every_dag_says_when_it_is_late_by_a_callback_that_survives_storage(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        [alert] = dag.deadline
+        assert alert.interval >= timedelta(hours=6)
+        assert alert.callback.path == "operators.scheduling.alerts.tell_of_lateness"
+        assert DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag)))).dag_id == dag.dag_id
+
+
+def test_modes_of_waiting_are_not_written_in_dags() -> None:
+    for path in FILES:
+        assert "deferrable" not in path.read_text()
 
 
 def test_every_dag_explains_itself(bag: DagBag) -> None:

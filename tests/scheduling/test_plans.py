@@ -122,6 +122,30 @@ def test_potentials_are_simulated_at_held_out_compositions_too(lake: Lake, tmp_p
     assert plans.score_commands() == [["observe", "--potential", name]]
 
 
+def test_a_person_is_asked_about_potentials_only_where_the_campaign_says_so(lake: Lake, tmp_path: Path) -> None:
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "set", type_map=["Al"], compositions=["Al100"], runs=["al100"])
+    name = trained(lake, "set", recipe_named("DP-small"))
+    rmse = {"composition": "all", "n_frames": 5, "rmse_force_mev_per_angstrom": 41.26}
+    lake.replace("rmse", name, [rmse | {"split": "test"}, rmse | {"split": "test", "composition": "Al100"}])
+    assert plans.promotion_question() is None
+    (tmp_path / "campaign.toml").write_text("approve = true")
+    question = plans.promotion_question()
+    assert question is not None
+    assert question.potentials == [name]
+    assert f"| {name} | DP-small | 1 |" in question.text
+    assert "| set | 41.3 | - |" in question.text
+
+
+def test_only_approved_potentials_are_simulated(lake: Lake) -> None:
+    ingest(lake, run("Al100", "Al"))
+    freeze(lake, "set", type_map=["Al"], compositions=["Al100"], runs=["al100"])
+    name = trained(lake, "set", recipe_named("DP-small"))
+    assert [command[1] for command in plans.simulate_commands([name])] == [name]
+    assert plans.simulate_commands([]) == plans.simulate_commands(["another"]) == []
+    assert len(plans.simulate_commands(None)) == 1
+
+
 def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Cu100", "Cu", ingested_at=LATE), run("Ni100", "Ni"))
     seen = {"composition": "x", "n_frames": 9, "observables_version": OBSERVABLES_VERSION}

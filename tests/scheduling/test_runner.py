@@ -13,7 +13,9 @@ from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 
 from operators.scheduling.pod_routes import label_test
-from operators.scheduling.runner import POLICY, RunnerOperator, pod_template, verdict
+from operators.scheduling.pod_templates import pod_template
+from operators.scheduling.retries import POLICY, BusyNow, NeedsAPerson, OutOfMemory, Preempted, verdict
+from operators.scheduling.runner import RunnerOperator
 from tests.scheduling.conftest import PODS, ROOT, PodClient
 
 
@@ -44,17 +46,6 @@ def test_pod_is_the_template_with_the_command_that_a_person_types(node: Any, gpu
     kubernetes_validate.validate(pod, "1.37", strict=True)
 
 
-@pytest.mark.parametrize("node", ["cpu", "gpu"])
-def test_pods_meet_the_restricted_pod_security_standard(node: Any) -> None:
-    spec = _pod(RunnerOperator(task_id="one", arguments=["publish"], node=node, namespace="m"))["spec"]
-    [container] = spec["containers"]
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert spec["automountServiceAccountToken"] is False
-
-
 def test_misspelt_template_would_be_noticed() -> None:
     pod = _pod(RunnerOperator(task_id="one", arguments=["publish"], namespace="m"))
     broken = copy.deepcopy(pod)
@@ -81,7 +72,7 @@ def test_mapped_tasks_keep_retries_pool_and_template() -> None:
             arguments=[["train", "a"], ["train", "b"]]
         )
     mapped = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag)))).get_task("train")
-    assert (mapped.retries, mapped.pool, mapped.retry_exponential_backoff) == (8, "gpu", 2.0)
+    assert (mapped.retries, mapped.pool, mapped.retry_exponential_backoff) == (POLICY["retries"], "gpu", 2.0)
     assert "task.subject" in str(dag.get_task("train").map_index_template)
     assert dag.get_task("train").retry_policy is POLICY["retry_policy"]
 
@@ -107,36 +98,32 @@ def test_mapped_tasks_are_told_apart_by_what_they_work_on(arguments: list[str], 
     assert RunnerOperator(task_id="one", arguments=arguments).subject == subject
 
 
-@pytest.mark.parametrize("code", [65, 2])
-def test_bad_input_is_not_retried(code: int) -> None:
-    with pytest.raises(AirflowFailException, match="not retried"):
-        raise verdict(_ended("Failed", code), "last lines")
-
-
-@pytest.mark.parametrize(("code", "meaning"), [(75, "later"), (143, "resumes"), (137, "resumes"), (1, "bug")])
-def test_everything_else_is_retried_with_its_meaning(code: int, meaning: str) -> None:
-    failure = verdict(_ended("Failed", code), "last lines")
-    assert not isinstance(failure, AirflowFailException)
-    assert meaning in str(failure)
+@pytest.mark.parametrize(
+    ("code", "reason", "kind", "meaning"),
+    [
+        (65, "Error", NeedsAPerson, "not retried"),
+        (2, "Error", NeedsAPerson, "not retried"),
+        (75, "Error", BusyNow, "later"),
+        (143, "Error", Preempted, "resumes"),
+        (137, "Error", Preempted, "resumes"),
+        (137, "OOMKilled", OutOfMemory, r"resources\.yaml"),
+        (1, "Error", AirflowException, "bug"),
+    ],
+)
+def test_exit_code_and_reason_say_what_a_failure_means(code: int, reason: str, kind: Any, meaning: str) -> None:
+    failure = verdict(_ended("Failed", code, reason), "last lines")
+    assert type(failure) is kind
+    with pytest.raises(kind, match=rf"Exit {code} \({reason}\): .*{meaning}.*\nlast lines"):
+        raise failure
 
 
 def test_evicted_pod_without_exit_code_is_retried() -> None:
     pod = k8s.V1Pod(status=k8s.V1PodStatus(phase="Failed", reason="Evicted"))
-    failure = verdict(pod, "last lines")
-    assert not isinstance(failure, AirflowFailException)
-    assert "Evicted" in str(failure)
+    with pytest.raises(Preempted, match=r"Evicted.*evicted"):
+        raise verdict(pod, "last lines")
 
 
-@pytest.fixture
-def connected(client: PodClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PodClient:
-    """Airflow's Kubernetes connection leads to the pod API."""
-    client.api.write_kubeconfig(tmp_path / "kubeconfig")
-    extra = {"kube_config_path": str(tmp_path / "kubeconfig"), "namespace": "meltlake"}
-    monkeypatch.setenv("AIRFLOW_CONN_KUBERNETES_DEFAULT", json.dumps({"conn_type": "kubernetes", "extra": extra}))
-    return client
-
-
-@pytest.mark.parametrize(("code", "kind"), [(65, AirflowFailException), (75, AirflowException)])
+@pytest.mark.parametrize(("code", "kind"), [(65, NeedsAPerson), (75, BusyNow)])
 def test_exit_code_of_a_real_pod_decides(connected: PodClient, code: int, kind: type[Exception]) -> None:
     said = f"import sys; print('why {code}'); sys.exit({code})"
     operator = RunnerOperator(task_id=f"exit{code}", cmds=["python"], arguments=["-c", said])
@@ -155,7 +142,7 @@ def test_exit_code_of_a_real_pod_decides(connected: PodClient, code: int, kind: 
 def test_pod_that_lost_a_child_to_the_memory_limit_is_no_success(connected: PodClient) -> None:
     operator = RunnerOperator(task_id="oom", arguments=["train"])
     connected.run("one", "pass")
-    with pytest.raises(AirflowException, match="out of memory"):
+    with pytest.raises(OutOfMemory, match="out of memory"):
         operator.cleanup(_ended("Succeeded", 0), _ended("Succeeded", 0, reason="OOMKilled"))
 
 

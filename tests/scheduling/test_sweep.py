@@ -13,10 +13,11 @@ from airflow.utils import db
 from lake.delta import Lake
 from operators.scheduling import plans
 from operators.scheduling.pod_devices import Devices
+from operators.scheduling.pod_manifest import expanded
 from operators.scheduling.pods import PodApi
 from operators.scheduling.task_names import subject
 from schemas.recipes import TABLE_1
-from tests.scheduling.conftest import ROOT
+from tests.scheduling.conftest import PODS, ROOT, PodClient
 from tests.scheduling.lake_rows import freeze, ingest, run, trained
 
 SWEEP = f"recipes = {json.dumps([recipe.name for recipe in TABLE_1])}\nseeds = [1, 2, 3]\n"
@@ -96,3 +97,16 @@ def test_a_training_that_fails_stops_no_other(cluster: PodApi, tmp_path: Path, b
     assert states["train", "failed"] == 2, "both were tried: neither set has files to train on"
     assert states["plan_scores", "success"] == 1
     assert done.state == "failed"
+
+
+def test_names_of_files_are_neither_templates_nor_variables(cluster: PodApi, tmp_path: Path, bag: DagBag) -> None:
+    names = ["{{ 7*7 }} {# no #}", "$(MELTLAKE_LAKE)", "$$"]
+    for name in names:
+        (tmp_path / "landing" / name).mkdir(parents=True)
+        (tmp_path / "landing" / name / "OUTCAR").write_bytes(b"")
+    bag.dags["ingest"].test()
+    pods = PodClient(cluster).ask("GET", f"{PODS}?labelSelector=task_id%3Dingest")[1]["items"]
+    ran = [expanded(pod["spec"]["containers"][0]["args"][1], {"MELTLAKE_LAKE": "x"}) for pod in pods]
+    assert sorted(ran) == sorted(str(tmp_path / "landing" / name) for name in names)
+    said = [pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] for pod in pods]
+    assert all(any(name in message for message in said) for name in names)
