@@ -71,7 +71,7 @@ def airflow_environment(
     wins: Mapping[str, str] | None = None,
     kubeconfig: Path | None = None,
 ) -> dict[str, str]:
-    """All variables for `airflow standalone`; those of another Airflow in `base` are left out.
+    """All variables for Airflow's programs; those of another Airflow in `base` are left out.
 
     Parameters
     ----------

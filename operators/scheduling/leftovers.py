@@ -25,7 +25,7 @@ _CLOCK_SLACK_S = 2.0  # start times are reckoned from the boot time, which moves
 
 
 class Ledger:
-    """Process groups that a launcher started, in a file that outlives the launcher.
+    """Processes that a launcher started, each in a session of its own, in a file that outlives the launcher.
 
     Parameters
     ----------
@@ -35,32 +35,32 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._groups: dict[str, float] = {}
+        self._sessions: dict[str, float] = {}
         self._lock = Lock()
 
     def add(self, pid: int) -> None:
-        """Note a process that leads a group of its own."""
+        """Note a process that leads a session of its own."""
         with self._lock:
-            self._groups[str(pid)] = started_at(pid)
+            self._sessions[str(pid)] = started_at(pid)
             self._write()
 
     def remove(self, pid: int) -> None:
-        """Forget a group that has ended."""
+        """Forget a session that has ended."""
         with self._lock:
-            self._groups.pop(str(pid), None)
+            self._sessions.pop(str(pid), None)
             self._write()
 
     def reap(self, *, grace_s: float = 10.0) -> int:
-        """End what is left of the groups in the file, and forget them; returns how many processes that were."""
-        groups: dict[str, float] = json.loads(self._path.read_text()) if self._path.exists() else {}
-        members = [member for pid, started in groups.items() for member in _group_members(int(pid), started)]
+        """End what is left of the sessions in the file, and forget them; returns how many processes that were."""
+        sessions: dict[str, float] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        members = [member for pid, started in sessions.items() for member in session_members(int(pid), started)]
         end_processes(members, grace_s=grace_s)
         self._path.unlink(missing_ok=True)
         return len(members)
 
     def _write(self) -> None:
         unfinished = self._path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(self._groups))
+        unfinished.write_text(json.dumps(self._sessions))
         unfinished.replace(self._path)
 
 
@@ -76,6 +76,20 @@ def started_at(pid: int) -> float:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return 0.0
+
+
+def session_members(pid: int, started: float) -> Iterator[psutil.Process]:
+    """Processes of the session that a process opened then, also in groups of their own, whether or not it is gone."""
+    leader_now = started_at(pid)
+    if leader_now and abs(leader_now - started) > _CLOCK_SLACK_S:
+        return  # the number belongs to a stranger now
+    for process in psutil.process_iter():
+        try:
+            is_member = os.getsid(process.pid) == pid and process.create_time() >= started - _CLOCK_SLACK_S
+            if is_member and not has_ended(process):
+                yield process
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
 
 
 def marked_processes(mark: str) -> list[psutil.Process]:
@@ -111,19 +125,6 @@ def _signalled(processes: Iterable[psutil.Process], number: signal.Signals) -> I
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         yield process
-
-
-def _group_members(pid: int, started: float) -> Iterator[psutil.Process]:
-    leader_now = started_at(pid)
-    if leader_now and abs(leader_now - started) > _CLOCK_SLACK_S:
-        return  # the number belongs to a stranger now
-    for process in psutil.process_iter():
-        try:
-            is_member = os.getpgid(process.pid) == pid and process.create_time() >= started - _CLOCK_SLACK_S
-            if is_member and not has_ended(process):
-                yield process
-        except (ProcessLookupError, psutil.NoSuchProcess):
-            continue
 
 
 def _mark_of(process: psutil.Process) -> str | None:

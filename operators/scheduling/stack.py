@@ -8,8 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -19,21 +17,20 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-import psutil
-
 from operators.log import log
 from operators.scheduling.airflow_environment import LOOPBACK, airflow_environment, deploy_folder, prepare_home
-from operators.scheduling.leftovers import Ledger, ask_for_signal_at_launchers_death, end_processes
+from operators.scheduling.airflow_parts import AirflowParts
+from operators.scheduling.leftovers import Ledger
 from operators.scheduling.pods import PodApi
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 _USUAL_PORT = 8080
-_START_S, _STOP_S = 600.0, 20.0
+_START_S = 600.0
 _PAUSES_S = (1, 2, 4, 8, 16)
 """While all parts of Airflow start at once on a busy machine, SQLite may stay locked for longer than it waits."""
 
-_PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+_HEALTH = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
 def up(settings: Settings, *, port: int | None = None) -> None:
@@ -58,8 +55,6 @@ def up(settings: Settings, *, port: int | None = None) -> None:
 
 class EmbeddedStack:
     """Airflow with its pods as local processes; a context manager.
-
-    Start it from a thread that lives as long as the stack: the kernel stops Airflow when that thread ends.
 
     Parameters
     ----------
@@ -95,7 +90,7 @@ class EmbeddedStack:
         self._give_up = give_up or threading.Event()
         self._airflow = airflow or {}
         self._kubeconfig = kubeconfig
-        self._process: subprocess.Popen[bytes] | None = None
+        self._parts: AirflowParts | None = None
         self._pods: PodApi | None = None
         self._open = ExitStack()
         self._token: str | None = None
@@ -106,12 +101,9 @@ class EmbeddedStack:
         return f"http://{LOOPBACK}:{self.port}"
 
     @property
-    def log_path(self) -> Path:
-        return self.home / "standalone.log"
-
-    @property
     def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        """All parts of Airflow run, or are being started again."""
+        return self._parts is not None and self._parts.hopeless is None
 
     def start(self) -> Self:
         """End what a killed stack left behind, start pods' API and Airflow, and wait until all parts are healthy.
@@ -144,9 +136,9 @@ class EmbeddedStack:
         """Stop pods, then Airflow, then the pods' API; nothing is left running."""
         if self._pods is not None:
             self._pods.drain()
-        if self._process is not None:
-            stop_airflow(self._process)
-            self._process = None
+        if self._parts is not None:
+            self._parts.stop()
+            self._parts = None
         if self._pods is not None:
             self._pods.stop()
             self._pods = None
@@ -164,8 +156,9 @@ class EmbeddedStack:
 
     def failure(self, what: str) -> MeltlakeError:
         """What went wrong, with the last lines of Airflow's log."""
-        lines = self.log_path.read_text(errors="replace").splitlines()[-8:] if self.log_path.exists() else []
-        return MeltlakeError(f"Airflow {what}: {' / '.join(lines)}", f"Read {self.log_path}, then start it again.")
+        path = self._parts.log_path if self._parts is not None else self.home
+        lines = path.read_text(errors="replace").splitlines()[-8:] if path.is_file() else []
+        return MeltlakeError(f"Airflow {what}: {' / '.join(lines)}", f"Read {path}, then start it again.")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -190,27 +183,18 @@ class EmbeddedStack:
             self._pods.write_kubeconfig(self.home / "kubeconfig")
         self.port = free_port(self._wanted_port)
         ports = {"api": self.port, "worker_log": free_port(0), "trigger_log": free_port(0)}
-        output = self._open.enter_context(self.log_path.open("wb"))
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "airflow", "standalone"],
-            env=airflow_environment(
-                self._settings, self.home, ports=ports, base=base, wins=self._airflow, kubeconfig=self._kubeconfig
-            ),
-            cwd=self.home,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_interruptible,  # noqa: PLW1509 - takes no lock, and there is no other way to these two settings
+        environment = airflow_environment(
+            self._settings, self.home, ports=ports, base=base, wins=self._airflow, kubeconfig=self._kubeconfig
         )
-        ledger.add(self._process.pid)
+        self._parts = AirflowParts(environment, self.home, ledger)
+        self._parts.start()
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_S
         while self.is_running and time.monotonic() < deadline and not self._give_up.is_set():
             with suppress(OSError, ValueError):
                 health = _request(f"{self.url}/api/v2/monitor/health", None, method="GET", token=None)
-                if all((health.get(part) or {}).get("status") == "healthy" for part in _PARTS):
+                if all((health.get(part) or {}).get("status") == "healthy" for part in _HEALTH):
                     return
             self._give_up.wait(0.3)
         if not self._give_up.is_set():
@@ -230,21 +214,6 @@ class EmbeddedStack:
         self.api("pools", {"actions": [action]}, method="PATCH")
 
 
-def stop_airflow(process: subprocess.Popen[bytes]) -> None:
-    """SIGINT, the only signal that `airflow standalone` handles; then whatever is left of its processes is ended."""
-    with suppress(psutil.NoSuchProcess):
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_S)
-        end_processes(children, grace_s=5.0)
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-            time.sleep(1.0)
-    process.wait()
-
-
 def free_port(wanted: int | None) -> int:
     """The wanted port, or a free one for 0; without a wish the usual one if it is free.
 
@@ -259,12 +228,6 @@ def free_port(wanted: int | None) -> int:
             tried.bind((LOOPBACK, candidate))
             return int(tried.getsockname()[1])
     raise MeltlakeError(f"Port {wanted} is taken.", "Choose another with --port, or none for a free one.")
-
-
-def _interruptible() -> None:
-    """In the child: undo an inherited SIG_IGN, and ask for a SIGINT when the launcher dies, even by kill -9."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    ask_for_signal_at_launchers_death(signal.SIGINT)
 
 
 def _request(url: str, payload: Mapping[str, Any] | None, *, method: str | None, token: str | None) -> Any:
