@@ -44,6 +44,7 @@ _YOURS = {
     "AIRFLOW__MELTLAKE__ALERT_URL",
     "AIRFLOW__MELTLAKE__POD_TEMPLATES",
     "AIRFLOW__MELTLAKE__RUNNER_IMAGE",
+    "AIRFLOW__MELTLAKE__RUNNER_IMAGE_GPU",
 }
 """What may be set for the embedded stack from outside. All else in an environment is another Airflow's."""
 

@@ -79,7 +79,8 @@ class RunnerOperator(KubernetesPodOperator):
             template = pod_template(self.node)
             self.pod_template_file = str(template)
             self.container_resources = self.container_resources or pod_resources(template, self.arguments)
-        self.image = self.image or conf.get(SECTION, "runner_image", fallback=None)
+        kinds = (f"runner_image_{self.node}", "runner_image")
+        self.image = self.image or next(filter(None, (conf.get(SECTION, kind, fallback=None) for kind in kinds)), None)
         pod = super().build_pod_request_obj(context, dry_run=dry_run)
         for container in pod.spec.containers:  # the kubelet would put a variable in place of the name of a file
             container.command, container.args = _verbatim(container.command), _verbatim(container.args)

@@ -58,6 +58,12 @@ def test_runner_image_comes_from_the_configuration(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW__MELTLAKE__RUNNER_IMAGE", "registry.lab/meltlake-runner@sha256:00")
     pod = _pod(RunnerOperator(task_id="one", arguments=["publish"], namespace="m"))
     assert pod["spec"]["containers"][0]["image"] == "registry.lab/meltlake-runner@sha256:00"
+    monkeypatch.setenv("AIRFLOW__MELTLAKE__RUNNER_IMAGE_GPU", "registry.lab/meltlake-runner-gpu@sha256:11")
+    images = {
+        node: _pod(RunnerOperator(task_id="one", arguments=["train"], namespace="m", node=node))["spec"]["containers"]
+        for node in ("cpu", "gpu")
+    }
+    assert [images[node][0]["image"][-10:] for node in images] == ["@sha256:00", "@sha256:11"]
 
 
 def test_missing_templates_are_a_final_failure_with_a_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
