@@ -47,10 +47,11 @@ async def tell_of_lateness(context: Mapping[str, Any] | None = None) -> str:
 
 def tell_of_failure(context: Mapping[str, Any]) -> None:
     """Called by the worker when a task has failed for good: what it worked on, the cause, the last lines."""
-    task, run = context["ti"], context["dag_run"]
+    task = context["ti"]
     subject = getattr(context.get("task"), "subject", None)
     what = f"{task.dag_id}.{task.task_id}" + (f" of {subject}" if subject else "")
-    _tell(f"{what} failed at try {task.try_number} (run {run.run_id}).\n{context.get('exception')}")
+    cause = context.get("exception") or "Its worker was lost, and no try is left."
+    _tell(f"{what} failed at try {task.try_number} (run {task.run_id}).\n{cause}")
 
 
 def _tell(text: str) -> None:

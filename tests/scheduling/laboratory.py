@@ -89,13 +89,23 @@ class Laboratory:
         self.stack.api(f"dags/{dag}/dagRuns", {"logical_date": None})
 
     def mark_failed(self, task: dict[str, Any]) -> None:
-        path = f"dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/{task['map_index']}"
-        self.stack.api(path, {"new_state": "failed"}, method="PATCH")
+        self.stack.api(_path(task), {"new_state": "failed"}, method="PATCH")
+
+    def question(self, task: dict[str, Any]) -> str:
+        """What a person is asked."""
+        return str(self.stack.api(f"{_path(task)}/hitlDetails")["body"])
+
+    def answer(self, task: dict[str, Any], option: str) -> None:
+        self.stack.api(f"{_path(task)}/hitlDetails", {"chosen_options": [option], "params_input": {}}, method="PATCH")
 
     def clear(self, task: dict[str, Any]) -> None:
         wanted = {"dry_run": False, "dag_run_id": task["dag_run_id"], "only_failed": False, "reset_dag_runs": True}
         wanted["task_ids"] = [[task["task_id"], task["map_index"]]]
         self.stack.api(f"dags/{task['dag_id']}/clearTaskInstances", wanted)
+
+
+def _path(task: dict[str, Any]) -> str:
+    return f"dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/{task['map_index']}"
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, what: str) -> Any:

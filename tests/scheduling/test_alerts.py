@@ -10,8 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.triggers.callback import CallbackTrigger
 
-from operators.scheduling.alerts import late_after, tell_of_failure, tell_of_lateness
+from operators.scheduling.alerts import late_after, tell_of_failure
 from operators.scheduling.runner import RunnerOperator
 
 LATE = {
@@ -42,9 +43,9 @@ def posted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
 
 
 def _failure(operator: Any = None) -> dict[str, Any]:
-    ti = SimpleNamespace(dag_id="ingest", task_id="ingest", try_number=1)
+    ti = SimpleNamespace(dag_id="ingest", task_id="ingest", try_number=1, run_id="asset__1")
     told = "Exit 65 (Error): bad input, a person must act; not retried.\nOUTCAR: needed forces"
-    return {"ti": ti, "dag_run": SimpleNamespace(run_id="asset__1"), "task": operator, "exception": Exception(told)}
+    return {"ti": ti, "task": operator, "exception": Exception(told)}
 
 
 def test_failure_is_told_with_what_it_worked_on_cause_and_last_lines(posted: list[dict[str, Any]]) -> None:
@@ -54,8 +55,13 @@ def test_failure_is_told_with_what_it_worked_on_cause_and_last_lines(posted: lis
     assert message["text"].endswith("OUTCAR: needed forces")
 
 
-def test_late_run_is_told_with_its_deadline(posted: list[dict[str, Any]]) -> None:
-    asyncio.run(tell_of_lateness(context=LATE))
+def test_late_run_is_told_by_the_triggerer_with_its_deadline(posted: list[dict[str, Any]]) -> None:
+    callback = late_after(hours=6).callback
+
+    async def told() -> list[Any]:
+        return [event.payload["state"] async for event in CallbackTrigger(callback.path, {"context": LATE}).run()]
+
+    assert asyncio.run(told()) == ["running", "success"]
     assert posted == [
         {"text": "train is late: run asset__1 is running, and should have ended by 2026-11-24T00:00:00Z."}
     ]

@@ -27,7 +27,7 @@ from schemas.settings import Settings
 from tests.scheduling.laboratory import Laboratory, wait_until
 
 STEPS = int(os.environ.get("MELTLAKE_TEST_STEPS", "6000"))
-CAMPAIGN = f'recipes = ["DP-small"]\nseeds = [1, 2, 3]\nprotocols = ["twin"]\nsteps = {STEPS}\n'
+CAMPAIGN = f'recipes = ["DP-small"]\nseeds = [1, 2, 3]\nprotocols = ["twin"]\napprove = true\nsteps = {STEPS}\n'
 INTERVAL = saved_every(recipe_named("DP-small").model_copy(update={"n_steps": STEPS}))
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
@@ -179,4 +179,18 @@ def test_all_is_done_in_the_end_and_nothing_twice(laboratory: Laboratory) -> Non
         repeated = max(int(before) - int(after) for before, after in pairwise(steps))
         print(f"seed {seed}: at most {repeated} steps done again, checkpoints every {INTERVAL}")
         assert repeated <= INTERVAL
-    wait_until(lambda: {"success"} == {one["state"] for one in laboratory.runs("simulate")}, 600, "simulated")
+
+
+def test_nothing_is_simulated_before_a_person_approves_it(laboratory: Laboratory) -> None:
+    def asking() -> list[dict[str, Any]]:
+        return [one for one in laboratory.tasks("simulate", "promote") if one["state"] == "awaiting_input"]
+
+    [asked] = wait_until(asking, 300, "a question")
+    assert laboratory.pods("simulate") == []
+    potentials = [row["potential_id"] for row in Lake(laboratory.settings.lake).rows("potentials").to_pylist()]
+    question = laboratory.question(asked)
+    assert all(name in question for name in potentials)
+    laboratory.answer(asked, "Approve")
+    wait_until(lambda: {"success"} == {one["state"] for one in laboratory.runs("simulate")}, 900, "simulated")
+    simulated = {row["potential_id"] for row in Lake(laboratory.settings.lake).rows("runs").to_pylist()}
+    assert simulated == {None, *potentials}
