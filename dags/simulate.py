@@ -17,7 +17,7 @@ from operators.scheduling.runner import RunnerOperator
 with DAG("simulate", schedule=[potentials], max_active_runs=1, **house(__doc__, days=14)) as dag:
 
     @task
-    def plan(approved: list[str] | None = None) -> list[list[str]]:
+    def plan(approved: Any = None) -> list[list[str]]:
         """One command per potential, composition and protocol."""
         from operators.scheduling.plans import simulate_commands
 

@@ -25,7 +25,7 @@ class PromotionOperator(ApprovalOperator):
         if (question := promotion_question()) is None:
             return
         # Kept beside the task while it waits; the answer is about these, and not about what is trained meanwhile.
-        context["task_state_store"].set(_ASKED, question.potentials)
+        context["task_state_store"].set(_ASKED, [*question.potentials])
         self.body = question.text
         super().execute(context)
 

@@ -64,7 +64,7 @@ def check_metadata(metadata: dict[str, Any]) -> None:
     """
     for field in ("name", "generateName"):
         name = metadata.get(field)
-        shown = name.removesuffix("-") if field == "generateName" and isinstance(name, str) else name
+        shown = str(name).removesuffix("-") if field == "generateName" else str(name)
         if name and not (isinstance(name, str) and _NAME.fullmatch(shown) and len(name) <= _LONGEST_NAME):
             raise _invalid(f"metadata.{field}", f"needed a lower-case DNS name, found {name!r}")
     for field in ("labels", "annotations"):
@@ -101,7 +101,7 @@ def quantity(text: object) -> Decimal:
         raise ValueError(f"{text!r} is no quantity")
     number, suffix = Decimal(match[1]), match[2] or ""
     if suffix.endswith("i"):
-        return number * 1024 ** (_BINARY.index(suffix[0]) + 1)
+        return number * Decimal(1024 ** (_BINARY.index(suffix[0]) + 1))
     if suffix in _DECIMAL:
         return number.scaleb(_DECIMAL[suffix])
     return number.scaleb(int(suffix[1:])) if suffix else number

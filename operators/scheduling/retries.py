@@ -7,8 +7,8 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
 from airflow.providers.cncf.kubernetes.utils.pod_manager import (
-    PodLaunchFailedException,
     PodLaunchTimeoutException,
     PodNotFoundException,
 )

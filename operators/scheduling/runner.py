@@ -120,8 +120,8 @@ class RunnerOperator(KubernetesPodOperator):
             raise
         except AirflowException as failure:
             raise verdict(remote_pod, str(failure), container=self.base_container_name) from None
-        if failure := hidden_lack_of_memory(remote_pod, container=self.base_container_name):
-            raise failure
+        if lack := hidden_lack_of_memory(remote_pod, container=self.base_container_name):
+            raise lack
 
     def _has_ended(self, remote_pod: k8s.V1Pod) -> bool:
         """Whether the pod has ended; one that never began, so that its start was given up, is deleted.
