@@ -269,4 +269,7 @@ def _verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:
     places.add_argument("--lake", metavar="PATH", help="or s3://...; default: MELTLAKE_LAKE or .meltlake/lake")
     places.add_argument("--landing", metavar="PATH", help="default: MELTLAKE_LANDING or .meltlake/landing")
     places.add_argument("--warehouse", metavar="FILE", help="default: MELTLAKE_WAREHOUSE or beside the lake")
+    places.add_argument(
+        "--home", metavar="PATH", help="campaign.toml, reports, potentials; default: MELTLAKE_HOME or beside the lake"
+    )
     return one

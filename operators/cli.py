@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from operators.arguments import parser
 from operators.present import as_text
 from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StepFailed, StoppedBySignal
-from schemas.settings import Settings
+from schemas.settings import PLACES, Settings
 
 Arguments = argparse.Namespace
 Verb = Callable[[Settings, Arguments], "dict[str, object] | None"]
@@ -60,9 +60,7 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _run(arguments: Arguments, words: Sequence[str]) -> int:
-    settings = Settings.from_mapping(
-        os.environ, lake=arguments.lake, landing=arguments.landing, warehouse=arguments.warehouse
-    )
+    settings = Settings.from_mapping(os.environ, **{name: getattr(arguments, name) for name in PLACES})
     with _remembered(settings, arguments, words):
         answer = _VERBS[arguments.name](settings, arguments)
     if answer is None:
@@ -96,7 +94,7 @@ def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) 
 def _without_places(words: Sequence[str]) -> str:
     kept, skip = [], False
     for word in words:
-        is_place = word in ("--lake", "--landing", "--warehouse")
+        is_place = word in {f"--{name}" for name in PLACES}
         if not (skip or is_place or word == "--json"):
             kept.append(word)
         skip = is_place
@@ -252,7 +250,7 @@ def _sql(settings: Settings, arguments: Arguments) -> None:
 def _status(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.status import status
 
-    chosen = {f"--{name}": getattr(arguments, name) for name in ("lake", "landing", "warehouse")}
+    chosen = {f"--{name}": getattr(arguments, name) for name in PLACES}
     return status(settings, places=[word for option, place in chosen.items() if place for word in (option, place)])
 
 

@@ -4,12 +4,10 @@ import importlib.util
 import json
 import multiprocessing
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from operators.toy_melt import ToyMeltRequest, generate
 from schemas.errors import MeltlakeError, TryAgainLater
 from schemas.settings import Settings
 from schemas.tables import TABLES
+from tests.object_store import SECRET, make_bucket, s3_server, use_store
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("moto") is None, reason="needs moto, a server that speaks S3")
 
@@ -36,32 +35,12 @@ PROCESSES = multiprocessing.get_context("forkserver")  # delta-rs does not survi
 PROCESSES.set_forkserver_preload(["great_expectations"])  # seconds of imports, once instead of four times
 ROOT = Path(__file__).parents[1]
 STORED = ROOT / "tests" / "stored" / "lake-version-1"
-SECRET = "not-to-be-told"
 
 
 @pytest.fixture(scope="module")
 def server():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(port)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def wait_for(port):
-    give_up_at = time.monotonic() + 60
-    while time.monotonic() < give_up_at:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("the S3 server did not start")
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -69,15 +48,8 @@ def bucket(server):
     """Address of a bucket of this server, which the environment then names."""
     with pytest.MonkeyPatch.context() as patch:
         use_store(patch, server)
-        urllib.request.urlopen(urllib.request.Request(f"{server}/melts", method="PUT"), timeout=30).close()
+        make_bucket(server, "melts")
         yield "s3://melts"
-
-
-def use_store(patch, endpoint):
-    patch.setenv("AWS_ENDPOINT_URL", endpoint)
-    patch.setenv("AWS_REGION", "eu-central-1")
-    patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 
 
 @pytest.fixture
@@ -331,3 +303,15 @@ def test_what_is_not_a_table_stays_on_this_machine(bucket):
         str(here / "warehouse.duckdb"),
     )
     assert SECRET not in repr(settings)
+
+
+def test_what_is_not_a_table_may_be_put_where_every_process_reaches_it(bucket, tmp_path):
+    told = Settings.from_mapping({"MELTLAKE_LAKE": f"{bucket}/lake", "MELTLAKE_HOME": str(tmp_path)})
+    assert (told.home, told.artifacts, told.warehouse) == (
+        tmp_path,
+        tmp_path / "artifacts",
+        str(tmp_path / "warehouse.duckdb"),
+    )
+    assert Settings.from_mapping(told.environment) == told
+    named = Settings.from_mapping({"MELTLAKE_HOME": "/elsewhere"}, lake=str(tmp_path / "lake"), home=str(tmp_path))
+    assert (named.home, named.artifacts) == (tmp_path, tmp_path / "lake" / "artifacts")

@@ -10,11 +10,15 @@ from typing import Any
 from airflow.configuration import conf
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from operators.scheduling.landing_zone import LandingWatch, entries
+from operators.scheduling.landing_zone import CURSOR_PARTS, LandingWatch, entries
+from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 _log = logging.getLogger(__name__)
-_CURSOR = "landed"
+_CURSOR = "landed-{}"
+"""Airflow's store warns of values beyond 64 KiB: with sixteen of them, of more than some 87,000 entries."""
+_REST = 9.0
+"""A look at a zone with very many files may take longer than the time between looks: rest nine times as long."""
 _PAUSE_AFTER_ERROR_S = 30.0
 _QUIET_S, _POLL_S = 600.0, 30.0  # VASP may take minutes for one ionic step
 
@@ -37,17 +41,20 @@ class LandingTrigger(BaseEventTrigger):
         """Poll for ever. The cursor is written after the event, so that a crash repeats rather than loses one."""
         zone = Settings.from_mapping(os.environ).landing
         watch = LandingWatch(conf.getfloat("meltlake", "quiet_seconds", fallback=_QUIET_S))
-        watch.cursor = str(await self.asset_state_store.aget(_CURSOR, "")) if self.asset_state_store else ""
+        for part in CURSOR_PARTS if self.asset_state_store else "":
+            watch.recall(str(await self.asset_state_store.aget(_CURSOR.format(part), "")))
         poll_s = conf.getfloat("meltlake", "poll_seconds", fallback=_POLL_S)
         while True:
+            began = time.monotonic()
             try:
-                landed = watch.look(await asyncio.to_thread(entries, zone), time.monotonic())
-            except Exception:  # noqa: BLE001 - a trigger that raises is restarted at once, for ever
-                _log.exception("landing zone %s cannot be read", zone)
+                landed = watch.look(await asyncio.to_thread(entries, zone), began)
+            except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted at once, for ever
+                _log.error("%s", error, exc_info=not isinstance(error, MeltlakeError))
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
+            pause_s = max(poll_s, _REST * (time.monotonic() - began))
             if landed:
                 yield TriggerEvent({"entries": landed})  # type: ignore[no-untyped-call]
-            if watch.advance() and self.asset_state_store:
-                await self.asset_state_store.aset(_CURSOR, watch.cursor)
-            await asyncio.sleep(poll_s)
+            for part, told in watch.advance().items() if self.asset_state_store else ():
+                await self.asset_state_store.aset(_CURSOR.format(part), told)
+            await asyncio.sleep(pause_s)

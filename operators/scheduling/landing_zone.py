@@ -1,7 +1,7 @@
 """The landing zone: its entries, and the decision which of them have landed. Airflow does not belong here.
 
-An entry is a folder or a plain file directly in the landing zone. It has landed when it holds a file named READY,
-or when sizes and times of all its files have stood still for a while.
+An entry is a folder or a plain file directly in the landing zone, which is a folder or a prefix in a bucket. It has
+landed when it holds a file named READY, or when sizes and times of all its files have stood still for a while.
 """
 
 import hashlib
@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_DIGITS = 10
+CURSOR_PARTS = "0123456789abcdef"
+"""The cursor is kept in this many parts, by the first digit of an entry's hash."""
+
+_DIGITS = 12
 _READY = "READY"
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload")
 
@@ -20,11 +23,14 @@ class LandingWatch:
     """Remembers what was seen and decides what has landed. Knows neither files nor Airflow."""
 
     quiet_s: float
-    cursor: str = ""
-    """Ten hexadecimal digits for each entry that was reported; Airflow's store warns beyond some 6,500 entries."""
+    _reported: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _quiet: set[str] = field(default_factory=set)
+
+    def recall(self, cursor_part: str) -> None:
+        """Take up a part of the cursor that `advance` gave."""
+        self._reported |= {cursor_part[start : start + _DIGITS] for start in range(0, len(cursor_part), _DIGITS)}
 
     def look(self, found: Mapping[str, tuple[str, bool]], now_s: float) -> list[str]:
         """Entries that landed since the last advance, given each entry's signature and whether it is marked READY."""
@@ -34,18 +40,25 @@ class LandingWatch:
         self._quiet = ready | {key for key, since in self._since.items() if now_s - since >= self.quiet_s}
         return sorted(self._names[key] for key in self._quiet - self._reported)
 
-    def advance(self) -> bool:
-        """What was reported is known from now on, what is gone is forgotten; true when the cursor moved."""
-        before, self.cursor = self.cursor, "".join(sorted((self._reported & self._names.keys()) | self._quiet))
-        return self.cursor != before
+    def advance(self) -> dict[str, str]:
+        """What was reported is known from now on, what is gone is forgotten; returns the cursor's parts that changed.
 
-    @property
-    def _reported(self) -> set[str]:
-        return {self.cursor[start : start + _DIGITS] for start in range(0, len(self.cursor), _DIGITS)}
+        An empty zone makes nothing forgotten: it may be a disk that is not mounted.
+        """
+        before = self._reported
+        self._reported = (before & self._names.keys() | self._quiet) if self._names else before
+        changed = {key[0] for key in before ^ self._reported}
+        return {part: "".join(sorted(key for key in self._reported if key[0] == part)) for part in sorted(changed)}
 
 
 def entries(zone: str) -> dict[str, tuple[str, bool]]:
-    """Every entry of the landing zone with a signature of its files and whether it is marked READY."""
+    """Every entry of the landing zone with a signature of its files and whether it is marked READY.
+
+    Raises
+    ------
+    MeltlakeError
+        If it is in a bucket that is not there, refuses access or does not answer.
+    """
     parts: dict[str, list[str]] = {}
     ready = set()
     for path, described in sorted(_stored_files(zone) if "://" in zone else _local_files(zone)):
@@ -70,14 +83,11 @@ def _local_files(zone: str) -> Iterator[tuple[str, str]]:
 
 
 def _stored_files(zone: str) -> Iterator[tuple[str, str]]:
-    import fsspec  # type: ignore[import-untyped]  # comes with Airflow; local zones do without
+    from lake.object_store import below, bucket_path  # 50 MB, which a zone on a disk does without
 
-    store, root = fsspec.core.url_to_fs(zone)
-    if not store.exists(root):
-        return
-    for path, about in store.find(root, detail=True).items():
-        changed = next((about[key] for key in ("ETag", "mtime", "LastModified", "created") if key in about), "")
-        yield path.removeprefix(root.rstrip("/") + "/"), f"{about.get('size')} {changed}"
+    for found in below(zone, recursive=True):
+        if found.is_file:
+            yield found.path.removeprefix(f"{bucket_path(zone)}/"), f"{found.size} {found.mtime_ns}"
 
 
 def _hashed(lines: list[str]) -> str:
