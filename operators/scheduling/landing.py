@@ -20,7 +20,7 @@ _CURSOR = "landed-{}"
 _REST = 9.0
 """A look at a zone with very many files may take longer than the time between looks: rest nine times as long."""
 _PAUSE_AFTER_ERROR_S = 30.0
-_QUIET_S, _POLL_S = 600.0, 30.0  # VASP may take minutes for one ionic step
+_QUIET_S, _POLL_S = 600.0, 5.0  # VASP may take minutes for one ionic step
 
 
 class LandingTrigger(BaseEventTrigger):
