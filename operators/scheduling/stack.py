@@ -79,11 +79,6 @@ class EmbeddedStack:
         airflow: Mapping[str, str] | None = None,
         kubeconfig: Path | None = None,
     ) -> None:
-        if "://" in settings.lake:
-            raise MeltlakeError(
-                f"The embedded stack keeps its files beside the lake, and {settings.lake} is not on this machine.",
-                "Use a local lake, or run the DAGs on a cluster as deploy/README.md says.",
-            )
         self.home = (settings.home / "airflow").absolute()
         self._settings = settings
         self._wanted_port = port
@@ -114,7 +109,8 @@ class EmbeddedStack:
             If a stack runs here already, the port is taken, or Airflow does not become healthy.
         """
         prepare_home(self.home)
-        Path(self._settings.landing).mkdir(parents=True, exist_ok=True)
+        if "://" not in self._settings.landing:
+            Path(self._settings.landing).mkdir(parents=True, exist_ok=True)
         lock = self._open.enter_context((self.home / "up.lock").open("a+"))
         try:
             self._lock(lock)

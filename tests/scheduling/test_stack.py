@@ -48,9 +48,9 @@ def test_taken_port_is_said() -> None:
             free_port(taken.getsockname()[1])
 
 
-def test_remote_lake_needs_a_cluster() -> None:
-    with pytest.raises(MeltlakeError, match="s3://bucket/lake is not on this machine"):
-        EmbeddedStack(Settings.from_mapping({}, lake="s3://bucket/lake"))
+def test_stack_of_a_lake_in_a_bucket_keeps_its_files_in_the_home_folder(tmp_path: Path) -> None:
+    settings = Settings.from_mapping({"MELTLAKE_HOME": str(tmp_path)}, lake="s3://bucket/lake")
+    assert EmbeddedStack(settings).home == tmp_path / "airflow"
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,169 @@
+"""Production's parts on one machine: lake and landing zone in a bucket, PostgreSQL, LocalExecutor, deferred pods."""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lake.object_store import file_system
+from lake.warehouse import query
+from operators.demo_progress import Progress
+from operators.scheduling.stack import EmbeddedStack, free_port
+from operators.stale import stale
+from operators.toy_melt import ToyMeltRequest, generate
+from schemas.settings import Settings
+from tests.object_store import make_bucket, s3_server, use_store
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+
+CAMPAIGN = 'recipes = ["DP-small"]\nsteps = 200\n'
+NASTY = "{{ 7 * 7 }} $(AWS_SECRET_ACCESS_KEY) --workers"
+
+
+def _programs() -> Path | None:
+    """Folder of PostgreSQL's server programs; Debian keeps them off the path."""
+    found = shutil.which("initdb")
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return Path(found).resolve().parent if found else installed[-1].parent if installed else None
+
+
+def _not_root() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return {}
+    name = next(name for name in ("postgres", "nobody") if name in {entry.pw_name for entry in pwd.getpwall()})
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": []}
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Address of an empty database of a server of our own."""
+    programs, somebody = _programs(), _not_root()
+    if programs is None:
+        pytest.skip("needs PostgreSQL's server programs (Debian: postgresql)")
+    folder = Path(tempfile.mkdtemp(prefix="meltlake-postgresql-"))
+    password, port = secrets.token_hex(16), free_port(0)
+    (folder / "password").write_text(password)
+    if somebody:
+        for path in (folder, folder / "password"):
+            shutil.chown(path, somebody["user"], somebody["group"])
+    quiet: dict[str, Any] = {**somebody, "cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
+    make = [programs / "initdb", "-D", folder / "data", "-U", "airflow", "-A", "scram-sha-256"]
+    subprocess.run([*make, f"--pwfile={folder / 'password'}"], check=True, **quiet)
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
+    server = subprocess.Popen([programs / "postgres", "-D", folder / "data", *options], **quiet)
+    try:
+        for _ in range(100):
+            if subprocess.run([programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet).returncode == 0:
+                break
+            time.sleep(0.2)
+        yield f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}/postgres"
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder)
+
+
+class Site:
+    """A bucket, a database, a home folder, and Airflow on top of them."""
+
+    def __init__(self, home: Path, database: str) -> None:
+        places = {"MELTLAKE_LAKE": "s3://melts/lake", "MELTLAKE_LANDING": "s3://melts/landing"}
+        self.settings = Settings.from_mapping(places | {"MELTLAKE_HOME": str(home)})
+        self._database = database
+        self._raw = home / "raw"
+        (home / "campaign.toml").write_text(CAMPAIGN)
+
+    def airflow(self) -> EmbeddedStack:
+        """As deploy/values.yaml has it: another database, and pods that tasks wait for without a worker."""
+        chosen = {"DATABASE__SQL_ALCHEMY_CONN": self._database, "OPERATORS__DEFAULT_DEFERRABLE": "True"}
+        return EmbeddedStack(self.settings, port=0, airflow=chosen)
+
+    def upload(self, composition: str, address: str, *, ready: bool = True) -> datetime:
+        """Put a short synthetic run there; returns when the last file of it was."""
+        request = ToyMeltRequest(composition=composition, n_atoms=32, n_frames=80, source_format="outcar")
+        outcar = generate(self._raw / composition, request) / "OUTCAR"
+        for name, content in (("OUTCAR", outcar.read_bytes()), ("READY", b"")):
+            if name == "OUTCAR" or ready:
+                with file_system(address).open_output_stream(f"{address.removeprefix('s3://')}/{name}") as stream:
+                    stream.write(content)
+        return datetime.now(UTC)
+
+    def finish(self, stack: EmbeddedStack) -> None:
+        """Wait until nothing is due and nothing is running."""
+        Progress(stack.api, is_due=lambda: any(stale(self.settings))).follow()
+
+    def column(self, sql: str) -> list[Any]:
+        return [next(iter(row.values())) for row in query(self.settings, sql)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with pytest.MonkeyPatch.context() as patch, s3_server() as server, postgresql() as database:
+        use_store(patch, server)
+        make_bucket(server, "melts")
+        yield Site(tmp_path_factory.mktemp("home"), database)
+
+
+def _runs(stack: EmbeddedStack, dag: str) -> list[dict[str, Any]]:
+    return list(stack.api(f"dags/{dag}/dagRuns?order_by=start_date&limit=100")["dag_runs"])
+
+
+def _wait_for_run(stack: EmbeddedStack, dag: str, n_runs: int) -> dict[str, Any]:
+    deadline = time.monotonic() + 120
+    while len(found := [run for run in _runs(stack, dag) if run["start_date"]]) < n_runs:
+        assert time.monotonic() < deadline, f"{dag} did not start"
+        time.sleep(0.5)
+    return found[-1]
+
+
+def _push(stack: EmbeddedStack, entry: str) -> None:
+    [asset] = [one for one in stack.api("assets?name_pattern=landing")["assets"] if one["name"] == "landing"]
+    stack.api("assets/events", {"asset_id": asset["id"], "extra": {"payload": {"entries": [entry]}}}, method="POST")
+
+
+def test_what_lands_in_a_bucket_becomes_a_potential_its_simulation_and_a_report(site: Site) -> None:
+    with site.airflow() as stack:
+        landed = site.upload("Al50Cu50", f"{site.settings.landing}/first")
+        first = _wait_for_run(stack, "ingest", 1)
+        waited_s = (datetime.fromisoformat(first["start_date"]) - landed).total_seconds()
+        site.finish(stack)
+        site.upload("Al100", "s3://melts/elsewhere/pushed", ready=False)
+        _push(stack, "s3://melts/elsewhere/pushed")
+        _wait_for_run(stack, "ingest", 2)
+        site.finish(stack)
+        states = {run["dag_run_id"]: run["state"] for dag in ("ingest", "train", "report") for run in _runs(stack, dag)}
+    print(f"landing to running DAG: {waited_s:.1f} s")
+    assert waited_s < 10
+    assert set(states.values()) == {"success"}
+    assert site.column("select composition from runs where origin = 'aimd' order by 1") == ["Al100", "Al50Cu50"]
+    assert len(site.column("select potential_id from potentials")) == 2  # of each state of the lake
+    assert site.column("select distinct composition from runs where origin = 'dnnp' order by 1") == [
+        "Al100",
+        "Al50Cu50",
+    ]
+    assert (site.settings.home / "report" / "index.html").exists()
+    assert list(stale(site.settings)) == []
+
+
+def test_a_restart_forgets_nothing_and_repeats_nothing(site: Site) -> None:
+    site.upload("Cu100", f"{site.settings.landing}/{NASTY}")
+    with site.airflow() as stack:
+        before = len(_runs(stack, "ingest"))
+        told = _wait_for_run(stack, "ingest", before + 1)
+        events = stack.api(f"dags/ingest/dagRuns/{told['dag_run_id']}/upstreamAssetEvents")["asset_events"]
+        site.finish(stack)
+    entries = [entry for event in events for entry in event["extra"]["payload"]["entries"]]
+    assert entries == [NASTY]
+    assert f"{site.settings.landing}/{NASTY}/OUTCAR" in site.column("select source_uri from runs")
+    assert site.column("select count(*) from task_failures") == [0]
