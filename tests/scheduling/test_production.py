@@ -63,8 +63,9 @@ def postgresql() -> Iterator[str]:
     options = ["-c", "listen_addresses=127.0.0.1", "-c", f"port={port}", "-c", f"unix_socket_directories={folder}"]
     server = subprocess.Popen([programs / "postgres", "-D", folder / "data", *options], **quiet)
     try:
+        ask = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)]
         for _ in range(100):
-            if subprocess.run([programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], **quiet).returncode == 0:
+            if subprocess.run(ask, check=False, **quiet).returncode == 0:
                 break
             time.sleep(0.2)
         yield f"postgresql+psycopg2://airflow:{password}@127.0.0.1:{port}/postgres"
