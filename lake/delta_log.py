@@ -85,6 +85,13 @@ class TableLog:
         """Current version; -1 while there is no table."""
         return self.open().version() if self.exists() else -1
 
+    def version_and_id(self) -> tuple[int, str]:
+        """Current version and the id that Delta gave the table when it was made; -1 and nothing while there is none."""
+        if not self.exists():
+            return -1, ""
+        handle = self.open()
+        return handle.version(), str(handle.metadata().id)
+
     def open(self, version: int | None = None) -> dl.DeltaTable:
         """The table at a version, or as it is now.
 

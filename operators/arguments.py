@@ -44,8 +44,10 @@ def parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, metavar="DIR")
 
     sql = _verb(verbs, "sql", "a reading query over warehouse and lake")
-    sql.add_argument("query", metavar="QUERY")
+    sql.add_argument("query", metavar="QUERY", help="one SELECT; `-` reads it from stdin")
     sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+    sql.add_argument("--rows", type=_count, metavar="N", help="no more than so many; by default all")
+    sql.add_argument("--seconds", type=_count, default=60, metavar="S", help="the query may take; by default 60")
 
     _add_export(verbs)
     _add_experiments(verbs)

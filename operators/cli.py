@@ -244,7 +244,8 @@ def _report(settings: Settings, arguments: Arguments) -> dict[str, object]:
 def _sql(settings: Settings, arguments: Arguments) -> None:
     from operators.sql import write_result
 
-    write_result(settings, arguments.query, format_="json" if arguments.json else arguments.format)
+    format_ = "json" if arguments.json else arguments.format
+    write_result(settings, arguments.query, format_=format_, rows=arguments.rows, seconds=arguments.seconds)
 
 
 def _status(settings: Settings, arguments: Arguments) -> dict[str, object]:

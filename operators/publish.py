@@ -8,10 +8,16 @@ from schemas.settings import Settings
 
 
 def publish(settings: Settings) -> dict[str, object]:
-    """Rebuild the warehouse; `tables` gives the rows of each."""
+    """Make the warehouse show the lake as it is; `tables` gives the rows of each."""
     lake = Lake(settings.lake)
     write_experiments(lake)
     write_recipes(lake)
-    n_rows = warehouse.publish(settings)
-    log.info("publish", warehouse=settings.warehouse, lake_version=lake.version())
-    return {"lake_version": lake.version(), "tables": n_rows, "warehouse": settings.warehouse}
+    done = warehouse.publish(settings)
+    log.info("publish", warehouse=settings.warehouse, lake_version=lake.version(), changed=done.changed)
+    return {
+        "lake_version": lake.version(),
+        "tables": done.n_rows,
+        "rebuilt": done.rebuilt,
+        "changed": done.changed,
+        "warehouse": settings.warehouse,
+    }

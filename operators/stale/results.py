@@ -7,7 +7,7 @@ from math import ceil
 from pydantic import ValidationError
 
 from lake.sources import SIMULATION_CARD
-from lake.warehouse import published_versions
+from lake.warehouse import is_current
 from operators.campaign import Campaign
 from operators.potentials.committee import stale_committees
 from operators.stale.coverage import outdated_coverage
@@ -16,7 +16,6 @@ from operators.stale.item import Stale
 from operators.stale.potentials import missing_model, wanted_potentials
 from operators.stale.wanted_sets import WantedSet
 from schemas.simulation import SimulationCard, SimulationPlan
-from schemas.tables import TABLES
 
 
 def potentials_of(holdings: Holdings, wanted: WantedSet) -> list[Row]:
@@ -91,7 +90,7 @@ def _can_be(holdings: Holdings, composition: str, protocol: str) -> bool:
 
 def not_published(holdings: Holdings) -> Iterator[Stale]:
     """The warehouse, where it does not show the lake as it is."""
-    if published_versions(holdings.settings) != {name: holdings.lake.version(name) for name in TABLES}:
+    if not is_current(holdings.settings, holdings.lake):
         yield Stale("warehouse", "the lake has changed since it was published", ["publish"])
 
 

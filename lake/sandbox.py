@@ -1,0 +1,132 @@
+"""The sandbox: questions of strangers, each answered from the published warehouse in a process of its own.
+
+Some queries hear no interruption and need memory that DuckDB does not count; what cannot be stopped here can be killed.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from lake.answers import distinct_names, plain_rows
+from lake.sealed import Limits, sealed, told, too_long
+from schemas.errors import MeltlakeError, TryAgainLater
+from schemas.settings import Settings
+
+__all__ = ["Answer", "Limits", "ask"]
+
+FOR_STRANGERS = Limits()
+_AT_ONCE = threading.BoundedSemaphore(2)
+_MOST_BYTES = 32_000_000
+_START_S = 30.0
+"""How long a process may take to start on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came out."""
+
+    columns: list[str]
+    types: list[str]
+    """DuckDB's: VARCHAR, DOUBLE, DOUBLE[] ..."""
+    rows: list[list[object]]
+    """Values that JSON has."""
+    is_cut: bool
+    """Whether there were more rows than the limit."""
+    seconds: float
+    """Of the query itself."""
+
+
+def ask(settings: Settings, sql: str, *, limits: Limits = FOR_STRANGERS) -> Answer:
+    """Answer a stranger's question from the published warehouse, in a process of its own that is killed at its limits.
+
+    It blocks until there is an answer. A process asks two questions at a time.
+
+    Raises
+    ------
+    MeltlakeError
+        If the question is no single SELECT, would leave the sandbox or goes beyond a limit.
+    TryAgainLater
+        If two questions are being answered already.
+    """
+    if not Path(settings.warehouse).exists():
+        raise MeltlakeError(f"There is no warehouse at {settings.warehouse} yet.", "Make it with `meltlake publish`.")
+    question = json.dumps({"settings": settings.model_dump(), "sql": sql, "limits": asdict(limits)})
+    if not _AT_ONCE.acquire(timeout=limits.seconds):
+        raise TryAgainLater("Two other questions are being answered.", "Ask again when they are done.")
+    try:
+        said = _said_by_a_process(question, limits)
+    finally:
+        _AT_ONCE.release()
+    if "problem" in said:
+        raise MeltlakeError(said["problem"], said["remedy"])
+    return Answer(**said)
+
+
+def _said_by_a_process(question: str, limits: Limits) -> dict[str, Any]:
+    command = [sys.executable, "-P", "-m", "lake.sandbox"]
+    try:
+        done = subprocess.run(
+            command, input=question, capture_output=True, text=True, check=False, timeout=limits.seconds + _START_S
+        )
+    except subprocess.TimeoutExpired as error:
+        raise too_long(limits) from error
+    if not done.stdout:
+        raise MeltlakeError(
+            f"The query ended its process (exit code {done.returncode}).", "It probably needed too much memory."
+        )
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+def _answer_one() -> None:
+    """Read one question from stdin and write its answer to stdout: what `ask` starts."""
+    try:
+        _write(_answered(json.loads(sys.stdin.read())))
+    except MeltlakeError as error:
+        _say(error)
+
+
+def _answered(question: Mapping[str, Any]) -> dict[str, object]:
+    settings, limits = Settings(**question["settings"]), Limits(**question["limits"])
+    with told(limits), duckdb.connect(settings.warehouse, read_only=True) as connection:
+        _bound_memory(limits)
+        run = sealed(connection, settings, limits=limits, at_the_end=_say)
+        started = time.perf_counter()
+        found, types, is_cut = run(question["sql"])
+        taken_s = time.perf_counter() - started
+    if found.nbytes > _MOST_BYTES:
+        raise MeltlakeError(f"The answer has {found.nbytes // 1_000_000} MB.", "Ask for fewer columns or rows.")
+    rows = [list(row.values()) for row in plain_rows(found)]
+    return asdict(Answer(distinct_names(found).column_names, types, rows, is_cut, taken_s))
+
+
+def _bound_memory(limits: Limits) -> None:
+    """Also what DuckDB does not count, where the system tells how much is in use."""
+    if limits.memory_mb is not None:
+        with suppress(OSError, ValueError):
+            in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            most = in_use + 2 * limits.memory_mb * 1_000_000
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
+def _say(error: MeltlakeError) -> None:
+    _write({"problem": error.problem, "remedy": error.remedy})
+
+
+def _write(said: object) -> None:
+    sys.stdout.write(json.dumps(said))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _answer_one()

@@ -1,0 +1,162 @@
+"""A sealed connection: one SELECT at a time over an open warehouse, off files, network and settings, within limits.
+
+Who asks what belongs in `warehouse` (the lake as it is) and `sandbox` (strangers).
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from schemas.errors import MeltlakeError
+from schemas.settings import Settings
+
+_GRACE_S = 1.0
+"""How long DuckDB may take to hear an interruption before the process ends: it listens only between chunks of rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one question may take."""
+
+    rows: int | None = 1000
+    """An answer has at most so many; None for all of them."""
+    seconds: float = 10.0
+    """Wall time of the query."""
+    memory_mb: int | None = 1024
+
+
+Run = Callable[[str], tuple[pa.Table, list[str], bool]]
+"""From a query to its rows, DuckDB's types of the columns, and whether there were more rows than the limit."""
+
+
+def sealed(
+    connection: duckdb.DuckDBPyConnection,
+    settings: Settings,
+    *,
+    limits: Limits,
+    at_the_end: Callable[[MeltlakeError], None],
+) -> Run:
+    """What answers questions to an open warehouse, which from now on can only be read, with the lake's frames.
+
+    Parameters
+    ----------
+    connection
+        To be sealed; nothing opens it again.
+    settings
+        Where the lake is.
+    limits
+        For each question.
+    at_the_end
+        Says what happened when a query does not end at its limit, before the whole process does, with code 65.
+
+    Returns
+    -------
+    Run
+        From a query to the rows, DuckDB's types of the columns, and whether there were more rows than the limit. It
+        raises MeltlakeError for what is no single SELECT, would leave the sandbox or goes beyond a limit.
+    """
+    for name, value in _locks(settings, limits).items():
+        connection.execute(f"set {name} = {value}")
+
+    def run(sql: str) -> tuple[pa.Table, list[str], bool]:
+        with _deadline(connection, limits, at_the_end), told(limits):
+            _require_reading(sql)
+            found = connection.sql(sql)
+            types = [str(type_) for type_ in found.types]
+            answer = (found if limits.rows is None else found.limit(limits.rows + 1)).to_arrow_table()
+        is_cut = limits.rows is not None and answer.num_rows > limits.rows
+        return (answer.slice(0, limits.rows) if is_cut else answer), types, is_cut
+
+    return run
+
+
+def _locks(settings: Settings, limits: Limits) -> dict[str, str]:
+    """Settings of DuckDB in the order in which they can be made."""
+    frames = Path(settings.lake, "frames")
+    folders = [] if "://" in settings.lake else [str(frames.absolute()), str(frames.resolve())]
+    listed = ", ".join("'" + folder.replace("'", "''") + "'" for folder in dict.fromkeys(folders))
+    memory = {} if limits.memory_mb is None else {"memory_limit": f"'{limits.memory_mb}MB'", "threads": "2"}
+    return {
+        "python_enable_replacements": "false",  # a table's name is never a variable of ours
+        "temp_directory": "''",
+        **memory,
+        "allowed_directories": f"[{listed}]",
+        "enable_external_access": "false",
+        "lock_configuration": "true",
+    }
+
+
+def _require_reading(sql: str) -> None:
+    """Refuse all but one SELECT, or EXPLAIN of one: EXPLAIN ANALYZE runs what it explains, also a COPY."""
+    kinds = _kinds(sql)
+    if kinds == ["EXPLAIN"]:
+        kinds = _kinds(_explained(sql))
+    if kinds != ["SELECT"]:
+        found = " and ".join(kinds) or "nothing"
+        raise MeltlakeError(
+            f"A query reads: it needed one SELECT and found {found}.",
+            "Open a copy of the warehouse with duckdb to make tables of your own.",
+        )
+
+
+def _kinds(sql: str) -> list[str]:
+    return [statement.type.name for statement in duckdb.extract_statements(sql)]
+
+
+def _explained(sql: str) -> str:
+    words = [offset for offset, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
+    if len(words) > 1 and sql[words[1] :].lower().startswith(("analyze", "analyse")):
+        words = words[1:]
+    return sql[words[1] :] if len(words) > 1 else ""
+
+
+@contextmanager
+def _deadline(
+    connection: duckdb.DuckDBPyConnection, limits: Limits, at_the_end: Callable[[MeltlakeError], None]
+) -> Iterator[None]:
+    def end() -> None:
+        at_the_end(too_long(limits))
+        os._exit(65)
+
+    timers = [threading.Timer(limits.seconds, connection.interrupt), threading.Timer(limits.seconds + _GRACE_S, end)]
+    for timer in timers:
+        timer.daemon = True
+        timer.start()
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+
+
+@contextmanager
+def told(limits: Limits) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise too_long(limits) from error
+    except (duckdb.OutOfMemoryException, MemoryError) as error:
+        raise MeltlakeError("The query needed more memory than it may have.", "Ask for less at a time.") from error
+    except duckdb.PermissionException as error:
+        raise MeltlakeError(
+            f"The query would leave the warehouse: {_first_line(error)}",
+            "Read files of your own with duckdb itself, with the warehouse attached.",
+        ) from error
+    except duckdb.Error as error:
+        raise MeltlakeError(
+            f"The query failed: {_first_line(error)}", "`meltlake sql 'show tables'` lists what there is."
+        ) from error
+
+
+def too_long(limits: Limits) -> MeltlakeError:
+    return MeltlakeError(f"The query took longer than {limits.seconds:g} s.", "Ask for less at a time.")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
