@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from operators.help import VERBS, example_text, overview
 from schemas.recipes import RECIPES
 from schemas.simulation import PROTOCOLS
 
@@ -13,16 +14,20 @@ Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa
 def parser() -> argparse.ArgumentParser:
     """The parser of `meltlake`; `name` in what it parses is the verb, one word or two."""
     whole = argparse.ArgumentParser(
-        prog="meltlake", description="AIMD trajectories in; potentials, observables and SQL out."
+        prog="meltlake",
+        usage="meltlake COMMAND ...    (`meltlake --help` lists them)",
+        description=overview(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = whole.add_subparsers(required=True, metavar="COMMAND")
+    # The overview lists them, in groups, which argparse does not have.
+    verbs = whole.add_subparsers(required=True, metavar="COMMAND", prog="meltlake", help=argparse.SUPPRESS)
 
-    ingest = _verb(verbs, "ingest", "VASP output (files, run directories, trees) becomes frames in the lake")
+    ingest = _verb(verbs, "ingest")
     ingest.add_argument("sources", nargs="+", metavar="SOURCE", help="a path or an s3:// address")
     ingest.add_argument("--workers", type=_count, metavar="N", help="processes that read; by default as many as pay")
 
-    validate = _verb(verbs, "validate", "judge stored frames again by today's rules")
-    validate.add_argument("run_ids", nargs="*", metavar="RUN_ID")
+    validate = _verb(verbs, "validate")
+    validate.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="by default all runs")
     validate.add_argument(
         "--require", action="store_true", help="exit with 65 when a run fails the gate: for pipelines that must stop"
     )
@@ -31,21 +36,21 @@ def parser() -> argparse.ArgumentParser:
     _add_materialize(verbs)
     _add_train_and_simulate(verbs)
 
-    observe = _verb(verbs, "observe", "observables of a run, or errors of a potential, with error bars")
+    observe = _verb(verbs, "observe")
     of = observe.add_mutually_exclusive_group(required=True)
-    of.add_argument("--run", metavar="ID")
-    of.add_argument("--potential", metavar="ID")
+    of.add_argument("--run", metavar="RUN_ID", help="AIMD or simulation: its observables")
+    of.add_argument("--potential", metavar="POTENTIAL", help="its errors, committee and model card")
 
     _add_propose(verbs)
 
-    _verb(verbs, "publish", "rebuild the DuckDB warehouse from the lake and swap it in")
+    _verb(verbs, "publish")
 
-    report = _verb(verbs, "report", "a static HTML report from the lake")
-    report.add_argument("--out", type=Path, metavar="DIR")
+    report = _verb(verbs, "report")
+    report.add_argument("--out", type=Path, metavar="DIR", help="by default `report` beside the lake")
 
-    sql = _verb(verbs, "sql", "a reading query over warehouse and lake")
+    sql = _verb(verbs, "sql")
     sql.add_argument("query", metavar="QUERY", help="one SELECT; `-` reads it from stdin")
-    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table")
+    sql.add_argument("--format", choices=("table", "json", "csv", "parquet"), default="table", help="default: table")
     sql.add_argument("--rows", type=_count, metavar="N", help="no more than so many; by default all")
     sql.add_argument("--seconds", type=_count, default=60, metavar="S", help="the query may take; by default 60")
 
@@ -54,17 +59,23 @@ def parser() -> argparse.ArgumentParser:
     _add_raw_and_lake(verbs)
     _add_potential(verbs)
 
-    _verb(verbs, "status", "what is in the lake, what is stale and why, what failed and why")
+    _verb(verbs, "status")
 
-    up = _verb(verbs, "up", "the embedded Airflow and its pod API on this machine, until Ctrl-C or SIGTERM")
+    lineage = _verb(verbs, "lineage")
+    lineage.add_argument("id", metavar="ID", help="of a run, potential or training set; or a raw file or its sha256")
+
+    completion = _verb(verbs, "completion")
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"), help="yours: `echo $SHELL` tells")
+
+    up = _verb(verbs, "up")
     up.add_argument(
         "--port", type=_port, metavar="PORT", help="of the Airflow UI; by default 8080 or the next free one"
     )
 
-    demo = _verb(verbs, "demo", "the whole pipeline on synthetic melts and on your own runs")
+    demo = _verb(verbs, "demo")
     demo.add_argument("--no-airflow", action="store_true", help="type the same commands without Airflow")
     demo.add_argument("--real", type=Path, metavar="DIR", help="real VASP runs to take along (hard links, or copies)")
-    demo.add_argument("--port", type=_port, metavar="PORT")
+    demo.add_argument("--port", type=_port, metavar="PORT", help="of the Airflow UI while it runs")
     return whole
 
 
@@ -81,8 +92,8 @@ def _count(text: str) -> int:
 
 
 def _add_override(verbs: Verbs) -> None:
-    override = _verb(verbs, "override", "let frames pass that a rule of the gate rejects; they are flagged instead")
-    override.add_argument("run_id", metavar="RUN_ID")
+    override = _verb(verbs, "override")
+    override.add_argument("run_id", metavar="RUN_ID", help="as `meltlake status` names it")
     override.add_argument("--rule", required=True, metavar="RULE", help="as `meltlake status` names it")
     override.add_argument(
         "--frames", nargs="+", type=int, action="extend", default=[], metavar="N", help="by default all of the run"
@@ -93,15 +104,21 @@ def _add_override(verbs: Verbs) -> None:
 
 
 def _add_materialize(verbs: Verbs) -> None:
-    materialize = _verb(verbs, "materialize", "a training set in DeePMD's format")
-    for option, of in (("--compositions", "COMPOSITION"), ("--hold-out", "COMPOSITION"), ("--runs", "RUN_ID")):
-        materialize.add_argument(option, nargs="+", action="extend", default=[], metavar=of)
-    materialize.add_argument("--chemical-system", metavar="Al-Cu-Ni")
+    materialize = _verb(verbs, "materialize")
+    for option, of, help_ in (
+        ("--compositions", "COMPOSITION", "to train on; by default all that are not held out"),
+        ("--hold-out", "COMPOSITION", "only to test on"),
+        ("--runs", "RUN_ID", "only frames of these runs"),
+    ):
+        materialize.add_argument(option, nargs="+", action="extend", default=[], metavar=of, help=help_)
+    materialize.add_argument("--chemical-system", metavar="Al-Cu-Ni", help="only melts of these elements")
     materialize.add_argument(
         "--mix-theories", action="store_true", help="also train on energies of several levels of theory"
     )
-    materialize.add_argument("--split", choices=("blocks", "random"), default="blocks")
-    materialize.add_argument("--seed", type=int, default=1)
+    materialize.add_argument(
+        "--split", choices=("blocks", "random"), default="blocks", help="stretches of each run (default), or any frames"
+    )
+    materialize.add_argument("--seed", type=int, default=1, help="of the split; by default 1")
     materialize.add_argument("--test-fraction", type=float, default=0.25, help="of each run's frames")
     materialize.add_argument(
         "--gap-fs", type=float, metavar="FS", help="between training and test frames; default: the run's memory, >= 500"
@@ -120,22 +137,22 @@ def _add_materialize(verbs: Verbs) -> None:
         help="what training draws alike: every frame (default) or every composition, however many frames it has",
     )
     materialize.add_argument("--format", choices=("npy", "hdf5"), default="npy", help="folders, or one file per split")
-    materialize.add_argument("--lake-version", type=int, metavar="V")
+    materialize.add_argument("--lake-version", type=int, metavar="V", help="of the frames; by default the newest")
 
 
 def _add_train_and_simulate(verbs: Verbs) -> None:
-    train = _verb(verbs, "train", "a potential; resumed from its checkpoint, found when it exists")
-    train.add_argument("training_set", metavar="TRAINING_SET")
+    train = _verb(verbs, "train")
+    train.add_argument("training_set", metavar="TRAINING_SET", help="its id, as `materialize` gave it")
     train.add_argument(
         "--recipe", required=True, metavar="RECIPE", help=f"{', '.join(RECIPES)}, or one of campaign.toml"
     )
-    train.add_argument("--seed", type=int, default=1)
+    train.add_argument("--seed", type=int, default=1, help="of weights and batches; by default 1")
     train.add_argument("--steps", type=int, metavar="N", help="instead of the recipe's own")
     train.add_argument("--init-from", metavar="POTENTIAL", help="begin with its weights; by default they are random")
     train.add_argument("--backend", choices=("tensorflow", "pytorch"), help="by default that of campaign.toml")
 
-    simulate = _verb(verbs, "simulate", "a LAMMPS run; its trajectory comes back as a run")
-    simulate.add_argument("potential", metavar="POTENTIAL")
+    simulate = _verb(verbs, "simulate")
+    simulate.add_argument("potential", metavar="POTENTIAL", help="its id, as `train` gave it")
     simulate.add_argument(
         "--protocol",
         choices=PROTOCOLS,
@@ -143,7 +160,12 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
         help="twin: as an AIMD run; nvt, npt: properties at constant volume or pressure; nve: how well energy is "
         "conserved; performance: speed",
     )
-    simulate.add_argument("--composition", required=True, help="one without AIMD starts from the nearest that has it")
+    simulate.add_argument(
+        "--composition",
+        required=True,
+        metavar="COMPOSITION",
+        help="one without AIMD starts from the nearest that has it",
+    )
     simulate.add_argument("--temperature-k", type=float, metavar="K", help="by default that of the AIMD run")
     simulate.add_argument(
         "--pressure-gpa", type=float, default=0.0, metavar="GPA", help="of the barostat of npt; by default 0"
@@ -174,8 +196,8 @@ def _add_train_and_simulate(verbs: Verbs) -> None:
 
 
 def _add_propose(verbs: Verbs) -> None:
-    propose = _verb(verbs, "propose", "which composition to compute next and why, with inputs for VASP")
-    propose.add_argument("--potential", metavar="ID", help="by default the newest")
+    propose = _verb(verbs, "propose")
+    propose.add_argument("--potential", metavar="POTENTIAL", help="by default the newest")
     propose.add_argument("--temperature-k", type=float, metavar="K", help="by default that of the nearest AIMD run")
     propose.add_argument(
         "--step", type=float, default=5.0, metavar="AT_PERCENT", help="of the grid; by default 5 at.%%"
@@ -195,7 +217,7 @@ def _add_propose(verbs: Verbs) -> None:
 
 
 def _add_export(verbs: Verbs) -> None:
-    export = _verb(verbs, "export", "frames for other tools, chosen by an SQL condition")
+    export = _verb(verbs, "export")
     export.add_argument("out", metavar="OUT", help="the file (extxyz, ase) or folder (deepmd) to be made")
     export.add_argument(
         "--format",
@@ -215,23 +237,23 @@ def _add_export(verbs: Verbs) -> None:
 def _add_experiments(verbs: Verbs) -> None:
     what = "`experiments list`, `experiments add`, `experiments remove`: measurements to compare with"
     experiments = _group(verbs, "experiments", what)
-    _verb(experiments, "experiments list", "every source of measurements: what comes with meltlake and what was added")
-    add = _verb(experiments, "experiments add", "measured points and digitised curves, each with its citation")
+    _verb(experiments, "experiments list")
+    add = _verb(experiments, "experiments add")
     add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="CSV with a heading: docs/experiments.md")
-    remove = _verb(experiments, "experiments remove", "take out what was added of one source")
+    remove = _verb(experiments, "experiments remove")
     remove.add_argument("source_id", metavar="SOURCE_ID", help="as `meltlake experiments list` names it")
 
 
 def _add_raw_and_lake(verbs: Verbs) -> None:
     raw = _group(verbs, "raw", "`raw verify`: proof that raw files are in the lake")
-    verify = _verb(raw, "raw verify", "prove that every frame of a run's raw files is in the lake")
-    verify.add_argument("run_id", metavar="RUN_ID")
+    verify = _verb(raw, "raw verify")
+    verify.add_argument("run_id", metavar="RUN_ID", help="the run whose files are to go")
 
     lake = _group(verbs, "lake", "`lake describe`, `lake compact`, `lake vacuum`: what the lake holds, and its upkeep")
-    _verb(lake, "lake describe", "tables, versions, sizes, compositions and pinned versions of the lake")
-    compact = _verb(lake, "lake compact", "merge small files; rows and every older version stay")
+    _verb(lake, "lake describe")
+    compact = _verb(lake, "lake compact")
     compact.add_argument("--table", metavar="TABLE", help="only this one")
-    vacuum = _verb(lake, "lake vacuum", "delete files that neither today's nor a pinned version needs")
+    vacuum = _verb(lake, "lake vacuum")
     vacuum.add_argument("--dry-run", action="store_true", help="only say what would go")
     vacuum.add_argument(
         "--older-than-hours",
@@ -243,13 +265,14 @@ def _add_raw_and_lake(verbs: Verbs) -> None:
 
 
 def _add_potential(verbs: Verbs) -> None:
-    what = "`potential export`, `potential add`: potentials for others, and those of others"
-    potential = _group(verbs, "potential", what)
-    export = _verb(potential, "potential export", "a folder with the model, its card, examples and a verifying program")
-    export.add_argument("potential", metavar="POTENTIAL")
+    potential = _group(
+        verbs, "potential", "`potential export`, `potential add`: potentials for others, and those of others"
+    )
+    export = _verb(potential, "potential export")
+    export.add_argument("potential", metavar="POTENTIAL", help="its id")
     export.add_argument("out", metavar="OUT", help="the folder to be made")
     export.add_argument("--overwrite", action="store_true", help="replace an earlier export at OUT")
-    add = _verb(potential, "potential add", "a potential that was trained elsewhere, to be simulated and compared")
+    add = _verb(potential, "potential add")
     add.add_argument("file", type=Path, metavar="FILE", help="a frozen model (.pb, .pth), or a table (.eam.alloy)")
     add.add_argument(
         "--name", required=True, dest="called", metavar="NAME", help="in tables and figures; not that of a recipe"
@@ -263,8 +286,15 @@ def _group(verbs: Verbs, name: str, help_: str) -> Verbs:
     return group.add_subparsers(required=True, metavar="COMMAND")
 
 
-def _verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:
-    one = verbs.add_parser(name.rpartition(" ")[2], help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+def _verb(verbs: Verbs, name: str) -> argparse.ArgumentParser:
+    says = VERBS[name].says
+    one = verbs.add_parser(
+        name.rpartition(" ")[2],
+        help=says,
+        description=f"{says[0].upper()}{says[1:]}.",
+        epilog=example_text(name),
+        formatter_class=_HelpFormatter,
+    )
     one.set_defaults(name=name)
     one.add_argument("--json", action="store_true", help="print exactly one JSON object on stdout")
     places = one.add_argument_group("places")
@@ -275,3 +305,10 @@ def _verb(verbs: Verbs, name: str, help_: str) -> argparse.ArgumentParser:
         "--home", metavar="PATH", help="campaign.toml, reports, potentials; default: MELTLAKE_HOME or beside the lake"
     )
     return one
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """The usual one, but an example keeps its lines."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if text.startswith("example:") else super()._fill_text(text, width, indent)

@@ -47,7 +47,7 @@ def in_brief(row: Row) -> dict[str, object]:
         "F meV/A": _with_spread(row, "force_mev_per_angstrom", 1),
         "V meV/atom": _with_spread(row, "virial_mev_per_atom", 2),
         "held-out F": _rounded(row["held_out_rmse_force_mev_per_angstrom"], 1),
-        "curves that agree": "-" if row["n_curves"] is None else f"{row['n_curves_agree']} of {row['n_curves']}",
+        "agreeing": "-" if row["n_curves"] is None else f"{row['n_curves_agree']} of {row['n_curves']}",
         "ns/day": _rounded(row["ns_per_day"], 3),
         "verdict": verdict(row),
     }

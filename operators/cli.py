@@ -9,16 +9,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 from pydantic import ValidationError
 
 from operators.arguments import parser
+from operators.completion import ASKED_BY, answer_shell, completion
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StepFailed, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
 from schemas.settings import PLACES, Settings
 
 Arguments = argparse.Namespace
@@ -32,7 +34,10 @@ _PASSING = {errno.ENOSPC, errno.EIO, errno.EAGAIN, errno.EDQUOT, errno.EFBIG, er
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its documented code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    arguments = parser().parse_args(words)
+    whole = parser()
+    if ASKED_BY in os.environ:
+        answer_shell(whole)
+    arguments = whole.parse_args(words)
     signal.signal(signal.SIGTERM, _stop)
     try:
         sys.exit(_run(arguments, words))
@@ -66,39 +71,20 @@ def _run(arguments: Arguments, words: Sequence[str]) -> int:
     if answer is None:
         return 0
     exit_code = int(str(answer.pop("exit_code", 0)))
-    as_read = _AS_READ.get(arguments.name, as_text)
-    sys.stdout.write((json.dumps(answer, default=str) if arguments.json else as_read(answer)) + "\n")
+    text = json.dumps(answer, default=str) if arguments.json else _as_read(arguments.name, answer)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
     return exit_code
 
 
-@contextmanager
-def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) -> Iterator[None]:
+def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) -> AbstractContextManager[None]:
     """A command that fails at its work is told by `status` until the same command succeeds."""
     if arguments.name not in _REMEMBERED:
-        yield
-        return
+        return nullcontext()
     from lake.delta import Lake
-    from operators.failures import forget_failure, record_failure
+    from operators.failures import remembered
 
-    lake, subject = Lake(settings.lake), _without_places(words)
-    try:
-        yield
-    except StepFailed as error:
-        if error.exit_code == EXIT_BAD_INPUT:
-            record_failure(lake, arguments.name, subject, error)
-        raise
-    forget_failure(lake, arguments.name, subject)
-
-
-def _without_places(words: Sequence[str]) -> str:
-    kept, skip = [], False
-    for word in words:
-        is_place = word in {f"--{name}" for name in PLACES}
-        if not (skip or is_place or word == "--json"):
-            kept.append(word)
-        skip = is_place
-    return " ".join(kept)
+    return remembered(Lake(settings.lake), arguments.name, words)
 
 
 def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -223,12 +209,6 @@ def _propose(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return propose(settings, request, out=arguments.out, overwrite=arguments.overwrite)
 
 
-def _propose_text(answer: dict[str, object]) -> str:
-    from operators.proposals.texts import propose_text
-
-    return propose_text(answer)
-
-
 def _publish(settings: Settings, _arguments: Arguments) -> dict[str, object]:
     from operators.publish import publish
 
@@ -253,12 +233,6 @@ def _status(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
     chosen = {f"--{name}": getattr(arguments, name) for name in PLACES}
     return status(settings, places=[word for option, place in chosen.items() if place for word in (option, place)])
-
-
-def _status_text(answer: dict[str, object]) -> str:
-    from operators.status_text import status_text
-
-    return status_text(answer)
 
 
 def _export(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -326,10 +300,25 @@ def _lake_vacuum(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return lake_vacuum(settings, older_than_hours=arguments.older_than_hours, dry_run=arguments.dry_run)
 
 
+def _lineage(settings: Settings, arguments: Arguments) -> dict[str, object]:
+    from operators.lineage import lineage
+
+    return lineage(settings, arguments.id)
+
+
+def _completion(_settings: Settings, arguments: Arguments) -> dict[str, object]:
+    return completion(arguments.shell)
+
+
 def _up(settings: Settings, arguments: Arguments) -> None:
     from operators.scheduling.stack import up
 
-    up(settings, port=arguments.port)
+    def tell(answer: dict[str, object]) -> None:
+        if arguments.json:
+            sys.stdout.write(json.dumps(answer) + "\n")
+            sys.stdout.flush()
+
+    up(settings, port=arguments.port, tell=tell)
 
 
 def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -340,8 +329,22 @@ def _demo(settings: Settings, arguments: Arguments) -> dict[str, object]:
     return {**answer, "exit_code": 0 if is_whole else EXIT_BAD_INPUT}
 
 
-_AS_READ: dict[str, Callable[[dict[str, object]], str]] = {"status": _status_text, "propose": _propose_text}
-"""Answers that a person reads otherwise than as a list of names and values."""
+def _as_read(name: str, answer: dict[str, object]) -> str:
+    """What a person reads: of some verbs otherwise than as a list of names and values."""
+    if name not in _AS_READ:
+        return as_text(answer)
+    module, function = _AS_READ[name]
+    return str(getattr(import_module(f"operators.{module}"), function)(answer))
+
+
+_AS_READ = {
+    "status": ("status_text", "status_text"),
+    "propose": ("proposals.texts", "propose_text"),
+    "lineage": ("lineage", "lineage_text"),
+    "lake describe": ("lake_describe", "lake_describe_text"),
+    "completion": ("completion", "completion_text"),
+}
+"""Module and function that say it."""
 
 _VERBS: dict[str, Verb] = {
     "ingest": _ingest,
@@ -366,6 +369,8 @@ _VERBS: dict[str, Verb] = {
     "lake compact": _lake_compact,
     "lake vacuum": _lake_vacuum,
     "status": _status,
+    "lineage": _lineage,
+    "completion": _completion,
     "up": _up,
     "demo": _demo,
 }

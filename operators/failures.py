@@ -4,12 +4,15 @@ Files that cannot be read are remembered, and steps that failed at their work (`
 nothing that is there, or that cannot be met, is answered to whoever typed it and forgotten.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from lake.delta import Lake
 from lake.raw_store import folder_of
-from schemas.errors import MeltlakeError
+from schemas.errors import EXIT_BAD_INPUT, MeltlakeError, StepFailed
 from schemas.ids import content_id
+from schemas.settings import PLACES
 
 
 def record_failure(lake: Lake, verb: str, subject: str, error: MeltlakeError) -> None:
@@ -39,3 +42,36 @@ def forget_failure(lake: Lake, verb: str, subject: str) -> None:
     """The verb succeeded on that subject: nothing is left to mend."""
     if has_failed(lake, verb, subject):
         lake.replace("task_failures", content_id([verb, subject]), [])
+
+
+@contextmanager
+def remembered(lake: Lake, verb: str, words: Sequence[str]) -> Iterator[None]:
+    """A command that fails at its work in the block is remembered until the same command succeeds.
+
+    Parameters
+    ----------
+    lake
+        Where it is remembered.
+    verb
+        The command's verb.
+    words
+        All that was typed: without the places, which are the lake's own, they are the subject.
+    """
+    subject = _without_places(words)
+    try:
+        yield
+    except StepFailed as error:
+        if error.exit_code == EXIT_BAD_INPUT:
+            record_failure(lake, verb, subject, error)
+        raise
+    forget_failure(lake, verb, subject)
+
+
+def _without_places(words: Sequence[str]) -> str:
+    kept, skip = [], False
+    for word in words:
+        is_place = word in {f"--{name}" for name in PLACES}
+        if not (skip or is_place or word == "--json"):
+            kept.append(word)
+        skip = is_place
+    return " ".join(kept)

@@ -5,6 +5,7 @@ from typing import Any
 
 from lake.delta import Lake
 from lake.inventory import TableSize, table_sizes
+from operators.present import as_size, as_table
 from operators.status import compositions
 from schemas.settings import Settings
 from schemas.tables import SCHEMA_VERSION
@@ -76,3 +77,27 @@ def _told(size: TableSize) -> dict[str, object]:
     counts = {"rows": size.n_rows, "files": size.n_files, "bytes": size.n_bytes}
     # An older meltlake made such a table; it gets these columns with its next row.
     return {**names, **counts, "columns_to_come": list(size.missing_columns)}
+
+
+def lake_describe_text(answer: Mapping[str, Any]) -> str:
+    """The same for a person: sizes in units, counts as a sentence."""
+    of_raw = f", {100 * answer['stored_frac_of_raw']:.0f} % of the raw files" if answer["stored_frac_of_raw"] else ""
+    incomplete = f", {answer['n_incomplete_runs']} of them incomplete" if answer["n_incomplete_runs"] else ""
+    frames = f"{answer['n_frames']} frames, {answer['n_accepted']} accepted, {answer['n_rejected']} rejected"
+    counts = f"{answer['n_runs']} runs{incomplete}: {frames}"
+    tables = [
+        {name: table[name] for name in ("table", "version", "rows", "files")} | {"size": as_size(table["bytes"])}
+        for table in answer["tables"]
+    ]
+    older = [table["table"] for table in answer["tables"] if table["columns_to_come"]]
+    pins = [{"version": pin["lake_version"], "training sets": pin["training_sets"]} for pin in answer["pins"]]
+    parts = [
+        f"lake: {answer['lake']}, version {answer['lake_version']}, schema version {answer['schema_version']}",
+        f"{counts}; {as_size(answer['stored_bytes'])} in the lake{of_raw}",
+        f"ingested from {answer['oldest_ingest']} to {answer['newest_ingest']}, UTC" if answer["newest_ingest"] else "",
+        f"Compositions\n{as_table(answer['compositions'])}" if answer["compositions"] else "",
+        f"Tables\n{as_table(tables)}" if tables else "",
+        f"Made by an older meltlake, with columns to come with the next row: {', '.join(older)}" if older else "",
+        f"Versions of frames that a vacuum keeps, and for which training sets\n{as_table(pins)}" if pins else "",
+    ]
+    return "\n\n".join(part for part in parts if part)

@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import IO, Any, Self
@@ -33,8 +33,21 @@ _PAUSES_S = (1, 2, 4, 8, 16)
 _HEALTH = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
-def up(settings: Settings, *, port: int | None = None) -> None:
+def _keep_quiet(_answer: dict[str, object]) -> None:
+    """For who does not want to be told."""
+
+
+def up(settings: Settings, *, port: int | None = None, tell: Callable[[dict[str, object]], None] = _keep_quiet) -> None:
     """Run the embedded stack until Ctrl-C, SIGTERM or SIGHUP, or until Airflow ends by itself.
+
+    Parameters
+    ----------
+    settings
+        Where the lake is.
+    port
+        Of the user interface; by default 8080, or a free one where that is taken.
+    tell
+        Gets, once, where things are: as soon as Airflow answers, or when it was stopped before.
 
     Raises
     ------
@@ -45,8 +58,10 @@ def up(settings: Settings, *, port: int | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: asked.set())
     with EmbeddedStack(settings, port=port, give_up=asked) as stack:
+        landing = settings.environment["MELTLAKE_LANDING"]
+        tell({"url": None if asked.is_set() else stack.url, "landing": landing, "pid": os.getpid()})
         if not asked.is_set():
-            log.info("up", url=stack.url, landing=settings.environment["MELTLAKE_LANDING"], stop="Ctrl-C")
+            log.info("up", url=stack.url, landing=landing, stop="Ctrl-C")
         while stack.is_running and not asked.wait(1.0):
             pass
         if not asked.is_set():
