@@ -93,7 +93,7 @@ def lake_describe_text(answer: Mapping[str, Any]) -> str:
     pins = [{"version": pin["lake_version"], "training sets": pin["training_sets"]} for pin in answer["pins"]]
     parts = [
         f"lake: {answer['lake']}, version {answer['lake_version']}, schema version {answer['schema_version']}",
-        f"{counts}; {as_size(answer['stored_bytes'])} in the lake{of_raw}",
+        f"{counts}\n{as_size(answer['stored_bytes'])} in the lake{of_raw}",
         f"ingested from {answer['oldest_ingest']} to {answer['newest_ingest']}, UTC" if answer["newest_ingest"] else "",
         f"Compositions\n{as_table(answer['compositions'])}" if answer["compositions"] else "",
         f"Tables\n{as_table(tables)}" if tables else "",
