@@ -29,9 +29,9 @@ _WORDS = {
 
 def completion(shell: str) -> dict[str, object]:
     """What to evaluate in that shell's start-up file."""
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    return {"shell": shell, "script": argcomplete.shellcode(["meltlake"], shell=shell)}
+    return {"shell": shell, "script": shellcode(["meltlake"], shell=shell)}
 
 
 def completion_text(answer: Mapping[str, object]) -> str:
@@ -52,8 +52,9 @@ def answer_shell(parser: argparse.ArgumentParser) -> None:
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to them
         yield action
-        for name in action.choices if isinstance(action, argparse._SubParsersAction) else ():  # noqa: SLF001
-            yield from _actions(action.choices[name])
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for one in action.choices.values():
+                yield from _actions(one)
 
 
 class _Ids:
