@@ -25,6 +25,7 @@ COLUMNS = (
 _SAID_ONCE = re.compile(r"#\s*(\w+)\s*:\s*(.*\S)\s*")
 _HAS_AUTHOR_AND_YEAR = re.compile(r"(?=.*[^\W\d_]{2})(?=.*\b(?:1[89]|20)\d\d\b)")
 _YEAR = re.compile(r"\b(?:1[89]|20)\d\d\b")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _YES_OR_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _HOTTEST_K = 10_000.0
 _LONGEST_SOURCE = 25
@@ -47,10 +48,8 @@ class Line:
 
     def number(self, name: str, *, above: float = -float("inf")) -> float:
         """A finite number that it must say."""
-        try:
-            value = float(self.text(name))
-        except ValueError:
-            value = float("nan")
+        text = self.text(name)
+        value = float(text) if _NUMBER.fullmatch(text) else float("nan")  # Python would read 1_000 as a thousand
         if not (isfinite(value) and value > above):
             limit = "" if above == -float("inf") else f" above {above:g}"
             raise self.wrong(f"needed a number{limit} as {name}, found {self.said[name]!r}")
@@ -138,6 +137,10 @@ def _number_row(line: Line, quantity: Number) -> Row:
     if slope is not None and activation is not None:
         raise line.wrong("needed slope_per_k or activation_k, found both")
     first_k, last_k = _range(line, temperature_k, is_point=slope is None and activation is None)
+    for kelvin in (first_k, last_k):
+        if slope is not None and value + slope * quantity.factor * (kelvin - temperature_k) <= 0:
+            found = f"a slope_per_k that ends it by {kelvin:g} K"
+            raise line.wrong(f"needed a value above 0 in its whole range, found {found}")
     return {
         "element_or_alloy": label,
         "quantity": quantity.stored_as,
@@ -228,6 +231,8 @@ def _temperature(line: Line, name: str) -> float:
 
 def _range(line: Line, temperature_k: float, *, is_point: bool) -> tuple[float, float]:
     if is_point:
+        if said := [name for name in ("temperature_min_k", "temperature_max_k") if name in line.said]:
+            raise line.wrong(f"needed slope_per_k or activation_k beside {said[0]}, found neither")
         return temperature_k, temperature_k
     first_k, last_k = _temperature(line, "temperature_min_k"), _temperature(line, "temperature_max_k")
     if not first_k < last_k:

@@ -25,6 +25,7 @@ _ABOUT = {
     "experimental_structure_factor": ("pair", "temperature_k", "source_id"),
 }
 """What tells one measurement of a composition from another. A curve is one measurement of many rows."""
+_ABSCISSAE = ("r_angstrom", "q_per_angstrom")
 _WHEN = ("added_from", "added_at")
 
 
@@ -66,9 +67,9 @@ def add_measurements(lake: Lake, table: str, rows: Sequence[Row]) -> Added:
     """
     n_new = 0
     for composition, wanted in _by_composition(rows).items():
-        n_before = lake.n_rows(table, composition)
-        replace_measurements(lake, table, composition, partial(_with_new, table, wanted))
-        n_new += lake.n_rows(table, composition) - n_before
+        new: list[Row] = []  # of the last attempt
+        replace_measurements(lake, table, composition, partial(_with_new, table, wanted, new))
+        n_new += len(new)
     return Added(n_new=n_new, n_there=len(rows) - n_new)
 
 
@@ -126,8 +127,9 @@ def _by_composition(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return dict(found)
 
 
-def _with_new(table: str, wanted: Sequence[Row], stored: Sequence[Row]) -> list[Row]:
-    return [*stored, *_new_rows(table, stored, wanted)]
+def _with_new(table: str, wanted: Sequence[Row], new: list[Row], stored: Sequence[Row]) -> list[Row]:
+    new[:] = _new_rows(table, stored, wanted)
+    return [*stored, *new]
 
 
 def _without(source: str, stored: Sequence[Row]) -> list[Row]:
@@ -163,4 +165,6 @@ def _measurements(table: str, rows: Sequence[Row]) -> dict[tuple[object, ...], l
 
 
 def _content(rows: Sequence[Row]) -> list[Row]:
-    return [{name: value for name, value in row.items() if name not in _WHEN} for row in rows]
+    """What they say, in whatever order the lines of a file are."""
+    said = [{name: value for name, value in row.items() if name not in _WHEN} for row in rows]
+    return sorted(said, key=lambda row: [row.get(name) or 0.0 for name in _ABSCISSAE])

@@ -134,6 +134,13 @@ def test_a_file_that_grew_adds_what_is_new(settings, tmp_path):
     assert (answer["n_new"], answer["n_there"]) == (1, 1)
 
 
+def test_a_curve_whose_lines_come_in_another_order_is_the_same_curve(settings, tmp_path):
+    lines = ["2.40,0.55,0.05\n", "2.45,0.78,0.05\n", "2.50,1.04,0.05\n"]
+    experiments_add(settings, [written(tmp_path, CURVE + "".join(lines))])
+    [answer] = experiments_add(settings, [written(tmp_path, CURVE + "".join(reversed(lines)))])["files"]
+    assert (answer["n_new"], answer["n_there"]) == (0, 3)
+
+
 def test_another_number_of_the_same_citation_is_refused_and_nothing_is_stored(settings, tmp_path):
     experiments_add(settings, [written(tmp_path, POINTS + "Cu,density_g_per_cm3,1400,7.9,\n")])
     slip = written(tmp_path, POINTS + "Al,density_g_per_cm3,1000,2.3,\nCu,density_g_per_cm3,1400,7.8,\n", "slip.csv")
@@ -195,6 +202,13 @@ def test_partial_curves_keep_their_pair_and_the_pair_of_an_element_is_its_total(
         (CURVE.replace("# quantity", "# pair: Al-Cu\n# quantity") + "2.5,1.0,\n", "needed a pair of elements of Al100"),
         (POINTS.replace("uncertainty", "slope_per_k") + "Al,density_g_per_cm3,1000,2.3,-3e-4\n",
          "line 3: needed a temperature_min_k, found none"),
+        (POINTS.replace("uncertainty", "slope_per_k,temperature_min_k,temperature_max_k")
+         + "Al,density_g_per_cm3,500,2.3,-0.01,900,1200\n",
+         "line 3: needed a value above 0 in its whole range, found a slope_per_k that ends it by 900 K"),
+        (POINTS.replace("uncertainty", "temperature_min_k,temperature_max_k")
+         + "Al,density_g_per_cm3,1000,2.3,900,1200\n",
+         "line 3: needed slope_per_k or activation_k beside temperature_min_k, found neither"),
+        (POINTS + "Al,density_g_per_cm3,1_000,2.3,\n", "needed a number above 0 as temperature_k, found '1_000'"),
         (POINTS, "needed at least one measurement, found none"),
         ("", "needed at least one measurement, found none"),
     ],
