@@ -5,6 +5,7 @@ fast motion (at 5 fs by 0.002 rms of the normalised function, at 20 fs by 0.04),
 they come from one estimator at one sampling: the estimator is part of the result.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,8 @@ from schemas.frames import Floats, Vectors
 Estimator = Literal["velocities", "central_differences"]
 
 _WHAT = "A velocity autocorrelation"
+AT_REST = 1e-12
+"""Angstrom^2/fs^2: an atom of aluminium has as much at 1e-5 K, and a held one no more than rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +182,7 @@ def _vacf(
     # A block of time origins is at least twice as long as the longest lag, or its error means little.
     parts = blocks(n_frames, n_blocks=max(1, min(n_blocks, n_frames // (2 * (n_lags - 1)))))
     sums = lagged_sums(velocities, groups, parts, n_lags=n_lags)
-    if not sums.squares.any():
-        raise MeltlakeError("A velocity autocorrelation needed moving atoms, found none.", "Leave the run out.")
+    _require_motion(elements, sums.squares.mean(axis=1) / [len(group) for group in groups])
     origins = np.stack([n_origins(n_frames, part, n_lags=n_lags) for part in parts])
     of_blocks = sums.products / (origins[:, None] * np.array([len(group) for group in groups])[:, None])
     mean = np.average(of_blocks, axis=0, weights=np.broadcast_to(origins[:, None], of_blocks.shape))
@@ -193,3 +195,12 @@ def _vacf(
         block_vacf=of_blocks,
         estimator=estimator,
     )
+
+
+def _require_motion(elements: Sequence[str], mean_squares: Floats) -> None:
+    """Refuse to normalise what is nothing but rounding: atoms that are held, and the only atom of a cell."""
+    if held := [element for element, square in zip(elements, mean_squares, strict=True) if not square > AT_REST]:
+        raise MeltlakeError(
+            f"A velocity autocorrelation needed moving atoms of each element, found {', '.join(held)} at rest.",
+            "Leave the run out.",
+        )

@@ -130,6 +130,16 @@ def test_atoms_that_never_move_are_refused() -> None:
         of_positions(still, np.arange(50.0))
 
 
+def test_an_element_that_is_held_has_no_normalised_noise() -> None:
+    """Atoms of aluminium swing, those of nickel are written with the same digits in every frame."""
+    time, numbers = np.arange(50.0), np.array([13] * 4 + [28] * 4)
+    at = np.tile(np.random.default_rng(5).random((8, 3)), (50, 1, 1))
+    swing = 0.1 * np.sin(time)[:, None]
+    at[:, 0], at[:, 1] = at[:, 0] + swing, at[:, 1] - swing
+    with pytest.raises(MeltlakeError, match="of each element, found Ni at rest"):
+        vacf_from_positions(numbers, at, cells=np.tile(CELL, (50, 1, 1)), time_fs=time, longest_lag_fs=10.0)
+
+
 @pytest.mark.parametrize("broken", [np.nan, np.inf, 0.0])
 def test_broken_cells_are_refused(broken: float) -> None:
     time = np.arange(40.0)
