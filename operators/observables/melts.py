@@ -55,7 +55,7 @@ class Melts:
     """
 
     def __init__(self, lake: Lake, run: Row, means: Row) -> None:
-        self._lake = lake
+        self._solid = _solid_runs(lake)
         self.own = Observed(run, means)
         rows = {row["run_id"]: row for row in lake.rows("thermodynamics").to_pylist()}
         rows[run["run_id"]] = means
@@ -66,9 +66,9 @@ class Melts:
         ]
 
     def replicas(self) -> list[Observed]:
-        """Runs at constant volume that differ in nothing but chance; the own one among them."""
+        """Melts at constant volume that differ in nothing but chance; the own run among them if it is one."""
         same = (one for one in self._alike(self._observed) if _are_replicas(self.own, one))
-        return [one for one in same if one.run_id == self.own.run_id or self.is_liquid(one)]
+        return [one for one in same if self.is_liquid(one)]
 
     def at_all_temperatures(self) -> list[Observed]:
         """Runs of the same composition at the same constant pressure; the own one among them."""
@@ -96,8 +96,7 @@ class Melts:
 
     def is_liquid(self, one: Observed) -> bool:
         """Whether the gate has nothing against it."""
-        rows = self._lake.rows("expectation_results", key=one.run_id).to_pylist()
-        return not any(row["expectation"] in _LIQUID_RULES and row["success"] is False for row in rows)
+        return one.run_id not in self._solid
 
     def _alike(self, observed: Sequence[Observed] | Iterator[Observed]) -> Iterator[Observed]:
         """Those of the own potential or level of theory."""
@@ -115,6 +114,12 @@ class Melts:
             return False
         apart = one.run["pressure_target_gpa"] - self.own.run["pressure_target_gpa"]
         return bool(abs(apart) < _SAME_PRESSURE_GPA)
+
+
+def _solid_runs(lake: Lake) -> frozenset[str]:
+    """Runs that the gate does not take for melts."""
+    rows = lake.rows("expectation_results", columns=["run_id", "expectation", "success"]).to_pylist()
+    return frozenset(row["run_id"] for row in rows if row["expectation"] in _LIQUID_RULES and row["success"] is False)
 
 
 def _are_replicas(own: Observed, one: Observed) -> bool:

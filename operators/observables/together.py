@@ -67,6 +67,8 @@ def _store_transport(lake: Lake, melts: Melts, found: Findings) -> None:
     """Rows of the run and of its replicas, each with the viscosity of all that can be put together with it."""
     stresses = {one.run_id: stress for one in melts.replicas() if (stress := _stress(lake, one)) is not None}
     own, why_not = melts.own.run_id, found.reasons.get("stress_autocorrelation", "a stress was needed, found none")
+    if not melts.is_liquid(melts.own):
+        why_not = "a melt was needed, found what the gate takes for a solid"
     for run_id in {own, *stresses}:
         rows = found.rows["transport"] if run_id == own else lake.rows("transport", key=run_id).to_pylist()
         chosen = _replicas(stresses, run_id)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lake.delta import Lake
 from operators.observe import observe_run
 from schemas.settings import Settings
 from schemas.units import BOLTZMANN_EV_PER_K, GPA_PER_EV_PER_ANGSTROM3, MPA_S_PER_EV_PS_PER_ANGSTROM3
@@ -117,6 +118,17 @@ def test_replicas_are_put_together_until_they_are_long_enough(settings: Settings
     put(settings, "other", melt(2200, 9, n_atoms=8), seed=9, origin="dnnp", potential_id="another")
     observe_run(settings, "other")
     assert rows_of(settings, "transport", "other")[0]["viscosity_n_runs"] == 1
+
+
+def test_a_frozen_replica_has_no_viscosity_and_lends_none(settings: Settings) -> None:
+    froze = {"run_id": "frozen", "expectation": "melt_diffuses", "success": False}
+    Lake(settings.lake).replace("expectation_results", "frozen", [froze])
+    for seed, run_id in enumerate(("melt", "frozen")):
+        put(settings, run_id, melt(2200, seed, n_atoms=8), seed=seed, origin="dnnp", potential_id="p")
+        observe_run(settings, run_id)
+    found = {run_id: rows_of(settings, "transport", run_id)[0] for run_id in ("melt", "frozen")}
+    assert {run_id: row["viscosity_n_runs"] for run_id, row in found.items()} == {"melt": 1, "frozen": 0}
+    assert found["frozen"]["viscosity_reason"] == "a melt was needed, found what the gate takes for a solid"
 
 
 def test_velocities_that_a_simulation_keeps_are_taken(settings: Settings) -> None:
