@@ -12,6 +12,12 @@ from schemas.ids import content_id
 from schemas.rows import real, real_or_none
 from schemas.units import MEV_PER_EV
 
+_OF_A_LINE = (
+    *("reference_k", "density_g_per_cm3", "density_error_g_per_cm3", "slope_g_per_cm3_per_k"),
+    *("slope_error_g_per_cm3_per_k", "expansion_per_k", "expansion_error_per_k", "scatter", "from_k", "until_k"),
+)
+"""Of a line through densities, as columns of `thermal_expansion`."""
+
 
 def series_id(one: Observed) -> str:
     """Name of the series of densities that a run at constant pressure belongs to."""
@@ -38,30 +44,12 @@ def thermal_expansion_row(melts: Melts) -> Row:
         "n_points": len(runs),
         "run_ids": sorted(one.run_id for one in runs),
     }
-    points = [
-        DensityPoint(
-            temperature_k=real(one.means, "temperature_k"),
-            density_g_per_cm3=real(one.means, "density_g_per_cm3"),
-            error_g_per_cm3=real(one.means, "density_error_g_per_cm3", if_null=np.nan),
-        )
-        for one in sorted(runs, key=lambda one: one.run_id)
-    ]
+    points = [_density_point(one) for one in sorted(runs, key=lambda one: one.run_id)]
     try:
         line = thermal_expansion(points, reference_k=_centre_k(points))
     except MeltlakeError as reason:
         return row | {"reason": reason.problem}
-    return row | {
-        "reference_k": line.reference_k,
-        "density_g_per_cm3": line.density_g_per_cm3,
-        "density_error_g_per_cm3": line.density_error_g_per_cm3,
-        "slope_g_per_cm3_per_k": line.slope_g_per_cm3_per_k,
-        "slope_error_g_per_cm3_per_k": line.slope_error_g_per_cm3_per_k,
-        "expansion_per_k": line.expansion_per_k,
-        "expansion_error_per_k": line.expansion_error_per_k,
-        "scatter": line.scatter,
-        "from_k": line.from_k,
-        "until_k": line.until_k,
-    }
+    return row | {name: getattr(line, name) for name in _OF_A_LINE}
 
 
 def mixing_enthalpy_row(melts: Melts, alloy: Observed) -> Row:
@@ -83,6 +71,14 @@ def mixing_enthalpy_row(melts: Melts, alloy: Observed) -> Row:
         "mixing_enthalpy_mev_per_atom": mixing.enthalpy_ev_per_atom * MEV_PER_EV,
         "mixing_enthalpy_error_mev_per_atom": mixing.error_ev_per_atom * MEV_PER_EV,
     }
+
+
+def _density_point(one: Observed) -> DensityPoint:
+    return DensityPoint(
+        temperature_k=real(one.means, "temperature_k"),
+        density_g_per_cm3=real(one.means, "density_g_per_cm3"),
+        error_g_per_cm3=real(one.means, "density_error_g_per_cm3", if_null=np.nan),
+    )
 
 
 def _tells_density(one: Observed) -> bool:

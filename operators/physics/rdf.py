@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import fractional, lower_triangular, plane_distances_angstrom, volumes_angstrom3, wrapped
 from operators.physics.pair_counts import pair_counts
-from operators.physics.vectors import atoms_of_elements, in_batches
+from operators.physics.vectors import atoms_of_elements, in_batches, require_finite
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats, Vectors
 
 TOTAL = "all"
+_WHAT = "A radial distribution function"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,50 +119,44 @@ def partial_rdf(
         If there is no pair or no frame, if a position or a cell is not finite, or if r_max_angstrom is beyond half
         the smallest plane distance.
     """
-    if len(atomic_numbers) < 2 or len(positions) == 0:
-        raise MeltlakeError(
-            f"A radial distribution function needed two atoms and a frame, found {len(atomic_numbers)} atoms in "
-            f"{len(positions)} frames.",
-            "Leave this run out.",
-        )
-    _require_finite(cells)
-    if not r_max_angstrom <= (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
-        raise MeltlakeError(
-            f"A radial distribution function up to {r_max_angstrom:g} angstrom needed a cell twice as wide, found "
-            f"half the smallest plane distance at {limit:g} angstrom.",
-            f"Ask for at most {limit:g} angstrom, or simulate a larger cell.",
-        )
+    _require_pairs_in_view(atomic_numbers, cells, r_max_angstrom)
     symbols, groups = atoms_of_elements(atomic_numbers)
-    starts = np.cumsum([0, *map(len, groups)])
+    order, starts = np.concatenate(groups), np.cumsum([0, *map(len, groups)])
     parts = blocks(len(positions), n_blocks=max(2, n_blocks))
     block_n_frames = np.array([part.stop - part.start for part in parts])
     sums = np.zeros((len(parts), len(groups) * (len(groups) + 1) // 2, n_bins))
     block_of = np.repeat(np.arange(len(parts)), block_n_frames)
     for frames, batch in in_batches(positions):
-        _require_finite(batch)
+        require_finite(batch, what=_WHAT)
         counts = _weighted_counts(
-            batch,
-            cells[frames],
-            order=np.concatenate(groups),
-            starts=starts,
-            r_max_angstrom=r_max_angstrom,
-            n_bins=n_bins,
+            batch, cells[frames], order=order, starts=starts, r_max_angstrom=r_max_angstrom, n_bins=n_bins
         )
         for block, of_frame in zip(block_of[frames], counts, strict=True):
             sums[block] += of_frame
-    names, normalised = _normalise(
-        sums / block_n_frames[:, None, None],
-        symbols,
-        starts=starts,
-        shells=shell_volumes_angstrom3(r_max_angstrom, n_bins),
-    )
-    width = r_max_angstrom / n_bins
+    shells = shell_volumes_angstrom3(r_max_angstrom, n_bins)
+    names, normalised = _normalise(sums / block_n_frames[:, None, None], symbols, starts=starts, shells=shells)
     return RadialDistribution(
         pairs=names,
-        r_angstrom=(np.arange(n_bins, dtype=np.float64) + 0.5) * width,
+        r_angstrom=(np.arange(n_bins, dtype=np.float64) + 0.5) * (r_max_angstrom / n_bins),
         block_g=normalised,
         block_n_frames=block_n_frames,
     )
+
+
+def _require_pairs_in_view(atomic_numbers: NDArray[np.integer], cells: Floats, r_max_angstrom: float) -> None:
+    """The kernel trusts its numbers: a distance that is none would be counted outside its histogram."""
+    if len(atomic_numbers) < 2 or len(cells) == 0:
+        raise MeltlakeError(
+            f"{_WHAT} needed two atoms and a frame, found {len(atomic_numbers)} atoms in {len(cells)} frames.",
+            "Leave this run out.",
+        )
+    require_finite(cells, what=_WHAT)
+    if not r_max_angstrom <= (limit := largest_radius_angstrom(cells)) * (1 + 1e-12):
+        raise MeltlakeError(
+            f"{_WHAT} up to {r_max_angstrom:g} angstrom needed a cell twice as wide, found half the smallest plane "
+            f"distance at {limit:g} angstrom.",
+            f"Ask for at most {limit:g} angstrom, or simulate a larger cell.",
+        )
 
 
 def _weighted_counts(
@@ -179,15 +174,6 @@ def _weighted_counts(
     for inside, cell, volume in zip(scaled, turned, volumes, strict=True):
         columns = np.ascontiguousarray(inside.take(order, axis=0).T)
         yield volume * pair_counts(columns, starts, cell=cell, r_max_angstrom=r_max_angstrom, n_bins=n_bins)
-
-
-def _require_finite(values: Floats) -> None:
-    """The kernel trusts its numbers: a distance that is none would be counted outside its histogram."""
-    if not np.isfinite(values).all():
-        raise MeltlakeError(
-            "A radial distribution function needed finite positions and cells, found frames with others.",
-            "Leave these frames out.",
-        )
 
 
 def _normalise(

@@ -7,7 +7,7 @@ for integers n: nothing is cut off, so that this is the truth at small q, which 
 Langreth, Phys. Rev. 156, 685 (1967); Bhatia and Thornton, Phys. Rev. B 2, 3004 (1970).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import fractional, volumes_angstrom3
-from operators.physics.vectors import atoms_of_elements, in_batches
+from operators.physics.vectors import atoms_of_elements, in_batches, require_finite
 from operators.physics.wave_vectors import (
     SHELL_PER_ANGSTROM,
     lengths_per_angstrom,
@@ -26,6 +26,8 @@ from operators.physics.wave_vectors import (
 )
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats, Vectors
+
+_WHAT = "A structure factor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +169,33 @@ def partial_structure_factors(
     """
     if not len(positions):
         raise MeltlakeError("A structure factor needed a frame, found 0 frames.", "Leave this run out.")
-    _require_finite(cells)
+    require_finite(cells, what=_WHAT)
     with np.errstate(divide="ignore"):
-        _require_finite(1 / volumes_angstrom3(cells))
+        require_finite(1 / volumes_angstrom3(cells), what=_WHAT)
+    vectors = _vectors(cells, q_max_per_angstrom, shell_per_angstrom)
+    symbols, groups = atoms_of_elements(atomic_numbers)
+    parts = blocks(len(positions), n_blocks=max(1, n_blocks))
+    block_of = np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
+    n_shells = int(np.ceil(q_max_per_angstrom / shell_per_angstrom)) + 1
+    sums = np.zeros((len(parts), 2 + len(symbols) * (len(symbols) + 1) // 2, n_shells))
+    for frames, batch in in_batches(positions):
+        require_finite(batch, what=_WHAT)
+        found = _shell_sums(batch, cells[frames], groups, vectors=vectors, n_shells=n_shells, width=shell_per_angstrom)
+        for block, of_frame in zip(block_of[frames], found, strict=True):
+            sums[block] += of_frame
+    # A shell that a breathing cell leaves empty in a block is no shell.
+    there = np.flatnonzero((sums[:, 0, :-1] > 0).all(axis=0))
+    n_seen = sums[:, 0, there]
+    return StructureFactor(
+        concentrations={a: len(group) / len(atomic_numbers) for a, group in zip(symbols, groups, strict=True)},
+        q_per_angstrom=sums[:, 1, there].sum(axis=0) / n_seen.sum(axis=0),
+        n_vectors=np.rint(n_seen.sum(axis=0) / len(positions)).astype(np.int64),
+        block_s=sums[:, 2:, there] / n_seen[:, None] / len(atomic_numbers),
+    )
+
+
+def _vectors(cells: Floats, q_max_per_angstrom: float, shell_per_angstrom: float) -> NDArray[np.int64]:
+    """(n_vectors, 3): wave vectors of the mean cell, one at least."""
     vectors = wave_vectors(cells.mean(axis=0), q_max_per_angstrom, shell_per_angstrom=shell_per_angstrom)
     if not len(vectors):
         shortest = 2 * np.pi / np.linalg.norm(cells.mean(axis=0), axis=1).max()
@@ -178,34 +204,22 @@ def partial_structure_factors(
             f"shortest to be about {shortest:.2g} per angstrom.",
             "Ask for larger wave vectors, or simulate a larger cell.",
         )
-    symbols, groups = atoms_of_elements(atomic_numbers)
+    return vectors
+
+
+def _shell_sums(
+    positions: Floats,
+    cells: Floats,
+    groups: Sequence[NDArray[np.intp]],
+    *,
+    vectors: NDArray[np.int64],
+    n_shells: int,
+    width: float,
+) -> Iterator[Floats]:
+    """(2 + n_pairs, n_shells) of each frame: how many vectors, their lengths, products of densities."""
     order, starts = np.concatenate(groups), np.cumsum([0, *map(len, groups)])
-    n_shells = int(np.ceil(q_max_per_angstrom / shell_per_angstrom)) + 1
-    parts = blocks(len(positions), n_blocks=max(1, n_blocks))
-    block_of = np.repeat(np.arange(len(parts)), [part.stop - part.start for part in parts])
-    sums = np.zeros((len(parts), 2 + len(symbols) * (len(symbols) + 1) // 2, n_shells))
-    for frames, batch in in_batches(positions):
-        _require_finite(batch)
-        scaled = fractional(batch, cells[frames])
-        for block, inside, cell in zip(block_of[frames], scaled, cells[frames], strict=True):
-            products = products_of_densities(np.ascontiguousarray(inside.take(order, axis=0).T), starts, vectors)
-            q = lengths_per_angstrom(vectors, cell)
-            shells = np.minimum(shell_numbers(q, shell_per_angstrom), n_shells - 1)
-            for slot, values in enumerate([np.ones_like(q), q, *products]):
-                sums[block, slot] += np.bincount(shells, values, minlength=n_shells)
-    # A shell that a breathing cell leaves empty in a block is no shell.
-    there = np.flatnonzero((sums[:, 0, :-1] > 0).all(axis=0))
-    n_seen = sums[:, 0, there]
-    return StructureFactor(
-        concentrations={a: len(group) / len(order) for a, group in zip(symbols, groups, strict=True)},
-        q_per_angstrom=sums[:, 1, there].sum(axis=0) / n_seen.sum(axis=0),
-        n_vectors=np.rint(n_seen.sum(axis=0) / len(positions)).astype(np.int64),
-        block_s=sums[:, 2:, there] / n_seen[:, None] / len(order),
-    )
-
-
-def _require_finite(values: Floats) -> None:
-    if not np.isfinite(values).all():
-        raise MeltlakeError(
-            "A structure factor needed finite positions and cells, found frames with others.", "Leave these frames out."
-        )
+    for inside, cell in zip(fractional(positions, cells), cells, strict=True):
+        products = products_of_densities(np.ascontiguousarray(inside.take(order, axis=0).T), starts, vectors)
+        q = lengths_per_angstrom(vectors, cell)
+        shells = np.minimum(shell_numbers(q, width), n_shells - 1)
+        yield np.stack([np.bincount(shells, of, minlength=n_shells) for of in (np.ones_like(q), q, *products)])

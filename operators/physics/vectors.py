@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.elements import SYMBOLS
+from schemas.errors import MeltlakeError
 from schemas.frames import Floats, Vectors
 
 _NUMBERS_AT_ONCE = 1 << 18
@@ -34,6 +35,20 @@ def finite_frames(vectors: Floats | Vectors) -> NDArray[np.bool_]:
     for frames, batch in in_batches(vectors):
         finite[frames] = np.isfinite(batch).all(axis=(1, 2))
     return finite
+
+
+def require_finite(values: Floats, *, what: str) -> None:
+    """Refuse positions and cells that are no numbers: `what` needed others.
+
+    Raises
+    ------
+    MeltlakeError
+        If one is not finite.
+    """
+    if not np.isfinite(values).all():
+        raise MeltlakeError(
+            f"{what} needed finite positions and cells, found frames with others.", "Leave these frames out."
+        )
 
 
 def atoms_of_elements(atomic_numbers: NDArray[np.integer]) -> tuple[tuple[str, ...], list[NDArray[np.intp]]]:

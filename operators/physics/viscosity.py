@@ -228,11 +228,9 @@ def viscosity(stress: StressAutocorrelation) -> Viscosity:
         )
     added = abs(value - float(running[end // 2]))
     if value <= 0 or added > max(_PLATEAU_SHARE * value, _PLATEAU_ERRORS * error):
-        return _none(
-            f"an integral that is flat by {integrated_to:.0f} fs was needed, found {added:.2g} of {value:.2g} mPa s in "
-            "its second half",
-            integrated_to_fs=integrated_to,
-        )
+        flat = f"an integral that is flat by {integrated_to:.0f} fs was needed"
+        reason = f"{flat}, found {added:.2g} of {value:.2g} mPa s in its second half"
+        return _none(reason, integrated_to_fs=integrated_to)
     return Viscosity(
         viscosity_mpa_s=value, error_mpa_s=error, integrated_to_fs=integrated_to, needed_fs=needed, reason=None
     )
