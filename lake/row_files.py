@@ -97,6 +97,23 @@ def read_row_file(
             first = after
 
 
+def has_nulls(log: TableLog, row_file: RowFile, column: str) -> bool:
+    """Whether a row of a file has no value, or a list with one missing; told by what the file says of itself if it can.
+
+    A file that is too old to have the column has nothing else.
+    """
+    with told_as_a_sentence(log.place.address):
+        file = pq.ParquetFile(f"{log.place.path}/{row_file.path}", filesystem=log.place.file_system)
+        if column not in file.schema_arrow.names:
+            return True
+        groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
+    parts = [group.column(number) for group in groups for number in range(group.num_columns)]
+    told = [part.statistics for part in parts if part.path_in_schema.split(".")[0] == column]
+    if all(one is not None and one.has_null_count for one in told):
+        return any(one.null_count for one in told)
+    return any(batch.column(0).null_count for batch in read_row_file(log, row_file, [column]))
+
+
 def _rows_at_once(group: pq.RowGroupMetaData, columns: Sequence[str]) -> int:
     parts = (group.column(number) for number in range(group.num_columns))
     n_bytes = sum(part.total_uncompressed_size for part in parts if part.path_in_schema.split(".")[0] in columns)
