@@ -1,6 +1,7 @@
 """Observables of the AIMD runs of one composition, as soon as its frames change.
 
-One Dag run per composition (its partition key), one pod per AIMD run of it. By hand, trigger with a partition key or
+One Dag run per composition (its partition key), one pod per AIMD run of it; then `compare`, one pod per simulation that
+can be compared with them now, or was compared with what they were before. By hand, trigger with a partition key or
 with the parameter `composition`.
 """
 
@@ -31,9 +32,20 @@ with DAG(
         since = datetime.fromisoformat(min(told)) if told else None
         return observe_commands(dag_run.partition_key or params["composition"], since)
 
+    @task(trigger_rule="all_done")
+    def plan_comparisons(dag_run: Any = None, params: Any = None) -> list[list[str]]:
+        """Simulations of the composition that what was just observed makes due."""
+        from operators.scheduling.plans import compare_commands
+
+        return compare_commands(dag_run.partition_key or params["composition"])
+
     @task(outlets=[catalog], trigger_rule="all_done")
     def announce() -> None:
         """Warehouse and report may be rebuilt."""
 
     observe = RunnerOperator.partial(task_id="observe", pool="cpu").expand(arguments=plan())
-    observe >> [announce(), EmptyOperator(task_id="all_observed", trigger_rule="none_failed")]
+    comparisons = plan_comparisons()
+    compare = RunnerOperator.partial(task_id="compare", pool="cpu").expand(arguments=comparisons)
+    observe >> comparisons
+    compare >> announce()
+    [observe, compare] >> EmptyOperator(task_id="all_observed", trigger_rule="none_failed")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from lake.delta_log import RowFile
+from lake.row_files import has_nulls
 from schemas.errors import MeltlakeError
 from schemas.frames import CONVERGED, Floats, FrameBatch, RunHeader, Trajectory
 from schemas.gate import LABEL_RULES
@@ -90,17 +91,26 @@ def complete_rows(
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajectory:
+def trajectory(lake: Lake, run_id: str, *, files: tuple[RowFile, ...] | None = None) -> Trajectory:
     """All frames of a run, in order; rejected ones included, since a gap would break the time axis.
 
     Vectors of a run that is too large for memory stay in the lake, whence they come a few frames at a time.
+
+    Parameters
+    ----------
+    lake
+        Where.
+    run_id
+        The run.
+    files
+        Those of a version that was looked up before; the newest by default.
 
     Raises
     ------
     MeltlakeError
         If the lake has no frame of that run.
     """
-    files = tuple(lake.log("frames").files(key=run_id, version=version))
+    files = tuple(lake.log("frames").files(key=run_id)) if files is None else files
     batches = list(lake.frame_batches(run_id, _NUMBERS_PER_FRAME, files=files))
     if not batches:
         raise MeltlakeError(f"The lake has no frames of run {run_id}.", "`meltlake status` lists the runs it has.")
@@ -128,9 +138,9 @@ def trajectory(lake: Lake, run_id: str, *, version: int | None = None) -> Trajec
     )
 
 
-def virials_ev(lake: Lake, run_id: str) -> Floats:
-    """Virials of all frames of a run, eV: (n_frames, 3, 3); NaN where a frame has none."""
-    batches = lake.frame_batches(run_id, ("virial_ev",))
+def virials_ev(lake: Lake, run_id: str, *, files: Sequence[RowFile] | None = None) -> Floats:
+    """Virials of all frames of a run, eV: (n_frames, 3, 3); NaN where a frame has none. `files` as for a trajectory."""
+    batches = lake.frame_batches(run_id, ("virial_ev",), files=files)
     return np.concatenate([np.empty((0, 3, 3)), *(vectors(batch.column(0), 3) for batch in batches)])
 
 
@@ -161,7 +171,8 @@ class StoredVectors:
 
     def are_there(self) -> bool:
         """Whether every frame has them."""
-        return all(not batch.null_count for batch in self._columns())
+        log = self.lake.log("frames")
+        return not any(has_nulls(log, file, self.column) for file in self.files)
 
     def in_memory_if_small(self) -> "Floats | StoredVectors":
         """All of them in one array, unless that were large."""

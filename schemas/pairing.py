@@ -1,4 +1,4 @@
-"""When two runs are at one temperature: the one rule of `observe` and of the views, in Python and in SQL.
+"""When two runs are at one temperature, pressure, density: the rules of `observe` and the views, in Python and in SQL.
 
 Means over the averaged frames decide, not what a thermostat was set to. They may differ by what the temperature of a
 single frame of the AIMD cell fluctuates by in the canonical ensemble, T sqrt(2 / 3N), and by a tenth at most: 60 K for
@@ -6,6 +6,16 @@ single frame of the AIMD cell fluctuates by in the canonical ensemble, T sqrt(2 
 """
 
 from math import sqrt
+
+COMPARED = ("twin", "nvt", "npt")
+"""Protocols whose simulations are melts in equilibrium; at constant pressure, only the density is compared."""
+
+AMBIENT_GPA = 0.1
+"""Melts that differ by less in pressure differ by less in density than it can be measured to."""
+LARGEST_AMBIENT_GPA = 0.5
+"""However little a short run tells of its pressure: so much changes the volume of a metallic melt by half a percent."""
+LARGEST_DIFFERENCE_IN_DENSITY = 5e-3
+"""Of melts that are compared at what volume they have: half a percent moves g(r) by half of its noise floor."""
 
 LARGEST_SHARE = 0.1
 """Small cells fluctuate by more; a melt that is hotter by a tenth is another melt."""

@@ -1,10 +1,13 @@
 """Names of frames by their numbers: equal numbers, equal name, whatever file or format they came from."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from schemas.frames import Floats
+from schemas.ids import content_id
+from schemas.rows import Row
 
 _N_DIGITS = 32
 
@@ -44,6 +47,20 @@ def frame_ids(
             digest.update(_bytes(values))
         labels.append(digest.hexdigest()[:_N_DIGITS])
     return content, labels
+
+
+def averaged_id(run: Row, content_ids: Iterable[str], rejection_reasons: Sequence[Sequence[str]]) -> str:
+    """Name of what a run's averages are over: its frames, which of them the gate accepts, and from when on.
+
+    Parameters
+    ----------
+    run
+        Its row of `runs`, with the version of the reader and the time from which it is equilibrated.
+    content_ids, rejection_reasons
+        Of every frame.
+    """
+    known = [run["reader_version"], run["equilibrated_from_fs"]]
+    return content_id([known, [str(name) for name in content_ids], [list(reasons) for reasons in rejection_reasons]])
 
 
 def _bytes(values: Floats | np.float64) -> memoryview:

@@ -34,22 +34,6 @@ RunRow = Mapping[str, object]
 Row = dict[str, object]
 
 
-def require_comparable(simulation: RunRow, aimd: RunRow) -> None:
-    """Refuse to compare what would differ for other reasons than the potential.
-
-    Raises
-    ------
-    MeltlakeError
-        If the two runs differ in composition.
-    """
-    where = f"Simulation {simulation['run_id']} and run {aimd['run_id']}"
-    if simulation["composition"] != aimd["composition"]:
-        raise MeltlakeError(
-            f"{where}: needed one composition, found {simulation['composition']} and {aimd['composition']}.",
-            "Simulate the composition of the run.",
-        )
-
-
 def require_one_temperature(simulation: Trajectory, aimd: Trajectory) -> None:
     """Refuse to compare melts of different temperatures, by the rule of `schemas.pairing`.
 
@@ -100,7 +84,7 @@ def sample_ratio(aimd: Trajectory, simulation: Trajectory) -> float:
 
 
 def rdf_rows(
-    simulation: RadialDistribution, aimd: RadialDistribution, *, sampled_fs: float, length_ratio: float = 1.0
+    simulation: RadialDistribution, aimd: RadialDistribution, *, sampled_fs: float, sample_ratio: float = 1.0
 ) -> list[Row]:
     """Agreement of every pair's radial distribution function, from 1.5 angstrom to the end of the shorter curve.
 
@@ -110,7 +94,7 @@ def rdf_rows(
         Curves of the two runs, on the same bins.
     sampled_fs
         Length of the shorter run, accepted frames only, fs.
-    length_ratio
+    sample_ratio
         See `sample_ratio`.
 
     Raises
@@ -126,11 +110,12 @@ def rdf_rows(
         reference = aimd.g[slot, inside]
         if pair in simulation.pairs and reference.any():
             found = curve_distances(
-                simulation.curve(pair)[inside], reference, halves=(first[slot], second[slot]), length_ratio=length_ratio
+                simulation.curve(pair)[inside], reference, halves=(first[slot], second[slot]), sample_ratio=sample_ratio
             )
             for measure, distance in (("l1", found.l1), ("wright", found.wright), ("not_shared", found.not_shared)):
                 judgement = judged_distance(distance, sampled_fs=sampled_fs)
-                rows.append({"observable": f"rdf {pair}", "measure": measure} | asdict(judgement))
+                row: Row = {"observable": f"rdf {pair}", "measure": measure, "sample_ratio": sample_ratio}
+                rows.append(row | asdict(judgement))
     return rows
 
 
@@ -156,18 +141,15 @@ def vacf_rows(simulation: Trajectory, aimd: Trajectory) -> list[Row]:
     every, middle = round(step / its), aimd.n_frames // 2
     whole = _vacf(aimd, slice(None, None, every))
     halves = _vacf(aimd, slice(None, middle, every)), _vacf(aimd, slice(middle, None, every))
-    sampled_fs = min(simulation.averaged_fs, aimd.averaged_fs)
+    sampled_fs, ratio = min(simulation.averaged_fs, aimd.averaged_fs), sample_ratio(aimd, simulation)
     n_lags = min(len(one.lag_fs) for one in (dnnp, whole, *halves))
     rows = []
     for slot, element in enumerate(whole.elements):
         curves = [one.vacf[slot, :n_lags] for one in (dnnp, whole, *halves)]
-        found = judged(
-            rms_percent(curves[0], curves[1]),
-            rms_percent(curves[2], curves[3]),
-            sampled_fs=sampled_fs,
-            length_ratio=sample_ratio(aimd, simulation),
-        )
-        rows.append({"observable": f"vacf {element}", "measure": "rms"} | asdict(found))
+        apart, of_halves = rms_percent(curves[0], curves[1]), rms_percent(curves[2], curves[3])
+        found = judged(apart, of_halves, sampled_fs=sampled_fs, sample_ratio=ratio)
+        row: Row = {"observable": f"vacf {element}", "measure": "rms", "sample_ratio": ratio}
+        rows.append(row | asdict(found))
     return rows
 
 

@@ -3,7 +3,7 @@
 Both runs go through the same estimators; the floor is the standard error of the difference, from the blocks of both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,8 @@ import numpy as np
 from operators.observables.comparison import require_one_dynamics
 from operators.observables.findings import Row
 from operators.physics.agreement import LARGEST_FLOOR_PERCENT, Estimate, judged_difference
-from operators.physics.cells import volumes_angstrom3
 from operators.physics.diffusion import Diffusion, Window, einstein_diffusion, fit_window
-from operators.physics.first_shell import FirstShell, first_shells
+from operators.physics.first_shell import FirstShell
 from operators.physics.msd import mean_squared_displacement
 from operators.physics.rdf import RadialDistribution
 from operators.physics.thermodynamics import (
@@ -22,7 +21,6 @@ from operators.physics.thermodynamics import (
     n_independent_blocks,
     pressures_gpa,
 )
-from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats, Trajectory
 
@@ -34,10 +32,12 @@ LARGEST_ORDER_ERROR = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Melt:
-    """A run and its radial distribution functions, in independent blocks; None where it has none."""
+    """A run and what is next to what in it."""
 
     frames: Trajectory
-    curves: RadialDistribution | None
+    curves: RadialDistribution | None = None
+    """In independent blocks; None where it has none."""
+    shells: Sequence[FirstShell] = ()
 
 
 def pressure_rows(simulation: Trajectory, aimd: Trajectory) -> list[Row]:
@@ -66,7 +66,7 @@ def density_rows(simulation: Trajectory, aimd: Trajectory, *, is_imposed: bool) 
 
 def order_rows(simulation: Melt, aimd: Melt) -> list[Row]:
     """Agreement of first peaks, neighbours and chemical order of every pair that both runs have."""
-    own, its = ({shell.order.pair: shell for shell in _shells(melt)} for melt in (simulation, aimd))
+    own, its = ({shell.order.pair: shell for shell in melt.shells} for melt in (simulation, aimd))
     rows: list[Row] = []
     for pair in sorted(own.keys() & its.keys()):
         centre, neighbour = pair.split("-")
@@ -127,15 +127,6 @@ def _diffusion_row(own: Diffusion, its: Diffusion) -> Iterator[Row]:
         "verdict": "undecided",
         "reason": own.reason or its.reason,
     }
-
-
-def _shells(melt: Melt) -> list[FirstShell]:
-    if melt.curves is None:
-        return []
-    frames = melt.frames
-    volumes = volumes_angstrom3(frames.cell_angstrom[frames.averaged])
-    volume = float(volumes[np.isfinite(volumes)].mean())
-    return first_shells(melt.curves, counts=element_counts(frames.atomic_numbers), volume_angstrom3=volume)
 
 
 def _shell_rows(pair: str, own: FirstShell, its: FirstShell) -> Iterator[Row]:

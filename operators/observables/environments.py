@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from operators.observables.findings import Row
-from operators.observables.order import spread_frames
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import plane_distances_angstrom
 from operators.physics.local_composition import Environments, environments, local_composition
@@ -25,8 +24,6 @@ FURTHEST_SHARE = 0.525
 """Of the smallest distance between faces. At a half the sphere touches its periodic image; a twentieth further, 2 % of
 its atoms are there twice."""
 
-_WHAT = "Local composition"
-
 
 def r_cuts_angstrom(lake: Lake, run: Row) -> list[float]:
     """Cutoffs to look within: the paper's, and that of the potential that drove the run."""
@@ -34,13 +31,17 @@ def r_cuts_angstrom(lake: Lake, run: Row) -> list[float]:
     return sorted({*R_CUTS_ANGSTROM, *([] if own is None else [own])})
 
 
-def local_composition_rows(frames: Trajectory, r_cuts_angstrom: Sequence[float], *, n_blocks: int) -> list[Row]:
+def local_composition_rows(
+    frames: Trajectory, chosen: NDArray[np.intp], *, r_cuts_angstrom: Sequence[float], n_blocks: int
+) -> list[Row]:
     """Rows of `local_composition`; a cutoff too long for the cell has a reason instead of numbers.
 
     Parameters
     ----------
     frames
         The run; a pure melt has no rows, because nothing fluctuates.
+    chosen
+        (n_chosen,), numbers of whole frames, spread over the run.
     r_cuts_angstrom
         Radii of the spheres.
     n_blocks
@@ -49,12 +50,11 @@ def local_composition_rows(frames: Trajectory, r_cuts_angstrom: Sequence[float],
     Raises
     ------
     MeltlakeError
-        If no averaged frame is whole, or an atom has no neighbour.
+        If an atom has no neighbour.
     """
     elements = sorted(element_counts(frames.atomic_numbers))
     if len(elements) == 1:
         return []
-    chosen = spread_frames(frames, what=_WHAT)
     width = float(plane_distances_angstrom(frames.cell_angstrom[chosen]).min())
     seen = list(one_by_one(Chosen.of(frames.positions_angstrom, chosen), frames.cell_angstrom[chosen]))
     rows: list[Row] = []

@@ -3,6 +3,7 @@
 Diffraction is `scattering`'s, what an atom sees within a potential's cutoff is `environments`'.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from operators.observables.findings import Row
 from operators.physics.cells import volumes_angstrom3
-from operators.physics.first_shell import first_shells
+from operators.physics.first_shell import FirstShell, first_shells
 from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, partial_rdf
 from operators.physics.vectors import Chosen, finite_frames
 from schemas.composition import element_counts
@@ -27,15 +28,23 @@ MOST_ATOMS = 1 << 17
 FEWEST_FRAMES = 20
 
 
-def radial_distribution(frames: Trajectory, *, n_blocks: int = 0) -> RadialDistribution:
+def radial_distribution(frames: Trajectory, whole: NDArray[np.bool_], *, n_blocks: int = 0) -> RadialDistribution:
     """Radial distribution functions over the averaged frames of a run, as far as its cell allows.
+
+    Parameters
+    ----------
+    frames
+        The run.
+    whole
+        (n_frames,), `whole_frames` of it.
+    n_blocks
+        How many blocks of the run are independent.
 
     Raises
     ------
     MeltlakeError
         If no averaged frame is whole, or the cell is too small to show neighbours.
     """
-    whole = whole_frames(frames)
     if not whole.any():
         raise MeltlakeError(
             f"Radial distribution functions of run {frames.run_id}: needed accepted frames with all positions and a "
@@ -65,25 +74,18 @@ def whole_frames(frames: Trajectory) -> NDArray[np.bool_]:
     return frames.averaged & finite_frames(frames.positions_angstrom) & finite_frames(frames.cell_angstrom)
 
 
-def spread_frames(frames: Trajectory, *, what: str) -> NDArray[np.intp]:
-    """(n_chosen,): whole averaged frames, evenly spread over the run, of as many atoms together as are enough.
+def spread_frames(whole: NDArray[np.bool_], *, n_atoms: int) -> NDArray[np.intp]:
+    """(n_chosen,): whole frames, evenly spread over the run, of as many atoms together as are enough."""
+    frames = np.flatnonzero(whole)
+    n_chosen = min(len(frames), max(FEWEST_FRAMES, MOST_ATOMS // n_atoms))
+    chosen: NDArray[np.intp] = frames[np.linspace(0, len(frames) - 1, n_chosen).round().astype(int)]
+    return chosen
 
-    Raises
-    ------
-    MeltlakeError
-        If no averaged frame is whole; `what` begins the sentence.
-    """
-    averaged = np.flatnonzero(frames.averaged)
-    n_chosen = min(len(averaged), max(FEWEST_FRAMES, MOST_ATOMS // frames.n_atoms))
-    chosen = averaged[np.linspace(0, len(averaged) - 1, n_chosen).round().astype(int)]
-    finite = finite_frames(Chosen.of(frames.positions_angstrom, chosen)) & finite_frames(frames.cell_angstrom[chosen])
-    whole: NDArray[np.intp] = chosen[finite]
-    if not len(whole):
-        raise MeltlakeError(
-            f"{what} of run {frames.run_id}: needed accepted frames with all positions and a cell, found none.",
-            "`meltlake validate` says why its frames were rejected.",
-        )
-    return whole
+
+def neighbourhoods(curves: RadialDistribution, frames: Trajectory, whole: NDArray[np.bool_]) -> list[FirstShell]:
+    """First shells of every ordered pair of elements, from the curves of these frames."""
+    volume = float(volumes_angstrom3(frames.cell_angstrom[whole]).mean())
+    return first_shells(curves, counts=element_counts(frames.atomic_numbers), volume_angstrom3=volume)
 
 
 def rdf_rows(curves: RadialDistribution) -> list[Row]:
@@ -95,10 +97,8 @@ def rdf_rows(curves: RadialDistribution) -> list[Row]:
     ]
 
 
-def short_range_order_rows(curves: RadialDistribution, frames: Trajectory) -> list[Row]:
-    """Rows of `short_range_order`, from the curves of these frames."""
-    volume = float(volumes_angstrom3(frames.cell_angstrom[whole_frames(frames)]).mean())
-    shells = first_shells(curves, counts=element_counts(frames.atomic_numbers), volume_angstrom3=volume)
+def short_range_order_rows(shells: Sequence[FirstShell]) -> list[Row]:
+    """Rows of `short_range_order`."""
     rows = []
     for shell in shells:
         row = asdict(shell)

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from operators.observables.findings import Row
-from operators.observables.order import spread_frames
 from operators.physics.blocks import standard_error
 from operators.physics.structure_factor import StructureFactor, bhatia_thornton, partial_structure_factors
 from operators.physics.vectors import Chosen
@@ -15,15 +15,23 @@ Q_MAX_PER_ANGSTROM = 8.0
 """Behind the third peak of any metal; beyond it all curves are 1 within their noise."""
 
 
-def structure_factors(frames: Trajectory, *, n_blocks: int) -> StructureFactor:
-    """Structure factors over averaged frames that are spread over the run.
+def structure_factors(frames: Trajectory, chosen: NDArray[np.intp], *, n_blocks: int) -> StructureFactor:
+    """Structure factors over frames that are spread over the run.
+
+    Parameters
+    ----------
+    frames
+        The run.
+    chosen
+        (n_chosen,), numbers of whole frames.
+    n_blocks
+        How many blocks of the run are independent.
 
     Raises
     ------
     MeltlakeError
-        If no averaged frame is whole.
+        If no wave vector of the cell is short enough.
     """
-    chosen = spread_frames(frames, what="Structure factors")
     return partial_structure_factors(
         frames.atomic_numbers,
         Chosen.of(frames.positions_angstrom, chosen),
@@ -33,9 +41,8 @@ def structure_factors(frames: Trajectory, *, n_blocks: int) -> StructureFactor:
     )
 
 
-def structure_factor_rows(factors: StructureFactor, frames: Trajectory) -> list[Row]:
+def structure_factor_rows(factors: StructureFactor, *, n_frames: int) -> list[Row]:
     """Rows of `structure_factor`: partials of Faber and Ziman, and those of Bhatia and Thornton."""
-    n_frames = len(spread_frames(frames, what="Structure factors"))
     return [
         {
             "pair": pair,

@@ -2,7 +2,8 @@
 
 from lake.delta import Lake
 from lake.frames import pressures_between_frames, trajectory, virials_ev
-from operators.observables.agreement import COMPARED, agreement_rows
+from operators.observables.agreement import agreement_rows
+from operators.observables.differences import Melt
 from operators.observables.environments import local_composition_rows, r_cuts_angstrom
 from operators.observables.findings import Findings, Row
 from operators.observables.motion import (
@@ -15,13 +16,21 @@ from operators.observables.motion import (
     velocity_autocorrelation,
     vibrational_density_rows,
 )
-from operators.observables.order import radial_distribution, rdf_rows, short_range_order_rows
+from operators.observables.order import (
+    neighbourhoods,
+    radial_distribution,
+    rdf_rows,
+    short_range_order_rows,
+    spread_frames,
+    whole_frames,
+)
 from operators.observables.scattering import structure_factor_rows, structure_factors
 from operators.observables.stress import stress_of, stress_rows
 from operators.observables.thermodynamics import thermodynamics_row
 from operators.observables.transport import transport_rows
 from operators.physics.thermodynamics import n_independent_blocks
-from schemas.frames import Trajectory
+from schemas.frames import Floats, Trajectory
+from schemas.pairing import COMPARED
 from schemas.rows import real_or_none, text
 
 OF_ONE_RUN = (
@@ -54,41 +63,53 @@ def look_at(lake: Lake, run: Row, found: Findings) -> None:
     if not run["n_frames"]:
         found.skipped.append(f"Run {run_id} has no frames.")
         return
-    frames = trajectory(lake, run_id)
+    files = tuple(lake.log("frames").files(key=run_id))  # of one version, whoever writes in between
+    frames = trajectory(lake, run_id, files=files)
     target_gpa = real_or_none(run, "pressure_target_gpa")
-    found.rows["thermodynamics"] = [thermodynamics_row(frames, pressure_target_gpa=target_gpa)]
+    # As the row of `runs` had it before frames were read: what is judged again meanwhile is observed again.
+    seen = {"averaged_id": run["averaged_id"]}
+    found.rows["thermodynamics"] = [seen | thermodynamics_row(frames, pressure_target_gpa=target_gpa)]
     if not frames.n_averaged:
         found.skipped.append(f"None of the {frames.n_frames} frames of run {run_id} is accepted.")
         return
     n_blocks = n_independent_blocks(frames)
-    curves = found.attempt(lambda: radial_distribution(frames, n_blocks=n_blocks))
-    if curves is not None:
-        found.rows["rdf"] = rdf_rows(curves)
-        found.rows["short_range_order"] = short_range_order_rows(curves, frames)
-        # Frames and cells that no radial distribution function can be taken of tell nothing else of their order.
-        _look_around(lake, run, frames, found=found, n_blocks=n_blocks)
-    _follow(lake, in_equilibrium(frames), found, n_blocks=n_blocks)
+    melt = _look_around(lake, run, frames, found=found, n_blocks=n_blocks)
+    virials = virials_ev(lake, run_id, files=files)
+    _follow(lake, in_equilibrium(frames), virials, found=found, n_blocks=n_blocks)
     if run["protocol"] in COMPARED:
-        found.rows["agreement"] = agreement_rows(lake, run, simulation=frames, curves=curves, found=found)
+        found.rows["agreement"] = agreement_rows(lake, run, melt, found)
 
 
-def _look_around(lake: Lake, run: Row, frames: Trajectory, *, found: Findings, n_blocks: int) -> None:
-    if (factors := found.attempt(lambda: structure_factors(frames, n_blocks=n_blocks))) is not None:
-        found.rows["structure_factor"] = structure_factor_rows(factors, frames)
+def _look_around(lake: Lake, run: Row, frames: Trajectory, *, found: Findings, n_blocks: int) -> Melt:
+    """What is next to what. Frames that no radial distribution function can be taken of tell nothing else of order."""
+    whole = whole_frames(frames)
+    curves = found.attempt(lambda: radial_distribution(frames, whole, n_blocks=n_blocks))
+    if curves is None:
+        return Melt(frames)
+    found.rows["rdf"] = rdf_rows(curves)
+    shells = found.attempt(lambda: neighbourhoods(curves, frames, whole)) or []
+    found.rows["short_range_order"] = short_range_order_rows(shells)
+    chosen = spread_frames(whole, n_atoms=frames.n_atoms)
+    if (factors := found.attempt(lambda: structure_factors(frames, chosen, n_blocks=n_blocks))) is not None:
+        found.rows["structure_factor"] = structure_factor_rows(factors, n_frames=len(chosen))
     cutoffs = r_cuts_angstrom(lake, run)
-    environments = found.attempt(lambda: local_composition_rows(frames, cutoffs, n_blocks=n_blocks))
+    environments = found.attempt(
+        lambda: local_composition_rows(frames, chosen, r_cuts_angstrom=cutoffs, n_blocks=n_blocks)
+    )
     found.rows["local_composition"] = environments or []
+    return Melt(frames, curves, shells)
 
 
-def _follow(lake: Lake, frames: Trajectory, found: Findings, *, n_blocks: int) -> None:
-    """How atoms move, in frames from where the run is equilibrated on."""
+def _follow(lake: Lake, frames: Trajectory, virials: Floats, *, found: Findings, n_blocks: int) -> None:
+    """How atoms move, in frames from where the run is equilibrated on; virials are those of all its frames."""
     decay = paths = None
     if found.attempt(lambda: time_between_frames_fs(frames), "vacf", "msd", "stress_autocorrelation"):
         decay = found.attempt(lambda: velocity_autocorrelation(frames, n_blocks=n_blocks), "vacf")
         paths = found.attempt(lambda: displacements(frames, n_blocks=n_blocks), "msd")
-        virials = virials_ev(lake, frames.run_id)[-frames.n_frames :]
         between = pressures_between_frames(lake, frames.run_id)
-        stress = found.attempt(lambda: stress_of(frames, virials, between=between), "stress_autocorrelation")
+        stress = found.attempt(
+            lambda: stress_of(frames, virials[-frames.n_frames :], between=between), "stress_autocorrelation"
+        )
         found.rows["stress_autocorrelation"] = [] if stress is None else stress_rows(stress)
     if decay is not None:
         found.rows["vacf"] = vacf_rows(decay)

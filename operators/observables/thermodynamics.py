@@ -29,6 +29,7 @@ def thermodynamics_row(frames: Trajectory, *, pressure_target_gpa: float | None 
     return {
         "n_frames": frames.n_frames,
         "n_averaged": frames.n_averaged,
+        "averaged_fs": frames.averaged_fs,
         **asdict(means),
         **_enthalpy_columns(frames, means, pressure_target_gpa),
         **({} if pressure_target_gpa is None else asdict(compressibility(frames))),

@@ -98,21 +98,21 @@ def rms_percent(one: Floats, reference: Floats) -> float:
     return float(100 * np.sqrt(np.mean(np.square(one - reference))))
 
 
-def floor_percent(between_halves_percent: float, *, length_ratio: float = 1.0) -> float:
+def floor_percent(between_halves_percent: float, *, sample_ratio: float = 1.0) -> float:
     """Distance that two samples of one melt have, from that of the halves of one of them.
 
     Parameters
     ----------
     between_halves_percent
         Between the curves of the two halves of the reference run.
-    length_ratio
-        Length of the reference run over that of the other.
+    sample_ratio
+        How many times as much as the other the reference run has sampled: atoms times time.
     """
-    return float(between_halves_percent * np.sqrt(1 + length_ratio) / 2)
+    return float(between_halves_percent * np.sqrt(1 + sample_ratio) / 2)
 
 
 def curve_distances(
-    one: Floats, reference: Floats, *, halves: tuple[Floats, Floats], length_ratio: float = 1.0
+    one: Floats, reference: Floats, *, halves: tuple[Floats, Floats], sample_ratio: float = 1.0
 ) -> CurveDistances:
     """Every measure of how far a radial distribution function is from another, each with its floor.
 
@@ -122,12 +122,12 @@ def curve_distances(
         (n_bins,), on one even grid that begins at `R_FROM_ANGSTROM`.
     halves
         (n_bins,) each, of the reference run.
-    length_ratio
-        Length of the reference run over that of the other.
+    sample_ratio
+        How many times as much as the other the reference run has sampled: atoms times time.
     """
 
     def distance(measure: Callable[[Floats, Floats], float]) -> Distance:
-        floor = floor_percent(measure(*halves), length_ratio=length_ratio)
+        floor = floor_percent(measure(*halves), sample_ratio=sample_ratio)
         return Distance(percent=measure(one, reference), floor_percent=floor)
 
     return CurveDistances(
@@ -138,7 +138,7 @@ def curve_distances(
 
 
 def judged(
-    distance_percent: float, between_halves_percent: float, *, sampled_fs: float, length_ratio: float = 1.0
+    distance_percent: float, between_halves_percent: float, *, sampled_fs: float, sample_ratio: float = 1.0
 ) -> Agreement:
     """Agreement from the distance of two curves, and from that of the two halves of the reference run.
 
@@ -150,10 +150,10 @@ def judged(
         Between the curves of the two halves of the reference run.
     sampled_fs
         Length of the shorter run, accepted frames only, fs; NaN without a time axis.
-    length_ratio
-        Length of the reference run over that of the other.
+    sample_ratio
+        How many times as much as the other the reference run has sampled: atoms times time.
     """
-    floor = floor_percent(between_halves_percent, length_ratio=length_ratio)
+    floor = floor_percent(between_halves_percent, sample_ratio=sample_ratio)
     return judged_distance(Distance(percent=distance_percent, floor_percent=floor), sampled_fs=sampled_fs)
 
 

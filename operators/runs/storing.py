@@ -18,6 +18,7 @@ from lake.frames import complete_rows, row_groups
 from lake.gate import Gate, Verdict
 from lake.parquet import ROWS_PER_GROUP
 from operators.gate.frame_checks import rejection_reasons, stored_checks
+from operators.gate.frame_ids import averaged_id
 from operators.gate.frame_walk import FrameWalk
 from operators.gate.run_checks import run_checks
 from operators.gate.run_facts import RunFacts, facts_of_header, facts_of_row
@@ -36,7 +37,7 @@ LINK_NOTE_BEGINS = "It goes on from run "
 """How the note about a run's place in a restart chain begins."""
 
 _JUDGED_COLUMNS = (
-    *("n_accepted", "n_rejected", "reason", "gate_version", "rules_id"),
+    *("n_accepted", "n_rejected", "reason", "gate_version", "rules_id", "averaged_id"),
     *("equilibrated_from_fs", "n_effective", "energy_per_work", "drift_mev_per_atom_per_ps"),
     *("msd_angstrom2", "msd_lag_fs", "structure_factor_peak", "bragg_share"),
 )
@@ -88,6 +89,7 @@ def store_run(
         else:
             verdict, judged = _verdict(lake, read, gate, before=before, run_id=run_id)
             row |= judged
+            row["averaged_id"] = averaged_id(row, read.checks["content_id"], _reasons(read.faults, verdict))
         if is_up_to_date(before, row, n_before) or is_late(before, row):
             return Stored(before, n_new=0, changed=False)
         if read.resumed is not None:
@@ -169,13 +171,14 @@ def rewrite_run(
     found = run_checks(kept, _facts(lake, row), overrides_of(lake, run_id, kept["content_id"]))
     verdict = gate.judge(found.case)
     faults = [codes for codes, stays in zip(faults, keep, strict=True) if stays]
-    reasons = [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
+    reasons = _reasons(faults, verdict)
     moved = not keep.all() or bool(shift_fs)
     if frames_change := moved or not _stands(lake, run_id, reasons, verdict.flags):
         rows = _moved(_stored_rows(lake, run_id), keep, shift_fs)
         judged = _judged(rows, reasons, verdict.flags)
         lake.replace_batches("frames", _partition(row), row_groups(judged, ROWS_PER_GROUP), instead_of=seen)
     after = {**row, "n_frames": n_rows(kept), **found.found, **_judged_columns(verdict, gate)}
+    after["averaged_id"] = averaged_id(after, kept["content_id"], reasons)
     row_changes = after != known_run(lake, run_id)
     if frames_change or row_changes:
         lake.replace("expectation_results", run_id, verdict.results)
@@ -194,6 +197,11 @@ def _facts(lake: Lake, row: Row) -> RunFacts:
     return facts_of_row(row, None)
 
 
+def _reasons(faults: Sequence[Sequence[str]], verdict: Verdict) -> list[list[str]]:
+    """Of every frame, why it is rejected: by its reader, and by rules."""
+    return [rejection_reasons(*both) for both in zip(faults, verdict.rejection_reasons, strict=True)]
+
+
 def _judged_columns(verdict: Verdict, gate: Gate) -> Row:
     """Columns of `runs` that a verdict decides."""
     return {
@@ -207,7 +215,7 @@ def _judged_columns(verdict: Verdict, gate: Gate) -> Row:
 
 def _store_frames(lake: Lake, read: ReadRun, row: Row, verdict: Verdict, *, seen: Sequence[str]) -> None:
     run_id, n_stored, flags = text(row, "run_id"), read.n_stored, verdict.flags
-    reasons = [rejection_reasons(*both) for both in zip(read.faults, verdict.rejection_reasons, strict=True)]
+    reasons = _reasons(read.faults, verdict)
     new = _judged(read.staged.batches(), reasons[n_stored:], flags[n_stored:])
     if n_stored and _stands(lake, run_id, reasons[:n_stored], flags[:n_stored]):
         rows = row_groups(new, ROWS_PER_GROUP)

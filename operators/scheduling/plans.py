@@ -78,6 +78,12 @@ def observe_commands(composition: str, since: datetime | None) -> Commands:
     return [["observe", "--run", run["run_id"]] for run in stale if run["composition"] == composition]
 
 
+def compare_commands(composition: str) -> Commands:
+    """One command per simulation of the composition that is due to be observed, for what its AIMD runs are by now."""
+    stale = _stale_runs("dnnp", None)
+    return [["observe", "--run", run["run_id"]] for run in stale if run["composition"] == composition]
+
+
 def materialize_commands() -> Commands:
     """One training set per group of compositions whose energies are comparable, where frames or choices changed."""
     work = campaign_work()
@@ -168,20 +174,21 @@ def observe_simulations_commands(since: datetime | None) -> Commands:
     return [["observe", "--run", run["run_id"]] for run in _stale_runs("dnnp", since)]
 
 
-def _stale_runs(origin: str, since: datetime | None) -> list[dict[str, Any]]:
-    """Runs with frames that were committed since then (UTC), or that no observable of today has seen."""
-    from schemas.tables import OBSERVABLES_VERSION
+def _stale_runs(origin: str, since: datetime | None) -> list[Mapping[str, Any]]:
+    """Runs with frames that were committed since then (UTC), or that are due to be observed."""
+    from operators.stale.holdings import Holdings  # as below
+    from operators.stale.observations import due_observations
 
-    changed = "false" if since is None else f"ingested_at >= {_timestamp(since)}"
-    return _query(
-        f"""select run_id, composition from runs
-        where origin = '{origin}' and n_frames > 0
-        and ({changed} or not exists (select 1 from thermodynamics t where t.run_id = runs.run_id
-                                      and t.n_frames = runs.n_frames
-                                      and t.observables_version >= {OBSERVABLES_VERSION})
-             or run_id in (select a.run_id from agreement a join runs aimd on aimd.run_id = a.aimd_run_id
-                           where a.aimd_n_frames is distinct from aimd.n_frames)) order by run_id"""
-    )
+    holdings = Holdings(here())
+    due = due_observations(holdings)
+    when = None if since is None else since.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    stale = [
+        run
+        for run in holdings.runs
+        if (run["origin"] == origin and run["n_frames"])
+        and (run["run_id"] in due or (when is not None and run["ingested_at"] >= when))
+    ]
+    return sorted(stale, key=lambda run: str(run["run_id"]))
 
 
 def _timestamp(when: datetime) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from operators.stale.holdings import Holdings
 from operators.stale.item import Stale, counted
+from operators.stale.observations import due_observations
 from schemas.gate import rules_id
-from schemas.tables import OBSERVABLES_VERSION
 
 
 def not_ingested(holdings: Holdings) -> Iterator[Stale]:
@@ -32,28 +32,12 @@ def not_judged(holdings: Holdings) -> Iterator[Stale]:
 
 
 def not_observed(holdings: Holdings) -> Iterator[Stale]:
-    """Runs with frames that no observable has seen, or not those of today, or compared with a run that has grown."""
-    lake = holdings.lake
-    means = lake.rows("thermodynamics").to_pylist()
-    observed = {row["run_id"]: row["n_frames"] for row in means}
-    before = {row["run_id"] for row in means if (row["observables_version"] or 0) < OBSERVABLES_VERSION}
-    n_frames = {run["run_id"]: run["n_frames"] for run in holdings.runs}
-    outdated = {
-        row["run_id"]
-        for row in lake.rows("agreement").to_pylist()
-        if row["aimd_n_frames"] != n_frames.get(row["aimd_run_id"])
-    }
+    """Runs that no observable of today has seen as they are."""
+    why = due_observations(holdings)
     for run in holdings.runs:
-        if not run["n_frames"]:
-            continue
-        is_seen = observed.get(run["run_id"]) == run["n_frames"] and run["run_id"] not in outdated
-        if not is_seen or run["run_id"] in before:
-            why = (
-                "observing gives more than when it was observed"
-                if is_seen
-                else "it, or the run that it is compared with, has frames that no observable has seen"
-            )
-            yield Stale(f"run {run['run_id']} {run['composition']}", why, ["observe", "--run", run["run_id"]])
+        if run["run_id"] in why:
+            name = f"run {run['run_id']} {run['composition']}"
+            yield Stale(name, why[run["run_id"]], ["observe", "--run", run["run_id"]])
 
 
 def _has_files(entry: Path) -> bool:

@@ -27,7 +27,7 @@ VACF = table(
     column("estimator", TEXT, "velocities or central_differences"),
 )
 
-OBSERVABLES_VERSION = 2
+OBSERVABLES_VERSION = 3
 """Rises when observing gives more, or other numbers, than it gave before: every run is then observed again, once."""
 
 THERMODYNAMICS = table(
@@ -37,7 +37,9 @@ THERMODYNAMICS = table(
     column("run_id", TEXT, "the run"),
     column("composition", TEXT, "its composition"),
     column("n_frames", WHOLE, "frames of the run when it was observed"),
+    column("averaged_id", TEXT, "that of the run when it was observed; another one now makes its observables stale"),
     column("n_averaged", WHOLE, "accepted frames, which the means are over; with none, every mean is null"),
+    column("averaged_fs", REAL, "time that those frames stand for; null without a time axis"),
     column("temperature_k", REAL, "mean"),
     column("temperature_error_k", REAL, "standard error; correlation counted; null when the run is too short"),
     column("pressure_gpa", REAL, "mean, virial and kinetic part; null without stress"),
@@ -49,8 +51,12 @@ THERMODYNAMICS = table(
     column("enthalpy_ev_per_atom", REAL, "mean of energy, kinetic energy and pressure times volume"),
     column("enthalpy_error_ev_per_atom", REAL, "standard error; with that of the pressure where it is the run's own"),
     column("enthalpy_pressure_gpa", REAL, "the pressure in it: the barostat's target, or the mean at constant volume"),
-    column("compressibility_per_gpa", REAL, "isothermal, from how the volume fluctuates; null at constant volume"),
-    column("compressibility_error_per_gpa", REAL, "standard error, as for the temperature"),
+    column(
+        "compressibility_per_gpa",
+        REAL,
+        "isothermal, from how the volume fluctuates; null at constant volume, or where it drifts",
+    ),
+    column("compressibility_error_per_gpa", REAL, "standard error; null below 10 ps, and as for the temperature"),
     column("observables_version", WHOLE, "what observing gave then; below today's, the run is observed again"),
 )
 
@@ -84,16 +90,20 @@ AGREEMENT = table(
     column("run_id", TEXT, "the simulation"),
     column("aimd_run_id", TEXT, "the AIMD run it is compared with"),
     column("aimd_n_frames", WHOLE, "frames that the AIMD run had then; another number now makes the row stale"),
+    column("aimd_averaged_id", TEXT, "what its averages were over then; another one now makes the row stale, too"),
     column("potential_id", TEXT, "the potential that drove the simulation"),
     column("composition", TEXT, "their composition"),
     column(
-        "observable", TEXT, "rdf Al-Ni, vacf Al, pressure_gpa, diffusion_angstrom2_per_ps Al, coordination Al-Ni ..."
+        "observable",
+        TEXT,
+        "rdf Al-Ni, vacf Al, pressure_gpa, diffusion_angstrom2_per_ps Al, coordination Al-Ni ...; none where the two "
+        "runs could not be compared",
     ),
     column(
         "measure",
         TEXT,
-        "l1, wright, not_shared (100 less the overlap) of a radial distribution function, rms of a vacf, or difference "
-        "of two numbers",
+        "l1, wright, not_shared (100 less the overlap) of a radial distribution function, rms of a vacf, difference of "
+        "two numbers, or none",
     ),
     column("value_aimd", REAL, "of a number, in the unit that the observable names; null for a curve"),
     column("value_dnnp", REAL, "the same of the simulation"),
@@ -111,8 +121,13 @@ AGREEMENT = table(
         "distance that two samples of one melt have: for curves from the halves of the AIMD run; for numbers the error "
         "of the difference over the number of AIMD",
     ),
+    column(
+        "sample_ratio",
+        REAL,
+        "how many times as many atoms, for how many times as long, AIMD has: what of the floor of a curve is whose",
+    ),
     column("z", REAL, "distance over floor: l1_percent over floor_percent, difference over its error"),
-    column("verdict", TEXT, "indistinguishable, good, visible, disagrees, or undecided where sampling is too short"),
+    column("verdict", TEXT, "indistinguishable, good, visible, disagrees, or undecided, which has a reason"),
     column("reason", TEXT, "why there is no verdict; null where there is one"),
 )
 

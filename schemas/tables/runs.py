@@ -80,6 +80,7 @@ RUNS = table(
     column("reason", TEXT, "why frames of it are rejected, as one sentence; null when none is"),
     column("gate_version", WHOLE, "version of the gate that judged the frames"),
     column("rules_id", TEXT, "name of the rules that judged them, thresholds included"),
+    column("averaged_id", TEXT, "name of what averages are over: the frames, which are accepted, and from when on"),
     column("ingested_at", TIME, "when these rows were committed, UTC"),
 )
 

@@ -60,7 +60,7 @@ class FileVectors:
 
 
 def store_large_run(folder: Path, n_frames: int, *, step_fs: float) -> None:
-    """A simulation of that melt in a lake below the folder, with velocities, unjudged."""
+    """A simulation of that melt in a lake below the folder, with velocities, unjudged, and no AIMD to compare with."""
     header = RunHeader(source_format="synthetic", atomic_numbers=NUMBERS.astype(np.int8), time_step_fs=step_fs)
     label = composition(element_counts(NUMBERS))
     lake = Lake(str(folder / "lake"))
@@ -77,7 +77,7 @@ def store_large_run(folder: Path, n_frames: int, *, step_fs: float) -> None:
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
             first += len(positions)
 
-    run = {"origin": "dnnp", "composition": label, "n_frames": n_frames, "protocol": "npt"}
+    run = {"origin": "dnnp", "composition": label, "n_frames": n_frames, "protocol": "nve"}
     lake.replace("runs", "large", [run])
     lake.replace_batches("frames", {"composition": label, "run_id": "large"}, rows())
 

@@ -28,7 +28,7 @@ def test_floors_are_how_far_samples_of_one_melt_are_apart(longer: int) -> None:
     g = 1 + 0.8 * np.cos(np.linspace(0, 20, 4000)) ** 2
     halves = g + 0.02 * rng.normal(size=(2, 4000))
     other = g + 0.02 * rng.normal(size=4000) / np.sqrt(2 / longer)  # a `longer`-th of the reference run
-    found = curve_distances(other, halves.mean(axis=0), halves=(halves[0], halves[1]), length_ratio=float(longer))
+    found = curve_distances(other, halves.mean(axis=0), halves=(halves[0], halves[1]), sample_ratio=float(longer))
     for distance in (found.l1, found.wright, found.not_shared):
         assert distance.percent == pytest.approx(distance.floor_percent, rel=0.06)
 
@@ -44,10 +44,10 @@ def test_a_wrong_curve_is_many_floors_away_by_every_measure() -> None:
 
 def test_a_short_simulation_has_a_higher_floor() -> None:
     assert floor_percent(2.0) == pytest.approx(np.sqrt(2))
-    assert floor_percent(2.0, length_ratio=3.0) == 2.0
-    assert floor_percent(2.0, length_ratio=0.0) == 1.0
+    assert floor_percent(2.0, sample_ratio=3.0) == 2.0
+    assert floor_percent(2.0, sample_ratio=0.0) == 1.0
     assert judged(3.5, 2.0, sampled_fs=1e4).verdict == "good"
-    assert judged(3.5, 2.0, sampled_fs=1e4, length_ratio=8.0).verdict == "indistinguishable"
+    assert judged(3.5, 2.0, sampled_fs=1e4, sample_ratio=8.0).verdict == "indistinguishable"
 
 
 def estimate(value: float, error: float) -> Estimate:

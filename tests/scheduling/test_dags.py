@@ -31,7 +31,7 @@ def test_five_dags_are_found_without_errors(bag: DagBag) -> None:
     assert set(bag.dags) == NAMES
     assert {path.stem for path in FILES} == NAMES
     n_tasks = {name: len(dag.tasks) for name, dag in bag.dags.items()}
-    assert n_tasks == {"ingest": 6, "observe": 4, "train": 8, "simulate": 7, "report": 3}
+    assert n_tasks == {"ingest": 6, "observe": 6, "train": 8, "simulate": 7, "report": 3}
 
 
 def test_every_pool_is_in_the_file_that_makes_them(bag: DagBag) -> None:
@@ -71,7 +71,7 @@ def test_every_dag_explains_itself(bag: DagBag) -> None:
 def test_pods_run_verbs_and_heavy_ones_queue_for_gpus(bag: DagBag) -> None:
     runners = [task for dag in bag.dags.values() for task in dag.tasks if _is_runner(task)]
     assert {task.task_id for task in runners} == {
-        "ingest", "gate", "observe", "materialize", "train", "simulate", "publish", "report",
+        "ingest", "gate", "observe", "compare", "materialize", "train", "simulate", "publish", "report",
     }  # fmt: skip
     assert {task.task_id for task in runners if task.pool == "gpu"} == {"train", "simulate"}
 
@@ -87,6 +87,7 @@ def test_what_fails_or_is_left_out_stops_no_later_plan(bag: DagBag) -> None:
     rules = {name: {task.task_id: task.trigger_rule for task in bag.dags[name].tasks} for name in ("train", "simulate")}
     assert {rules["train"][name] for name in ("plan_potentials", "plan_scores", "announce")} == {"all_done"}
     assert {rules["simulate"][name] for name in ("plan_observations", "announce")} == {"all_done"}
+    assert bag.dags["observe"].task_dict["plan_comparisons"].trigger_rule == "all_done"
     assert rules["train"]["all_trained"] == rules["simulate"]["all_simulated"] == "none_failed"
 
 
