@@ -35,7 +35,8 @@ def melt(settings, run_id, *, kelvin=1800.0, composition="Ni100", averages=None,
     row |= {"origin": "aimd" if run_id.startswith("aimd") else "dnnp", "ensemble": "nvt", "n_frames": 100}
     row |= {} if row["origin"] == "aimd" else {"parent_run_id": "aimd", "potential_id": "p1"}
     lake.replace("runs", run_id, [row | columns])
-    means = {"run_id": run_id, "composition": composition, "temperature_k": kelvin, **(averages or {})}
+    means = {"run_id": run_id, "composition": composition, "temperature_k": kelvin, "pressure_gpa": 0.0}
+    means |= averages or {}
     lake.replace("thermodynamics", run_id, [means])
 
 
@@ -245,6 +246,59 @@ def test_a_point_keeps_its_own_coverage_factor_and_preference_beside_others_of_i
     assert (row["taken_as"], row["standard_uncertainty"], row["to_judge_by"]) == ("point", 0.05, True)
 
 
+def test_a_point_without_uncertainty_hides_no_line_with_one(settings):
+    point = {"quantity": "density_g_per_cm3", "temperature_k": 1400.0, "value": 8.0}
+    added(settings, point | {"temperature_min_k": 1400.0, "temperature_max_k": 1400.0})
+    melt(settings, "aimd", kelvin=1400.0, composition="Cu100")
+    [row] = query(settings, "select * from experiments_at_runs where quantity = 'density_g_per_cm3'")
+    assert (row["source"], row["to_judge_by"]) == ("Assael 2010", True)
+
+
+def test_what_is_not_to_judge_by_is_shown_where_nothing_else_speaks(settings):
+    added(settings, diffusion(1400, 0.4))
+    added(settings, diffusion(1800, 0.8), preferred=False, source_id="s2")
+    melt(settings, "aimd", kelvin=1800.0, composition="Cu100")
+    [row] = query(settings, "select * from experiments_at_runs where quantity like 'diffusion%'")
+    assert (row["value"], row["to_judge_by"]) == (0.8, False)
+    assert row["why"] == "shown, not to judge by: as its source was marked"
+
+
+HELD = [
+    ({"averages": {"pressure_gpa": 0.05}}, None),
+    ({"averages": {"pressure_gpa": 0.25, "pressure_error_gpa": 0.1}}, None),
+    ({"averages": {"pressure_gpa": 1.5, "pressure_error_gpa": 2.0}}, "where its pressure is 1.50 GPa"),
+    ({"averages": {"pressure_gpa": 2.0, "density_g_per_cm3": 7.95}}, None),
+    ({"averages": {"pressure_gpa": 2.0, "density_g_per_cm3": 8.3}}, "where its pressure is 2.00 GPa"),
+    ({"averages": {"pressure_gpa": None, "density_g_per_cm3": 8.3}}, "off the measured one by +4.2 %"),
+    ({"averages": {"pressure_gpa": None}}, "may have any pressure"),
+    ({"ensemble": "npt", "pressure_target_gpa": 0.05}, None),
+    ({"ensemble": "npt", "pressure_target_gpa": 10.0}, "simulated at 10 GPa, measured at ambient pressure"),
+]
+
+
+def test_melts_are_measured_at_ambient_pressure_and_judged_there_only(settings):
+    """Copper has 7.962 g/cm3 at 1400 K, to 1.3 percent, and 3.743 mPa s."""
+    for case, (columns, _) in enumerate(HELD):
+        melt(settings, f"aimd{case}", kelvin=1400.0, composition="Cu100", **columns)
+    rows = query(settings, "select * from experiments_at_runs where quantity like 'viscosity%'")
+    found = {row["run_id"]: row for row in rows}
+    for case, (_, why) in enumerate(HELD):
+        row = found[f"aimd{case}"]
+        assert row["to_judge_by"] is (why is None), case
+        assert row["why"] is None if why is None else why in row["why"]
+        assert (row["value"] is None) == (why is not None and "any pressure" not in why)
+    densities = query(settings, "select * from experiments_at_runs where quantity like 'density%' order by run_id")
+    assert [row["value"] is None for row in densities] == [False] * 8 + [True], "what was imposed stays comparable"
+
+
+def test_a_density_under_pressure_stands_beside_no_measured_one(settings):
+    under = {"protocol": "npt", "ensemble": "npt", "pressure_target_gpa": 10.0}
+    melt(settings, "npt", kelvin=1800.0, averages=state(9.0, 10.0), **under)
+    [row] = query(settings, "select * from density_vs_experiment")
+    assert row["deviation_from_experiment_percent"] is None
+    assert row["experiment_why"] == "simulated at 10 GPa, measured at ambient pressure"
+
+
 def test_a_persons_measurement_comes_before_a_shipped_one(settings):
     point = {"quantity": "density_g_per_cm3", "temperature_k": 1400.0, "value": 8.0, "uncertainty": 0.01}
     added(settings, point | {"temperature_min_k": 1400.0, "temperature_max_k": 1400.0})
@@ -302,6 +356,16 @@ def test_a_measured_curve_stands_beside_those_of_runs(settings):
     assert told[0]["experiment_l1_percent"] == pytest.approx(100 * 0.1 / 8.0, rel=0.02)
 
 
+def test_of_two_measured_curves_the_one_with_an_uncertainty_speaks(settings):
+    common = {"pair": "all", "temperature_k": 1400.0}
+    for source_id, uncertainty in (("s1", None), ("s2", 0.1), ("s3", None)):
+        curve = [common | {"r_angstrom": r, "g": 1.0, "uncertainty": uncertainty} for r in (2.0, 2.1, 2.2)]
+        added(settings, *curve, table="experimental_rdf", source_id=source_id, source=source_id)
+    melt(settings, "aimd", kelvin=1400.0, composition="Cu100", chemical_system="Cu")
+    Lake(settings.lake).replace("rdf", "aimd", [{"run_id": "aimd", "pair": "all", "r_angstrom": 2.05, "g": 1.0}])
+    assert [row["source"] for row in query(settings, "select * from experimental_rdf_at_runs")] == ["s2"]
+
+
 def test_python_and_sql_pair_temperatures_alike(settings):
     sql = is_one_temperature_sql("1000.0", "other_k", n_atoms="n_atoms")
     temperatures = "null, 890.0::double, 964.0, 985.0, 987.1, 1012.0, 1014.0, 1037.0, 1100.0"
@@ -347,6 +411,37 @@ def test_viscosities_are_attributed(settings, aimd, twin, verdict):
     rows = [{"viscosity": value, "diffusion": 0.4} for value in (aimd, twin)]
     row = motion(settings, quantity="viscosity_mpa_s", aimd=rows[0], twin=rows[1])
     assert (row["verdict"], row["value_experiment"]) == (verdict, pytest.approx(3.743, abs=0.001))
+
+
+def test_a_simulation_that_meets_experiment_has_no_fault(settings):
+    """The potential is off by more than experiment sees, and AIMD by less, to the other side."""
+    aimd, twin = (
+        {"viscosity": 3.743 * factor, "diffusion": 0.4, "viscosity_error_mpa_s": 0.01} for factor in (0.94, 1.0)
+    )
+    row = motion(settings, quantity="viscosity_mpa_s", aimd=aimd, twin=twin)
+    assert row["dnnp_from_aimd_percent"] > row["experiment_uncertainty_percent"]
+    assert row["verdict"] == "agrees"
+    assert row["why"].endswith("the simulation agrees with experiment all the same")
+
+
+@pytest.mark.parametrize(
+    ("of_aimd", "of_simulation", "why"),
+    [
+        (state(7.96, 0.0), state(7.96, 0.0), None),
+        (state(7.96, 0.0), state(7.7, 0.0), None),
+        (state(7.96, 2.0), state(7.7, 0.0), "simulation and AIMD differ by -3.3 % in density"),
+        (state(8.3, 3.0), state(8.3, 0.0), "AIMD: held at a volume where its pressure is 3.00 GPa"),
+        (state(8.3, 3.0), state(8.3, 3.0), "held at a volume where its pressure is 3.00 GPa"),
+    ],
+)
+def test_motion_is_judged_between_melts_at_one_density_or_pressure(settings, of_aimd, of_simulation, why):
+    for run_id, averages in (("aimd", of_aimd), ("twin", of_simulation)):
+        protocol = {"protocol": "twin"} if run_id == "twin" else {}
+        melt(settings, run_id, kelvin=1400.0, composition="Cu100", averages=averages, **protocol)
+        moving(settings, run_id, viscosity=5.0, diffusion=0.4)
+    [row] = query(settings, "select * from attribution where quantity = 'viscosity_mpa_s'")
+    assert row["verdict"] == ("cannot tell" if why else "dft")
+    assert why is None or why in row["why"]
 
 
 def test_a_viscosity_that_aimd_is_too_short_for_leaves_both_possible(settings):
@@ -403,3 +498,44 @@ def test_radial_distribution_functions_are_attributed(settings, aimd, twin, unce
     assert (row["verdict"], row["element"], row["source"]) == (verdict, "all", "Somebody")
     assert row["aimd_from_experiment_percent"] == pytest.approx(100 * (aimd - 1))
     assert row["dnnp_from_aimd_error_percent"] == pytest.approx(0.4)
+
+
+def curves_of_copper(settings, **judged):
+    """AIMD meets the measured curve, the twin lies 10 percent higher."""
+    places = [0.025 + 0.05 * k for k in range(40, 120)]
+    curve = {"pair": "all", "temperature_k": 1400.0, "uncertainty": 0.02, "coverage_factor": 2.0}
+    added(settings, *(curve | {"r_angstrom": r, "g": 1.0} for r in places), table="experimental_rdf")
+    for run_id, height in (("aimd", 1.0), ("twin", 1.1)):
+        protocol = {"protocol": "twin"} if run_id == "twin" else {}
+        melt(settings, run_id, kelvin=1400.0, composition="Cu100", chemical_system="Cu", **protocol)
+        rows = [{"run_id": run_id, "composition": "Cu100", "pair": "all", "r_angstrom": r, "g": height} for r in places]
+        Lake(settings.lake).replace("rdf", run_id, rows)
+    common = {"run_id": "twin", "aimd_run_id": "aimd", "observable": "rdf all", "measure": "l1", "l1_percent": 10.0}
+    if judged:
+        Lake(settings.lake).replace("agreement", "twin", [common | judged])
+    [row] = query(settings, "select * from attribution where quantity = 'rdf'")
+    return row
+
+
+@pytest.mark.parametrize(
+    ("judged", "verdict", "why"),
+    [
+        ({"floor_percent": 0.4, "verdict": "disagrees"}, "potential", "potential +10.0 % from AIMD"),
+        ({"floor_percent": 0.0, "verdict": "undecided", "reason": "run too short"}, "cannot tell", "run too short"),
+        ({}, "cannot tell", "its curve was not compared with that of the AIMD run"),
+    ],
+)
+def test_what_agreement_leaves_undecided_nobody_is_blamed_for(settings, judged, verdict, why):
+    row = curves_of_copper(settings, **judged)
+    assert row["verdict"] == verdict
+    assert row["why"].startswith(why)
+
+
+@pytest.mark.parametrize("ratio", [1 / 8, 1.0, 4.0])
+def test_the_larger_sample_has_the_smaller_share_of_the_noise_floor(settings, ratio):
+    """An AIMD run of as many atoms as an eighth of a simulation scatters more by the square root of eight."""
+    row = curves_of_copper(settings, floor_percent=0.4, verdict="disagrees", sample_ratio=ratio)
+    known = row["experiment_uncertainty_percent"] / 2
+    own, its = (np.sqrt(row[f"{name}_from_experiment_error_percent"] ** 2 - known**2) for name in ("dnnp", "aimd"))
+    assert np.hypot(own, its) == pytest.approx(0.4)
+    assert own / its == pytest.approx(np.sqrt(ratio))

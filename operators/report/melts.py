@@ -24,9 +24,9 @@ from operators.svg import BLUE, GREY, SKY
 from schemas.experiments import FUNCTIONAL_CAVEAT
 
 _MOST_RUNS = 6
-"""Of one composition in one panel: the longest; the others are in the tables."""
+"""Of one composition in one panel; the others are in the tables."""
 
-_FEW = f"Of a composition, the {_MOST_RUNS} longest runs are drawn, AIMD first."
+_FEW = f"Of a composition, {_MOST_RUNS} runs are drawn, AIMD and simulations in turn, the longest of each first."
 _AIMD_COLOURS = (BLUE, SKY, GREY)
 _COMMAND = "meltlake observe --run RUN_ID"
 
@@ -133,15 +133,23 @@ order by composition, origin, pressure_gpa"""
 
 
 def _shown(group: Group) -> str:
-    """The longest runs of each composition, AIMD first."""
+    """Of each composition the longest runs, in turn of AIMD and of simulations; places put AIMD first."""
     return f"""with ranked as (
     select run_id, runs.composition, chemical_system, origin, protocol, runs.potential_id, recipe, temperature_k,
-           row_number() over (partition by runs.composition order by origin, runs.n_frames desc, run_id) as place
+           row_number() over (
+               partition by runs.composition, origin order by averaged_fs desc nulls last, n_averaged desc, run_id
+           ) as place_in_origin
     from runs join thermodynamics using (run_id)
     left join potentials on potentials.potential_id = runs.potential_id
     where n_averaged > 0 and {group.where}
 ),
-shown as (select * from ranked where place <= {_MOST_RUNS})"""
+chosen as (
+    select * from ranked
+    qualify row_number() over (partition by composition order by place_in_origin, origin) <= {_MOST_RUNS}
+),
+shown as (
+    select *, row_number() over (partition by composition order by origin, place_in_origin) as place from chosen
+)"""
 
 
 def _folds(group: Group, rows: Sequence[Row], *, kind: str, axes: tuple[Axis, Axis]) -> list[Fold]:

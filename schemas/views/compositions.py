@@ -84,6 +84,20 @@ from placed join shares using (map_system, composition, synthetic)
 """,
 )
 
+TRAINING_SET_PLACES = View(
+    "training_set_places",
+    "Order of training sets by when they were asked for last (place): the largest is that of today.",
+    """
+with requests as (
+    select training_set_id, max((lake_version, created_at)) as last_asked
+    from training_set_requests group by training_set_id
+)
+select training_set_id, (coalesce(last_asked, (lake_version, created_at)), training_set_id) as place
+from training_sets left join requests using (training_set_id)
+order by place
+""",
+)
+
 COMPOSITION_MAP = View(
     "composition_map",
     "AIMD frames and split role of every composition, with its place in the triangle of the chemical system it is part "
@@ -95,14 +109,8 @@ with counted as (
            sum(n_frames)::bigint as n_frames, sum(n_accepted)::bigint as n_accepted
     from runs where origin = 'aimd' group by composition, synthetic
 ),
-requests as (
-    select training_set_id, max((lake_version, created_at)) as last_asked
-    from training_set_requests group by training_set_id
-),
 sets as (
-    select training_set_id, (coalesce(last_asked, (lake_version, created_at)), training_set_id) as place
-    from training_sets left join requests using (training_set_id)
-    where training_set_id not in (
+    select training_set_id, place from training_set_places where training_set_id not in (
         select training_set_id from leave_one_out_sets where base_training_set_id is not null
     )
 ),

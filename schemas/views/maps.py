@@ -1,16 +1,17 @@
 """Properties over the composition space: points of a triangle, each with its role, its run and its temperature."""
 
+from schemas.pairing import AMBIENT_GPA
 from schemas.views.description import View
 
 MAP_POINTS = View(
     "map_points",
     "Properties of melts over the composition space, one row per composition, quantity, species and origin: density "
-    "(of constant-pressure simulations; of AIMD cells as they are), diffusion in the cell as it is and corrected for "
+    "(of simulations at ambient pressure; of AIMD cells as they are), diffusion in the cell as it is and corrected for "
     "its size, Warren-Cowley, and for the newest potential of the chemical system that leaves no composition out: "
     "committee deviation (mean over frames that were not trained on and frames of simulations, of the largest of any "
     "atom), coverage, and distance to the nearest composition trained on. Of several runs the newest potential's, then "
     "the longest.",
-    """
+    f"""
 with apart as (
     select training_set_id from leave_one_out_sets where base_training_set_id is not null
 ),
@@ -33,6 +34,7 @@ seen as (
     left join potentials on potentials.potential_id = runs.potential_id
     left join thermodynamics on thermodynamics.run_id = runs.run_id
     where if(runs.origin = 'aimd', runs.n_accepted > 0, coalesce(performance.outcome, 'finished') = 'finished')
+      and (runs.ensemble is distinct from 'npt' or abs(coalesce(runs.pressure_target_gpa, 0)) < {AMBIENT_GPA})
       and (potentials.training_set_id is null or potentials.training_set_id not in (from apart))
 ),
 measured as (

@@ -56,17 +56,13 @@ LEAVE_ONE_OUT_SETS = View(
     "Training sets that leave one composition out, each another one, of the same compositions split by the same wish; "
     "and the set of them that leaves none out, where there is one. Of sets that were made again, the last.",
     """
-with requests as (
-    select training_set_id, max((lake_version, created_at)) as last_asked
-    from training_set_requests group by training_set_id
-),
-described as (
+with described as (
     select training_set_id, list_sort(coalesce(held_out, [])) as held_out,
            list_sort(list_distinct(list_concat(coalesce(compositions, []), coalesce(held_out, [])))) as melts,
            row(split_rule, seed, test_fraction, gap_fs, every_fs, relaxation, balance, level_of_theory, synthetic)
                as wish,
-           (coalesce(last_asked, (lake_version, created_at)), training_set_id) as place
-    from training_sets left join requests using (training_set_id)
+           place
+    from training_sets join training_set_places using (training_set_id)
 ),
 newest as (
     select training_set_id, held_out, melts, wish, count(*) over (partition by melts, wish) as n_sets
@@ -140,9 +136,9 @@ order by away.chemical_system, away.recipe, away.n_steps, away.distance_at_perce
 UNTRAINED_FRAMES = View(
     "untrained_frames",
     "Accepted AIMD frames that a committee was judged on and not trained on, those with the largest deviation of the "
-    "force on an atom first. Of frames of a run within its correlation time (100 fs where that is not known) only the "
-    "first is here: the others would teach the same. `test` frames stay test frames; `held_out` ones are trained on "
-    "once their composition is no longer held out.",
+    "force on an atom first. Of each correlation time of a run (100 fs where that is not known) only the frame that "
+    "deviates most is here: the others would teach much the same. `test` frames stay test frames; `held_out` ones are "
+    "trained on once their composition is no longer held out.",
     """
 with memories as (
     select run_id, max(correlation_time_fs) as correlation_time_fs from training_set_runs group by run_id
