@@ -69,14 +69,15 @@ def verdict_of(rule, failing):
     }
 
 
-def fill(lake, run_id, *, forces=BAD, **facts):
+def fill(lake, run_id, *, forces=BAD, temperatures_k=None, **facts):
     """A run of toy numbers with its verdict, stored as an ingest stores it."""
     n = N_FRAMES
     failing = {"forces_bounded": forces}
     lake.replace("expectation_results", run_id, [verdict_of(rule, failing.get(rule.name, {})) for rule in RULES])
     rejected = [frame in forces and frame != OVERRULED for frame in range(n)]
     stored = {"frame": np.arange(n), "ionic_step": np.arange(1, n + 1), "time_fs": 2.0 * np.arange(n)}
-    stored |= {"n_atoms": np.full(n, 10), "temperature_k": 900 + 5 * np.cos(np.arange(n))}
+    usual = 900 + 5 * np.cos(np.arange(n))
+    stored |= {"n_atoms": np.full(n, 10), "temperature_k": usual if temperatures_k is None else temperatures_k}
     stored |= {"energy_ev": -3.0 - 0.01 * np.sin(np.arange(n))}
     stored |= {"min_distance_angstrom": np.full(n, 2.1), "min_distance_over_limit": np.full(n, 1.4)}
     stored["rejection_reasons"] = [["forces_bounded"] * is_rejected for is_rejected in rejected]
@@ -253,6 +254,15 @@ def test_the_index_of_a_version_is_kept_as_it_was_first_written(tmp_path):
     assert copy.read_bytes() == first
     assert "second" in index
     assert {f"versions/{path.name}" for path in (docs / "versions").iterdir()} <= set(Page(index).references)
+
+
+def test_a_temperature_that_differs_by_rounding_only_is_drawn_with_its_limits(tmp_path):
+    settings = settings_at(tmp_path)
+    rounded = 983.0 - 1e-12 * (np.arange(N_FRAMES) % 2)
+    fill(Lake(settings.lake), "still", forces={}, temperatures_k=rounded, temperature_target_k=983.0)
+    text = page_of(write_data_docs(settings).parent, "still")
+    assert "target 983" in text
+    assert "flags above" in text
 
 
 def test_a_single_bad_value_of_a_long_run_is_still_drawn():

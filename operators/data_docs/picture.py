@@ -254,11 +254,11 @@ def _view(panel: Panel, rejected: NDArray[np.bool_]) -> tuple[float, float]:
         _, width = _robust(usual)
         usual = usual[np.abs(usual - np.median(usual)) <= 30 * width] if width > 0 else usual
     low, high = float(usual.min()), float(usual.max())
-    extent = (high - low) or max(abs(low) * 1e-3, 1e-3)
+    extent = high - low if high - low > 1e-9 * max(abs(low), 1.0) else max(abs(low) * 1e-3, 1e-3)
     near = [*panel.values[known], *(limit.value for limit in panel.limits), panel.target or np.nan]
     near = [value for value in near if low - extent <= value <= high + extent]
     low, high = min(near), max(near)
-    margin = 0.08 * ((high - low) or extent)
+    margin = 0.08 * max(high - low, extent)
     return low - margin, high + margin
 
 
@@ -280,8 +280,9 @@ def _beside(axes: "Axes", y: float, words: str, colour: str) -> None:
     taken = [text.get_position()[1] for text in axes.texts]
     line = 0.13 * (high - low)
     y = min(max(y, low + line / 2), high - line / 2)
+    is_low = y < (low + high) / 2  # and goes on upwards, or it would come back for ever
     while near := [other for other in taken if abs(y - other) < 0.95 * line]:
-        y = max(near) + line if y < (low + high) / 2 else min(near) - line
+        y = max(near) + line if is_low else min(near) - line
     axes.text(1.008, y, words, color=colour, size=7.5, va="center", transform=axes.get_yaxis_transform())
 
 
