@@ -29,6 +29,8 @@ _PER_ATOM = {
     "forces_ev_per_angstrom",
 }
 """Columns of frames that a published warehouse leaves out where DuckDB cannot reach the lake by itself."""
+_IF = 'create macro "if"(condition, so, otherwise) as case when condition then so else otherwise end'
+"""DuckDB 2.0 stores the `if` of a view as a function, which 1.5 does not have."""
 _META = {
     "table_name": "table of the lake",
     "lake_version": "version of the Delta table that this warehouse shows; -1 while it was never written",
@@ -114,6 +116,7 @@ def fill(
         version = shown.tables[table.name][0] if table.name in tables else -1
         n_rows[table.name] = _make(connection, lake, table, version=version, is_there=table.name in unchanged)
     with _at_once(connection):
+        connection.execute(_IF)
         for view in VIEWS:
             connection.execute(f"create or replace view {view.name} as {view.sql}")
         _add_meta(connection, shown, n_rows)
