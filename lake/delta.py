@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 _SAFE_BUCKET_PATH = re.compile(r"s3://[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.=-]+)*/?")
 _LONGEST_WAIT_S = 600.0
-_OFTEN_READ_WHOLE = {"runs", "raw_files", "thermodynamics", "performance"}
-"""Tables of a row or two per file that most commands read from beginning to end."""
+_OFTEN_READ_WHOLE = {"runs", "raw_files", "thermodynamics", "performance", "expectation_results"}
+"""Tables of a few rows per file that most commands read from beginning to end."""
 
 
 class Lake:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow.compute as pc
+
 from lake.delta import Lake
 from operators.choice import choice
 from operators.experiments import added_sources
@@ -55,11 +57,9 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
 
 def rejected(lake: Lake) -> list[dict[str, object]]:
     """What the gate rejects: one row per run and rule, with the most extreme value and what was expected."""
-    rows = [
-        row
-        for row in lake.rows("expectation_results").to_pylist()
-        if row["severity"] == "reject" and not row["success"]
-    ]
+    judged = lake.rows("expectation_results")
+    met = pc.fill_null(judged["success"], fill_value=False)
+    rows = judged.filter(pc.and_(pc.equal(judged["severity"], "reject"), pc.invert(met))).to_pylist()
     return [
         {
             "run_id": row["run_id"],
