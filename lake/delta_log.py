@@ -295,7 +295,8 @@ def _listing(handle: dl.DeltaTable, description: Table) -> dict[str, list[RowFil
         partition = dict(zip(description.partitions, values, strict=True))
         files.setdefault(partition[description.key], []).append(RowFile(path, n_rows, n_bytes, partition))
     for of_key in files.values():
-        of_key.sort(key=_in_row_order)
+        if len(of_key) > 1:
+            of_key.sort(key=_in_row_order)
     return files
 
 

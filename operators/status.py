@@ -6,13 +6,14 @@ from typing import Any
 import pyarrow.compute as pc
 
 from lake.delta import Lake
+from lake.warehouse_contents import Shown
 from operators.choice import choice
 from operators.experiments import added_sources
 from operators.stale import stale
 from operators.stale.campaign_work import CampaignWork
+from operators.stale.holdings import Holdings
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
-from schemas.tables import TABLES
 
 Row = Mapping[str, Any]
 
@@ -35,8 +36,9 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
     MeltlakeError
         If there is no lake.
     """
-    lake = Lake(settings.lake)
-    if all(lake.version(name) < 0 for name in TABLES):
+    holdings = Holdings(settings)
+    lake = holdings.lake
+    if all(version < 0 for version in Shown.now(lake).versions.values()):
         raise MeltlakeError(
             f"There is no lake at {lake.root}.",
             "Make it with `meltlake ingest SOURCE`, or name another with --lake or MELTLAKE_LAKE.",
@@ -45,10 +47,10 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
     return {
         "lake": settings.lake,
         "lake_version": lake.version(),
-        "compositions": compositions(lake.rows("runs").to_pylist()),
+        "compositions": compositions(holdings.runs),
         "experiments": added_sources(lake),
-        "campaign": [{"note": note} for note in CampaignWork(settings).unmatched()],
-        "stale": [item.row(places) for item in stale(settings)],
+        "campaign": [{"note": note} for note in CampaignWork(settings, holdings=holdings).unmatched()],
+        "stale": [item.row(places) for item in stale(settings, holdings=holdings)],
         "choice": choice(settings),
         "rejected": rejected(lake),
         "failed": [{name: row[name] for name in ("verb", "subject", "cause", "remedy")} for row in failures],
@@ -81,22 +83,20 @@ def _frames_text(row: Row) -> str:
     return shown if len(frames) <= _MOST_SHOWN else f"{shown} and {len(frames) - _MOST_SHOWN} more"
 
 
-def compositions(runs: list[Row]) -> list[dict[str, object]]:
+def compositions(runs: Sequence[Row]) -> list[dict[str, object]]:
     """Runs and frames of each composition, by origin; synthetic ones apart."""
-    keys = sorted({(run["composition"], run["origin"], bool(run["synthetic"])) for run in runs})
+    of_key: dict[tuple[str, str, bool], list[Row]] = {}
+    for run in runs:
+        of_key.setdefault((run["composition"], run["origin"], bool(run["synthetic"])), []).append(run)
     return [
         {
             "composition": composition,
             "origin": origin,
             "synthetic": synthetic,
-            "runs": len(of_key := [r for r in runs if _key(r) == (composition, origin, synthetic)]),
-            "frames": sum(run["n_frames"] for run in of_key),
-            "accepted": sum(run["n_accepted"] for run in of_key),
-            "rejected": sum(run["n_rejected"] for run in of_key),
+            "runs": len(listed),
+            "frames": sum(run["n_frames"] for run in listed),
+            "accepted": sum(run["n_accepted"] for run in listed),
+            "rejected": sum(run["n_rejected"] for run in listed),
         }
-        for composition, origin, synthetic in keys
+        for (composition, origin, synthetic), listed in sorted(of_key.items())
     ]
-
-
-def _key(run: Row) -> tuple[str, str, bool]:
-    return run["composition"], run["origin"], bool(run["synthetic"])

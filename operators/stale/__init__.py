@@ -18,9 +18,9 @@ from schemas.settings import Settings
 __all__ = ["Stale", "stale"]
 
 
-def stale(settings: Settings) -> Iterator[Stale]:
-    """Every step that is due, in the order in which to take them."""
-    holdings = Holdings(settings)
+def stale(settings: Settings, *, holdings: Holdings | None = None) -> Iterator[Stale]:
+    """Every step that is due, in the order in which to take them; by a look at the lake that was taken already."""
+    holdings = holdings or Holdings(settings)
     yield from not_ingested(holdings)
     yield from not_judged(holdings)
     yield from not_observed(holdings)

@@ -15,8 +15,8 @@ from schemas.settings import Settings
 class CampaignWork:
     """One look at the lake beside `campaign.toml`, or beside its defaults where there is none."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._holdings = Holdings(settings)
+    def __init__(self, settings: Settings, *, holdings: Holdings | None = None) -> None:
+        self._holdings = holdings or Holdings(settings)
 
     @cached_property
     def sets(self) -> list[WantedSet]:
