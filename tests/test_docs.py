@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 VERBS = ["ingest", "validate", "materialize", "train", "simulate", "observe"]
 VERBS += ["publish", "report", "sql", "status", "up", "demo"]
 VERBS += ["propose", "export", "raw verify", "potential export", "lake describe", "lake compact", "lake vacuum"]
-VERBS += ["experiments list", "experiments add", "experiments remove"]
+VERBS += ["experiments list", "experiments add", "experiments remove", "lineage", "completion"]
 PYTHON = [path for folder in ("schemas", "lake", "operators", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
