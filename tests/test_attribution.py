@@ -254,15 +254,6 @@ def test_a_point_without_uncertainty_hides_no_line_with_one(settings):
     assert (row["source"], row["to_judge_by"]) == ("Assael 2010", True)
 
 
-def test_what_is_not_to_judge_by_is_shown_where_nothing_else_speaks(settings):
-    added(settings, diffusion(1400, 0.4))
-    added(settings, diffusion(1800, 0.8), preferred=False, source_id="s2")
-    melt(settings, "aimd", kelvin=1800.0, composition="Cu100")
-    [row] = query(settings, "select * from experiments_at_runs where quantity like 'diffusion%'")
-    assert (row["value"], row["to_judge_by"]) == (0.8, False)
-    assert row["why"] == "shown, not to judge by: as its source was marked"
-
-
 HELD = [
     ({"averages": {"pressure_gpa": 0.05}}, None),
     ({"averages": {"pressure_gpa": 0.25, "pressure_error_gpa": 0.1}}, None),

@@ -70,6 +70,14 @@ def ternary(settings):
     return settings
 
 
+def test_what_a_melt_is_under_pressure_is_not_on_the_map(ternary):
+    driven = {"origin": "dnnp", "potential_id": "p", "ensemble": "npt"}
+    add(ternary, "Al100", 2.9, run_id="squeezed", outcome="finished", pressure_target_gpa=10.0, **driven)
+    assert ("Al100", "dnnp") not in points(ternary, "density_g_per_cm3")
+    add(ternary, "Al100", 2.3, run_id="free", outcome="finished", pressure_target_gpa=0.0, **driven)
+    assert points(ternary, "density_g_per_cm3")["Al100", "dnnp"]["run_id"] == "free"
+
+
 def test_density_is_of_aimd_cells_and_of_constant_pressure_simulations_only(ternary):
     driven = {"origin": "dnnp", "potential_id": "p"}
     add(ternary, "Al100", 2.3, run_id="npt", ensemble="npt", outcome="finished", **driven)

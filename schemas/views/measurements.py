@@ -21,8 +21,8 @@ MEASUREMENTS_AT_RUNS = View(
     "Each run beside each quantity that was measured of its melt at ambient pressure, at the run's mean temperature: a "
     f"correlation inside its range, points of one source at most {LARGEST_GAP_K:.0f} K apart by straight lines, or a "
     "point as near as runs that are compared with each other. Elsewhere the value is null and why says so. Of several "
-    "sources one that speaks there, then the preferred one, then one that states its uncertainty, a point nearby last, "
-    "and added ones before those that come with meltlake. Whether the run is at that pressure is `ambient_runs`'.",
+    "sources the preferred one, then one that states its uncertainty, a point nearby last, and added ones before those "
+    "that come with meltlake. Whether the run is at that pressure is `ambient_runs`'.",
     f"""
 with {MELTS},
 asked as (
@@ -83,7 +83,7 @@ select
 from every
 qualify row_number() over (
     partition by run_id, quantity, element
-    order by taken_as is null, preferred desc, uncertainty_at_run is null, taken_as = 'nearest point', added desc,
+    order by preferred desc, taken_as is null, uncertainty_at_run is null, taken_as = 'nearest point', added desc,
              uncertainty_at_run / at_run, source_id) = 1
 order by run_id, quantity, element
 """,
