@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from lake.delta import Lake
 from operators.observables.findings import Row
+from operators.observables.order import FewFrames
 from operators.physics.blocks import blocks, standard_error
 from operators.physics.cells import plane_distances_angstrom
 from operators.physics.local_composition import Environments, environments, local_composition
-from operators.physics.vectors import Chosen, one_by_one
 from schemas.composition import element_counts
-from schemas.frames import Floats, Trajectory
+from schemas.frames import Floats
 from schemas.rows import real_or_none
 
 R_CUTS_ANGSTROM = (6.0, 7.0, 8.0)
@@ -31,17 +31,13 @@ def r_cuts_angstrom(lake: Lake, run: Row) -> list[float]:
     return sorted({*R_CUTS_ANGSTROM, *([] if own is None else [own])})
 
 
-def local_composition_rows(
-    frames: Trajectory, chosen: NDArray[np.intp], *, r_cuts_angstrom: Sequence[float], n_blocks: int
-) -> list[Row]:
+def local_composition_rows(few: FewFrames, r_cuts_angstrom: Sequence[float], *, n_blocks: int) -> list[Row]:
     """Rows of `local_composition`; a cutoff too long for the cell has a reason instead of numbers.
 
     Parameters
     ----------
-    frames
-        The run; a pure melt has no rows, because nothing fluctuates.
-    chosen
-        (n_chosen,), numbers of whole frames, spread over the run.
+    few
+        Frames that are spread over a run; a pure melt has no rows, because nothing fluctuates.
     r_cuts_angstrom
         Radii of the spheres.
     n_blocks
@@ -52,15 +48,15 @@ def local_composition_rows(
     MeltlakeError
         If an atom has no neighbour.
     """
-    elements = sorted(element_counts(frames.atomic_numbers))
+    elements = sorted(element_counts(few.atomic_numbers))
     if len(elements) == 1:
         return []
-    width = float(plane_distances_angstrom(frames.cell_angstrom[chosen]).min())
-    seen = list(one_by_one(Chosen.of(frames.positions_angstrom, chosen), frames.cell_angstrom[chosen]))
+    width = float(plane_distances_angstrom(few.cell_angstrom).min())
+    seen = list(zip(few.positions_angstrom, few.cell_angstrom, strict=True))
     rows: list[Row] = []
     for r_cut in r_cuts_angstrom:
         if r_cut <= FURTHEST_SHARE * width:
-            rows += _rows_within(frames.atomic_numbers, seen, r_cut, n_blocks=n_blocks)
+            rows += _rows_within(few.atomic_numbers, seen, r_cut, n_blocks=n_blocks)
         else:
             needed = f"{r_cut / FURTHEST_SHARE:.1f} angstrom between faces was needed, found {width:.1f}"
             reason = {"r_cut_angstrom": r_cut, "reason": f"a cell of {needed}"}

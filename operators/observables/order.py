@@ -4,7 +4,7 @@ Diffraction is `scattering`'s, what an atom sees within a potential's cutoff is 
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from operators.physics.rdf import RadialDistribution, largest_radius_angstrom, p
 from operators.physics.vectors import Chosen, finite_frames
 from schemas.composition import element_counts
 from schemas.errors import MeltlakeError
-from schemas.frames import Trajectory
+from schemas.frames import Floats, Trajectory
 
 R_MAX_ANGSTROM = 10.0
 BINS_PER_ANGSTROM = 20
@@ -74,12 +74,25 @@ def whole_frames(frames: Trajectory) -> NDArray[np.bool_]:
     return frames.averaged & finite_frames(frames.positions_angstrom) & finite_frames(frames.cell_angstrom)
 
 
-def spread_frames(whole: NDArray[np.bool_], *, n_atoms: int) -> NDArray[np.intp]:
-    """(n_chosen,): whole frames, evenly spread over the run, of as many atoms together as are enough."""
-    frames = np.flatnonzero(whole)
-    n_chosen = min(len(frames), max(FEWEST_FRAMES, MOST_ATOMS // n_atoms))
-    chosen: NDArray[np.intp] = frames[np.linspace(0, len(frames) - 1, n_chosen).round().astype(int)]
-    return chosen
+@dataclass(frozen=True, slots=True)
+class FewFrames:
+    """Frames of a run that are enough for what needs few, all in memory."""
+
+    atomic_numbers: NDArray[np.int8]
+    """(n_atoms,)."""
+    positions_angstrom: Floats
+    """(n_chosen, n_atoms, 3)."""
+    cell_angstrom: Floats
+    """(n_chosen, 3, 3)."""
+
+
+def spread_frames(frames: Trajectory, whole: NDArray[np.bool_]) -> FewFrames:
+    """Whole frames, evenly spread over the run, of as many atoms together as are enough."""
+    numbers = np.flatnonzero(whole)
+    n_chosen = min(len(numbers), max(FEWEST_FRAMES, MOST_ATOMS // frames.n_atoms))
+    chosen: NDArray[np.intp] = numbers[np.linspace(0, len(numbers) - 1, n_chosen).round().astype(int)]
+    positions = Chosen.of(frames.positions_angstrom, chosen).in_memory()
+    return FewFrames(frames.atomic_numbers, positions, frames.cell_angstrom[chosen])
 
 
 def neighbourhoods(curves: RadialDistribution, frames: Trajectory, whole: NDArray[np.bool_]) -> list[FirstShell]:

@@ -3,29 +3,19 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from operators.observables.findings import Row
+from operators.observables.order import FewFrames
 from operators.physics.blocks import standard_error
 from operators.physics.structure_factor import StructureFactor, bhatia_thornton, partial_structure_factors
-from operators.physics.vectors import Chosen
-from schemas.frames import Floats, Trajectory
+from schemas.frames import Floats
 
 Q_MAX_PER_ANGSTROM = 8.0
 """Behind the third peak of any metal; beyond it all curves are 1 within their noise."""
 
 
-def structure_factors(frames: Trajectory, chosen: NDArray[np.intp], *, n_blocks: int) -> StructureFactor:
-    """Structure factors over frames that are spread over the run.
-
-    Parameters
-    ----------
-    frames
-        The run.
-    chosen
-        (n_chosen,), numbers of whole frames.
-    n_blocks
-        How many blocks of the run are independent.
+def structure_factors(few: FewFrames, *, n_blocks: int) -> StructureFactor:
+    """Structure factors over frames that are spread over a run of so many independent blocks.
 
     Raises
     ------
@@ -33,9 +23,9 @@ def structure_factors(frames: Trajectory, chosen: NDArray[np.intp], *, n_blocks:
         If no wave vector of the cell is short enough.
     """
     return partial_structure_factors(
-        frames.atomic_numbers,
-        Chosen.of(frames.positions_angstrom, chosen),
-        cells=frames.cell_angstrom[chosen],
+        few.atomic_numbers,
+        few.positions_angstrom,
+        cells=few.cell_angstrom,
         q_max_per_angstrom=Q_MAX_PER_ANGSTROM,
         n_blocks=n_blocks,
     )

@@ -89,13 +89,11 @@ def _look_around(lake: Lake, run: Row, frames: Trajectory, *, found: Findings, n
     found.rows["rdf"] = rdf_rows(curves)
     shells = found.attempt(lambda: neighbourhoods(curves, frames, whole)) or []
     found.rows["short_range_order"] = short_range_order_rows(shells)
-    chosen = spread_frames(whole, n_atoms=frames.n_atoms)
-    if (factors := found.attempt(lambda: structure_factors(frames, chosen, n_blocks=n_blocks))) is not None:
-        found.rows["structure_factor"] = structure_factor_rows(factors, n_frames=len(chosen))
+    few = spread_frames(frames, whole)
+    if (factors := found.attempt(lambda: structure_factors(few, n_blocks=n_blocks))) is not None:
+        found.rows["structure_factor"] = structure_factor_rows(factors, n_frames=len(few.cell_angstrom))
     cutoffs = r_cuts_angstrom(lake, run)
-    environments = found.attempt(
-        lambda: local_composition_rows(frames, chosen, r_cuts_angstrom=cutoffs, n_blocks=n_blocks)
-    )
+    environments = found.attempt(lambda: local_composition_rows(few, cutoffs, n_blocks=n_blocks))
     found.rows["local_composition"] = environments or []
     return Melt(frames, curves, shells)
 
