@@ -31,7 +31,9 @@ ORIGIN = "Zhou, Johnson, Wadley, PRB 69, 144113 (2004), and a pair attraction"
 def settings(toy_lake, tmp_path) -> Settings:
     copytree(Path(toy_lake.lake).parent, tmp_path / "home")
     settings = Settings.from_mapping({}, lake=str(tmp_path / "home" / "lake"))
-    Lake(settings.lake).remove("potentials", "toy")
+    lake = Lake(settings.lake)
+    for name in lake.keys("potentials"):
+        lake.remove("potentials", name)
     return settings
 
 
