@@ -5,7 +5,7 @@ whole. What is in it belongs in `warehouse_contents`; queries that anyone may ty
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -138,7 +138,8 @@ def _published_rows(file: Path) -> dict[str, int]:
         return dict(connection.execute("select table_name, n_rows from _meta").fetchall())
 
 
-Query = Callable[[str], pa.Table]
+Query = Callable[..., pa.Table]
+"""Runs one query, with values for its `$names` as a second argument."""
 
 
 def query(settings: Settings, sql: str, *, tables: Collection[str] = tuple(TABLES)) -> list[dict[str, object]]:
@@ -209,9 +210,9 @@ def published_connection(settings: Settings) -> Iterator[duckdb.DuckDBPyConnecti
         yield connection
 
 
-def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+def _read(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, object] | None = None) -> pa.Table:
     with _told_as_a_sentence("The query failed"):
-        return connection.sql(sql).to_arrow_table()
+        return connection.sql(sql, params=values or None).to_arrow_table()
 
 
 _UNREADABLE = "The lake's files could not be read"
