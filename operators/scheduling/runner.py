@@ -14,6 +14,7 @@ from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from operators.scheduling.page.links import LINKS
 from operators.scheduling.pod_templates import SECTION, pod_resources, pod_template
 from operators.scheduling.retries import Preempted, hidden_lack_of_memory, is_gone, verdict
 from operators.scheduling.task_names import subject
@@ -35,6 +36,8 @@ class RunnerOperator(KubernetesPodOperator):
         Anything else that the pod operator takes; it wins over the house's choices. Whether a waiting task holds a
         worker is not among them: `[operators] default_deferrable` says so for the whole installation.
     """
+
+    operator_extra_links = LINKS
 
     def __init__(self, *, arguments: list[str], node: Literal["cpu", "gpu"] = "cpu", **settings: Any) -> None:
         house: dict[str, Any] = {

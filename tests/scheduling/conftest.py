@@ -18,6 +18,7 @@ os.environ |= {
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "only for tests " * 5,
     "AIRFLOW__MELTLAKE__POD_TEMPLATES": str(ROOT / "deploy" / "pods"),
     "AIRFLOW__MELTLAKE__QUIET_SECONDS": "0",
     "AIRFLOW__MELTLAKE__POLL_SECONDS": "0.05",
