@@ -31,6 +31,7 @@ _UNITS = (
 _PAGES = {"run_id": "runs", "potential_id": "potentials", "composition": "compositions"}
 """Where a value with this name, or a name that ends so, has a page of its own."""
 _BADGES = {"verdict", "attribution", "severity", "split_role", "role"}
+_WORDED = {"ns_per_day": "speed", "n_effective": "independent samples", "n_curves_agree": "curves that agree"}
 _MOST_LISTED = 8
 _DASH = "–"
 
@@ -53,7 +54,7 @@ def label(name: str) -> str:
     """A column's name in words, without its unit."""
     suffix = next((suffix for suffix, _ in _UNITS if name.endswith(suffix)), "")
     stem = name.removesuffix(suffix) or name
-    words = re.sub(r"^n_", "", stem).replace("_id", " id").replace("_", " ").strip()
+    words = _WORDED.get(stem) or re.sub(r"^n_", "", stem).replace("_id", " id").replace("_", " ").strip()
     return words.replace("rmse", "RMSE").replace("uri", "file").replace("l1", "L1")
 
 
@@ -85,7 +86,9 @@ def cell(name: str, value: object, *, error: object = None) -> Cell:
         return Cell(_number_text(name, value, error), "number")
     if isinstance(value, datetime):
         return Cell(f"{value:%Y-%m-%d %H:%M}", "time")
-    return Cell(_listed(value)) if isinstance(value, list) else _text_cell(name, str(value))
+    if isinstance(value, list):
+        return Cell(_listed(value)) if value else Cell(_DASH, "none")
+    return _text_cell(name, str(value))
 
 
 def _number_text(name: str, value: float, error: object) -> str:
@@ -105,15 +108,15 @@ def _text_cell(name: str, text: str) -> Cell:
         if (name == ending or name.endswith(f"_{ending}")) and text != "all":
             return Cell(text, "id" if ending != "composition" else "text", f"{page}/{quote(text, safe='')}")
     if name in _BADGES:
-        return Cell(text, f"badge {re.sub(r'[^a-z]+', '-', text.lower())}")
+        return Cell(text.replace("_", " "), f"badge {re.sub(r'[^a-z]+', '-', text.lower())}")
     if name.endswith(("sha256", "_id")):
-        return Cell(text, "id")
+        return Cell(text, "sha" if len(text) > 40 else "id")
     return Cell(text, "long" if len(text) > 40 else "text")
 
 
 def _listed(values: list[object]) -> str:
     shown = ", ".join(cell("", value).text for value in values[:_MOST_LISTED])
-    return shown + (f" and {len(values) - _MOST_LISTED} more" if len(values) > _MOST_LISTED else "") or _DASH
+    return shown + (f" and {len(values) - _MOST_LISTED} more" if len(values) > _MOST_LISTED else "")
 
 
 def whole(value: int) -> str:

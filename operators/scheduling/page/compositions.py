@@ -76,7 +76,9 @@ EXPERIMENT = Question(
     "experiment",
     "Density beside experiment",
     """
-select * from density_vs_experiment where composition = $composition order by run_id
+select * exclude (composition, chemical_system)
+from density_vs_experiment where composition = $composition
+order by run_id
 """,
     "No density here that an experiment could be set beside: simulate at constant pressure (`--protocol npt`), or add "
     "a measurement with `meltlake experiments add FILE`.",
@@ -85,7 +87,12 @@ ATTRIBUTION = Question(
     "attribution",
     "Whose the deviation is",
     """
-select * from attribution where composition = $composition order by all
+select quantity, element, verdict, why, caveat, run_id, potential_id, protocol, temperature_k, value_dnnp, value_aimd,
+       value_experiment, dnnp_from_aimd_percent, dnnp_from_aimd_error_percent, dnnp_from_experiment_percent,
+       dnnp_from_experiment_error_percent, aimd_from_experiment_percent, aimd_from_experiment_error_percent,
+       experiment_uncertainty_percent, source, synthetic
+from attribution where composition = $composition
+order by quantity, element, potential_id, run_id
 """,
     "Nothing to attribute yet: it takes a simulation, the AIMD run beside it and a measurement.",
     "potential, dft, both, agrees, or cannot tell with the reason.",

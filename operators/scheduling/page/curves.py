@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT = 360, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 20, 10, 40
 _MOST_POINTS = 300
 _SIDE, _MARGIN = 340.0, 40.0
 
@@ -104,7 +104,7 @@ def _ticks(low: float, high: float, *, is_log: bool = False) -> list[float]:
     """About five round numbers; powers of ten of logarithms where two of them fit."""
     if is_log and math.floor(high) - math.ceil(low) >= 1:
         return [float(power) for power in range(math.ceil(low), math.floor(high) + 1)]
-    rough = (high - low) / 4
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
     first = math.ceil(low / step)
@@ -112,7 +112,7 @@ def _ticks(low: float, high: float, *, is_log: bool = False) -> list[float]:
 
 
 def _text(value: float, *, is_log: bool) -> str:
-    return f"{10.0**value:.3g}" if is_log else f"{value:g}"
+    return f"{round(10.0**value, 12):g}" if is_log else f"{value:g}"
 
 
 def _x(value: float, ends: Point) -> float:

@@ -66,7 +66,7 @@ def answered(run: Run, question: Question, values: Values | None = None, *, offs
     table = run(sql, _used(sql, values))
     rows: list[Row] = table.to_pylist()
     errors = {error_name(name) for name in table.column_names}
-    shown = [name for name in table.column_names if name not in errors]
+    shown = [name for name in table.column_names if name not in errors and _is_told(rows, name)]
     headings = [
         Heading(label(name), unit(name), meaning(name, question.sql), _is_number(table.schema.field(name).type))
         for name in shown
@@ -98,6 +98,11 @@ def _quoted(value: object) -> str:
 def _used(sql: str, values: Values) -> dict[str, object]:
     """DuckDB refuses values that a query has no place for."""
     return {name: values[name] for name in re.findall(r"\$(\w+)", sql)}
+
+
+def _is_told(rows: Sequence[Row], name: str) -> bool:
+    """Whether a column has something to show: not only unknown values, nor only melts that are not synthetic."""
+    return any(row[name] not in (None, False) if name == "synthetic" else row[name] is not None for row in rows)
 
 
 def _is_number(type_: object) -> bool:
