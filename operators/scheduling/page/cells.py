@@ -30,8 +30,9 @@ _UNITS = (
 )
 _PAGES = {"run_id": "runs", "potential_id": "potentials", "composition": "compositions"}
 """Where a value with this name, or a name that ends so, has a page of its own."""
-_BADGES = {"verdict", "attribution", "severity", "split_role", "role"}
+_BADGES = {"verdict", "split_role", "role"}
 _WORDED = {"ns_per_day": "speed", "n_effective": "independent samples", "n_curves_agree": "curves that agree"}
+_SPELT = {"rmse": "RMSE", "aimd": "AIMD", "dnnp": "DNNP", "lammps": "LAMMPS", "vasp": "VASP", "l1": "L1", "uri": "file"}
 _MOST_LISTED = 8
 _DASH = "–"
 
@@ -55,7 +56,7 @@ def label(name: str) -> str:
     suffix = next((suffix for suffix, _ in _UNITS if name.endswith(suffix)), "")
     stem = name.removesuffix(suffix) or name
     words = _WORDED.get(stem) or re.sub(r"^n_", "", stem).replace("_id", " id").replace("_", " ").strip()
-    return words.replace("rmse", "RMSE").replace("uri", "file").replace("l1", "L1")
+    return " ".join(_SPELT.get(word, word) for word in words.split())
 
 
 def error_name(name: str) -> str:

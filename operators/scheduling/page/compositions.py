@@ -87,10 +87,10 @@ ATTRIBUTION = Question(
     "attribution",
     "Whose the deviation is",
     """
-select quantity, element, verdict, why, caveat, run_id, potential_id, protocol, temperature_k, value_dnnp, value_aimd,
+select quantity, element, verdict, why, run_id, potential_id, protocol, temperature_k, value_dnnp, value_aimd,
        value_experiment, dnnp_from_aimd_percent, dnnp_from_aimd_error_percent, dnnp_from_experiment_percent,
        dnnp_from_experiment_error_percent, aimd_from_experiment_percent, aimd_from_experiment_error_percent,
-       experiment_uncertainty_percent, source, synthetic
+       experiment_uncertainty_percent, source, caveat, synthetic
 from attribution where composition = $composition
 order by quantity, element, potential_id, run_id
 """,

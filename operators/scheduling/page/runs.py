@@ -7,8 +7,8 @@ LIST = Question(
     "runs",
     "Runs",
     """
-select run_id, composition, origin, synthetic, ensemble, temperature_target_k, n_atoms, n_frames, n_accepted,
-       n_rejected, complete, potential_id, protocol, outcome, ingested_at
+select run_id, composition, origin, synthetic, ensemble, temperature_target_k, n_atoms, n_frames, n_rejected,
+       potential_id, protocol, outcome, ingested_at
 from runs where true
 order by ingested_at desc nulls last, run_id
 """,
