@@ -87,6 +87,7 @@ def chromium() -> Iterator[Any]:
 def page(chromium: Any) -> Iterator[Any]:
     """A window that keeps whom it asked, and what it complained about; it must have asked this machine only."""
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(120_000)  # of a busy machine
     window = context.new_page()
     asked: list[str] = []
     complaints: list[str] = []
@@ -119,7 +120,7 @@ def test_every_tab_is_reached_from_airflows_navigation(stack: EmbeddedStack, pag
     page.goto(stack.url)
     page.get_by_role("link", name="Results").first.click()
     frame = _inside(page)
-    frame.get_by_text("Nothing has failed.").or_(frame.locator(".note.failed")).first.wait_for(timeout=60_000)
+    frame.get_by_text("Nothing has failed.").or_(frame.locator(".note.failed")).first.wait_for()
     _picture(page, "airflow-overview")
     for tab in ("Compositions", "Potentials", "Runs", "SQL"):
         frame.get_by_role("link", name=tab, exact=True).first.click()
@@ -251,7 +252,7 @@ def test_open_page_shows_the_next_warehouse_by_itself(stack: EmbeddedStack, sett
     of = {"run_id": "another-run", "composition": "Ni100", "chemical_system": "Ni", "origin": "aimd"}
     Lake(settings.lake).replace("runs", "another-run", [of | {"n_frames": 1, "n_accepted": 1, "n_rejected": 0}])
     publish(settings)
-    page.get_by_text("another-run").first.wait_for(timeout=20_000)
+    page.get_by_text("another-run").first.wait_for()
     asked = [urlsplit(url).path for url in page.asked[n_asked:]]
     assert asked.count("/meltlake/runs") == 1
     assert set(asked) == {"/meltlake/runs", "/meltlake/version"}

@@ -11,10 +11,9 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 
 from operators.scheduling.page import compositions, overview, potentials, runs
 from operators.scheduling.page.dag_runs import worked_on
-from operators.scheduling.page.frame import shown
 from operators.scheduling.page.questions import MOST_ROWS, Question, answered, facts, filtered
 from operators.scheduling.page.reading import reading, version
-from operators.scheduling.page.rendering import HEADERS, STATIC
+from operators.scheduling.page.rendering import HEADERS, STATIC, shown
 from operators.scheduling.page.served_files import has_page, served
 from operators.scheduling.page.sql_box import router
 from operators.scheduling.page.standing import standing

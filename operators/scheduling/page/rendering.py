@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from operators.scheduling.page.cells import size, whole
+from operators.scheduling.page.reading import published_at, version
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -49,10 +50,10 @@ def _environment() -> Environment:
     return environment
 
 
-def page(
-    request: Request, template: str, content: Mapping[str, Any], *, tab: str = "", status_code: int = 200
+def shown(
+    request: Request, template: str, content: Mapping[str, Any], *, tab: str = "", status: int = 200
 ) -> HTMLResponse:
-    """A page with the tabs above it.
+    """A page, with the tabs above it and the warehouse that it is of.
 
     Parameters
     ----------
@@ -64,9 +65,10 @@ def page(
         What it shows.
     tab
         The one that it belongs to.
-    status_code
+    status
         Of the answer.
     """
-    frame = {"base": request.scope.get("root_path", ""), "tabs": TABS, "tab": tab, "template": template}
-    text = _environment().get_template(f"{template}.html.j2").render(**frame, **content)
-    return HTMLResponse(text, status_code=status_code, headers=HEADERS)
+    around = {"base": request.scope.get("root_path", ""), "tabs": TABS, "tab": tab, "template": template}
+    around |= {"version": version(), "published_at": published_at()}
+    text = _environment().get_template(f"{template}.html.j2").render(**around, **content)
+    return HTMLResponse(text, status_code=status, headers=HEADERS)

@@ -12,10 +12,9 @@ from fastapi.responses import Response
 
 from operators.scheduling.page.cells import number, whole
 from operators.scheduling.page.examples import EXAMPLES
-from operators.scheduling.page.frame import shown
 from operators.scheduling.page.questions import Run, rows_of
 from operators.scheduling.page.reading import reading, settings
-from operators.scheduling.page.rendering import HEADERS
+from operators.scheduling.page.rendering import HEADERS, shown
 from schemas.errors import MeltlakeError
 
 if TYPE_CHECKING:
