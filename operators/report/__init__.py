@@ -4,6 +4,7 @@ Nothing is computed here beyond what the views give, and nothing is published.
 """
 
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -21,34 +22,48 @@ from operators.report.densities import density_section
 from operators.report.experiments import experiment_section
 from operators.report.leave_one_out import leave_one_out_section
 from operators.report.maps import maps_section
+from operators.report.measured_curves import measured_structure_figure
+from operators.report.melt import melt_figure
 from operators.report.melts import environments_section, mixing_section, motion_section, scattering_section
 from operators.report.operations import failures_section, rejections_section, runs_section
-from operators.report.page import Ask, Chapter, Group, Page, counted, html
+from operators.report.page import Ask, Chapter, Group, Page, Section, counted, html
+from operators.report.paper_curves import motion_figure, structure_figure, transfer_figure
 from operators.report.potentials import performance_section, table_1_section, training_section
 from operators.report.takeaways import takeaways
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
-_CHAPTER = (
-    map_section,
-    table_1_section,
-    choice_section,
-    training_section,
-    parity_section,
-    transferability_section,
-    leave_one_out_section,
-    maps_section,
-    rdf_section,
-    order_section,
-    scattering_section,
-    environments_section,
-    vacf_section,
-    motion_section,
-    density_section,
-    mixing_section,
-    experiment_section,
-    performance_section,
-)
+_PARTS: dict[str, Sequence[Callable[[Group, Ask], Section]]] = {
+    "The paper's figures": (
+        map_section,
+        melt_figure,
+        table_1_section,
+        parity_section,
+        motion_figure,
+        structure_figure,
+        measured_structure_figure,
+        density_section,
+        transfer_figure,
+    ),
+    "Potentials": (
+        choice_section,
+        training_section,
+        transferability_section,
+        leave_one_out_section,
+        performance_section,
+    ),
+    "Melts": (
+        maps_section,
+        rdf_section,
+        order_section,
+        scattering_section,
+        environments_section,
+        vacf_section,
+        motion_section,
+        mixing_section,
+        experiment_section,
+    ),
+}
 
 
 _COUNTED = {"n_aimd": "AIMD run", "n_dnnp": "simulation", "n_frames": "frame", "n_potentials": "potential"}
@@ -77,7 +92,7 @@ def report(settings: Settings, *, out: Path | None = None) -> dict[str, object]:
     with session(settings) as run:
         ask = cache(lambda sql: run(sql).to_pylist())
         page = _page(ask, lake_version=Lake(settings.lake).version(), data_docs=data_docs)
-    index = _write(folder, html(page))
+    index = _write(folder, page)
     log.info("report", index=str(index), lake_version=page.lake_version, chemical_systems=len(page.chapters))
     return {
         "index": str(index),
@@ -98,7 +113,12 @@ from runs""")
         generated_at=datetime.now(UTC),
         headline=", ".join(counted(totals[name], noun) for name, noun in _COUNTED.items()) + ".",
         chapters=[
-            Chapter(group, takeaways(group, ask), [section(group, ask) for section in _CHAPTER]) for group in shown
+            Chapter(
+                group,
+                takeaways(group, ask),
+                {part: [section(group, ask) for section in sections] for part, sections in _PARTS.items()},
+            )
+            for group in shown
         ],
         sections=[runs_section(ask), rejections_section(ask, data_docs=data_docs), failures_section(ask)],
         has_synthetic=totals["has_synthetic"],
@@ -123,15 +143,31 @@ order by n_frames desc, map_system, composition_map.synthetic""")
     return worked_on, [group for group, is_worked_on in groups if not is_worked_on]
 
 
-def _write(folder: Path, text: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+def _write(folder: Path, page: Page) -> Path:
+    """The page, its pictures and their numbers; what an older page needed is gone afterwards."""
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    files = {f"{picture.name}.svg": picture.file for picture in page.pictures}
+    files |= {f"{picture.name}.csv": picture.table for picture in page.pictures}
+    for name, text in files.items():
+        _replace(figures / name, text)
     index = folder / "index.html"
-    unfinished = folder / f".index.html.{os.getpid()}.tmp"
+    _replace(index, html(page))
+    for path in figures.iterdir():
+        if path.name not in files:
+            path.unlink()
+    if not files:
+        figures.rmdir()
+    flush_to_disk(folder)
+    return index
+
+
+def _replace(target: Path, text: str) -> None:
+    """The file in one piece: who reads it sees the old one or the new one."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         unfinished.write_text(text, encoding="utf-8")
         flush_to_disk(unfinished)
-        unfinished.replace(index)
-        flush_to_disk(folder)
+        unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
-    return index

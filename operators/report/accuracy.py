@@ -4,39 +4,52 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from operators.report.figures import ROLE_COLOURS, Axis, Series, curves, parity
-from operators.report.page import NOTHING, Ask, Fold, Grid, Group, Panel, Row, Section, number, plain
+from operators.report.drawing.pictures import Picture, picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import ROLE_COLOURS
+from operators.report.drawing.triangles import WORDED
+from operators.report.page import NOTHING, Ask, Figure, Fold, Grid, Group, Row, Section, number, plain
 from operators.report.potentials import RMSE, by_potential, named
 
-_QUANTITIES = {"energy": "energy (eV/atom)", "force": "force (eV/Å)", "virial": "virial (eV/atom)"}
+_QUANTITIES = {"energy": "eV/atom", "force": "eV/Å", "virial": "eV/atom"}
+_MOST_DRAWN = 3
+"""Potentials; of the others the errors are told."""
 _BIAS = ("bias_energy_mev_per_atom", "bias_force_mev_per_angstrom", "bias_virial_mev_per_atom")
 
 
 def parity_section(group: Group, ask: Ask) -> Section:
     """DNNP against DFT: energy, force and virial (Fig. 3)."""
+    errors = _errors(group, ask)
+    drawn_ids = ", ".join(f"'{rows[0]['potential_id']}'" for rows in errors[:_MOST_DRAWN])
     sql = f"""select potential_id, quantity, split, dft, dnnp
 from parity_plot
-where {group.where}
-order by potential_id, quantity, split, dft, dnnp"""
+where {group.where} and potential_id in ({drawn_ids or "''"})
+order by potential_id, quantity, split"""
     points = {key: list(found) for key, found in groupby(ask(sql), key=itemgetter("potential_id"))}
     folds: list[Fold] = []
-    for rows in _errors(group, ask):
+    for rows in errors:
         first = rows[0]
-        name = f"{group.anchor}-parity-{len(folds)}"
+        found = points.get(first["potential_id"], [])
+        name = f"figure-3-{first['potential_id']}-{group.anchor}"
+        drawn = _parity_picture(name, found, synthetic=group.synthetic)
         folds.append(
             Fold(
                 f"{named(first)}, {number(first['n_steps'])} steps: potential {first['potential_id']}",
-                _parity_panels(name, points.get(first["potential_id"], []), synthetic=group.synthetic),
+                [Figure(drawn, below=f"{len(found):,} sampled points; what falls on another one is drawn once.")]
+                if found
+                else [],
                 [_error_grid(rows)],
                 opened=not folds,
             )
         )
     return Section(
         anchor=f"{group.anchor}-parity",
-        title="Parity with DFT",
+        title="Figure 3: parity with DFT",
         caption="Predictions of the potential against DFT for sampled frames: compositions trained on in blue "
         "(light blue: their test split), held-out compositions in red. The line is perfect agreement. RMSE are pooled; "
-        "the bias is the mean of potential minus DFT. The potential with the smallest force RMSE comes first.",
+        "the bias is the mean of potential minus DFT. The potential with the smallest force RMSE comes first; "
+        f"points of {_MOST_DRAWN} are drawn, errors of all are told.",
         sql=sql,
         command="meltlake observe --potential POTENTIAL",
         folds=folds,
@@ -78,20 +91,18 @@ def _error_grid(rows: Sequence[Row]) -> Grid:
     return Grid(head, cells, "Errors by composition and split", n_text=2, folded=True)
 
 
-def _parity_panels(name: str, rows: Sequence[Row], *, synthetic: bool) -> list[Panel]:
-    panels = []
-    for quantity, label in _QUANTITIES.items():
-        clouds, n_points = [], 0
+def _parity_picture(name: str, rows: Sequence[Row], *, synthetic: bool) -> Picture:
+    plots = []
+    for quantity, unit in _QUANTITIES.items():
+        clouds = []
         for split in ("train", "test", "held_out"):
             found = [row for row in rows if row["quantity"] == quantity and row["split"] == split]
-            n_points += len(found)
             if found:
-                x, y = [row["dft"] for row in found], [row["dnnp"] for row in found]
-                clouds.append(Series(split.replace("_", "-"), x, y, ROLE_COLOURS[split], "points"))
+                points = [row["dft"] for row in found], [row["dnnp"] for row in found]
+                clouds.append(Series(WORDED[split], *points, ROLE_COLOURS[split], "circle"))
         if clouds:
-            svg = parity(f"{name}-{quantity}", clouds, label, synthetic=synthetic)
-            panels.append(Panel(quantity.capitalize(), svg, f"{n_points:,} sampled points"))
-    return panels
+            plots.append(Plot(f"{quantity} ({unit})", clouds, Axis("DFT"), Axis("potential"), is_parity=True))
+    return picture(name, plots, columns=3, lettered=True, synthetic=synthetic)
 
 
 def transferability_section(group: Group, ask: Ask) -> Section:
@@ -107,12 +118,13 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
             [row["distance_at_percent"] for row in found],
             [row[RMSE[1]] for row in found],
             colour,
-            "points",
+            "circle",
         )
         for colour, found in by_potential(rows)
     ]
     axes = (Axis("distance to training (at.%)"), Axis("force RMSE (meV/Å)"))
-    svg = curves(f"{group.anchor}-transfer", series, *axes, synthetic=group.synthetic) if far else None  # fmt: skip
+    plot = Plot("Force error against distance", series, *axes)
+    drawn = picture(f"transferability-{group.anchor}", [plot], synthetic=group.synthetic) if far else None
     grid = Grid(
         ("composition", "split", "nearest trained", "recipe", "distance (at.%)", "coverage", "frames",
          "RMSE E (meV/atom)", "RMSE F (meV/Å)", "RMSE V (meV/atom)", "curves that agree", "largest z"),
@@ -142,7 +154,7 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
         "Al50Cu25Ni25, is 10 at.% away; 20 at.% is the largest distance inside its ten-point grid.",
         sql=sql,
         command="meltlake materialize --hold-out COMPOSITION",
-        panels=[Panel("Force error against distance", svg)] if svg else [],
+        figures=[Figure(drawn)] if drawn else [],
         grids=[grid] if far else [],
         synthetic=group.synthetic,
     )

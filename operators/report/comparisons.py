@@ -5,14 +5,19 @@ from dataclasses import replace
 from itertools import cycle, groupby
 from operator import itemgetter
 
-from operators.report.figures import MEASURED_COLOURS, POTENTIAL_COLOURS, Axis, Series, curves
+from markupsafe import Markup
+
+from operators.report.drawing.pictures import picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import MEASURED_COLOURS, POTENTIAL_COLOURS
 from operators.report.page import (
     Ask,
     Cell,
+    Figure,
     Fold,
     Grid,
     Group,
-    Panel,
     Row,
     Section,
     column,
@@ -26,6 +31,8 @@ from operators.report.page import (
 
 _SEVERITY = ("undecided", "indistinguishable", "good", "visible", "disagrees")
 _ONE_PAIR_AND_ALL = 2
+_MOST_DRAWN = 6
+"""Simulations in one panel; more are a tangle."""
 _ONE_MEASURED_BIN_IN = 4
 """Symbols in every bin would hide the curves behind them."""
 
@@ -39,7 +46,7 @@ def rdf_section(group: Group, ask: Ask) -> Section:
         label="pair",
         abscissa="r_angstrom",
         value="g",
-        title="Radial distribution functions",
+        title="Structure of every melt",
         axes=(Axis("r (Å)"), Axis("g(r)")),
         caption="Partial g(r): AIMD as a solid blue line, simulations driven by a potential as dashed lines, "
         "experiment as grey symbols under the name of its source; bands and bars are standard errors.",
@@ -55,7 +62,7 @@ def vacf_section(group: Group, ask: Ask) -> Section:
         label="element",
         abscissa="lag_fs",
         value="vacf",
-        title="Velocity autocorrelation",
+        title="Motion in every melt",
         axes=(Axis("lag (fs)"), Axis("VACF / VACF(0)")),
         caption="Normalised velocity autocorrelation of each element: AIMD as a solid blue line, simulations as dashed "
         "lines; bands are standard errors from blocks.",
@@ -87,27 +94,28 @@ left join (select run_id, temperature_k as mean_k from thermodynamics) measured
   on measured.run_id = coalesce(aimd_run_id, dnnp_run_id)
 left join (select run_id, temperature_k as mean_k from thermodynamics) own on own.run_id = dnnp_run_id
 where {group.where}
+qualify dense_rank() over (
+    partition by composition, aimd_run_id, {label} order by protocol <> 'twin', recipe, dnnp_run_id) <= {_MOST_DRAWN}
 order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
     verdicts = _verdicts(group, ask, kind)
     folds: list[Fold] = []
-    for (composition, _), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):
+    for (composition, aimd_run_id), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):
         rows = _without_repetition(list(of_run))
-        anchor = f"{group.anchor}-{kind}-{len(folds)}"
-        panels = [
-            Panel(
-                "all pairs" if name == "all" else name,
-                curves(f"{anchor}-{name}", _series(of_label := list(found)), *axes, synthetic=group.synthetic),
-                _judged(verdicts, of_label, f"{kind} {name}"),
-            )
-            for name, found in groupby(rows, key=itemgetter("label"))
+        by_label = {name: list(found) for name, found in groupby(rows, key=itemgetter("label"))}
+        plots = [
+            Plot("all pairs" if name == "all" else name, _series(found), *axes) for name, found in by_label.items()
         ]
-        folds.append(Fold(f"{composition}: {_sources(rows)}", panels, _verdict_grid(rows, verdicts)))
+        told = [(name, _judged(verdicts, found, f"{kind} {name}")) for name, found in by_label.items()]
+        name = f"{kind}-{composition}-{aimd_run_id or 'alone'}-{group.anchor}"
+        figure = Figure(picture(name, plots, synthetic=group.synthetic), below=_listed(told))
+        folds.append(Fold(f"{composition}: {_sources(rows)}", [figure], _verdict_grid(rows, verdicts)))
     # Open the richest comparison: most curves with a verdict, or just most curves.
-    shown = max(folds, key=lambda fold: (len(fold.grids), len(fold.panels)), default=None)
+    shown = max(folds, key=lambda fold: (len(fold.grids), len(fold.figures[0].picture.rows)), default=None)
     return Section(
         anchor=f"{group.anchor}-{kind}",
         title=title,
-        caption=f"{caption} The verdict under a panel compares the difference of the curves with its noise floor, "
+        caption=f"{caption} Of a melt, at most {_MOST_DRAWN} simulations are drawn. "
+        "A verdict compares the difference of the curves with its noise floor, "
         "measured between halves of the AIMD run: z up to 1.5 is indistinguishable, up to 3 good, up to 6 visible, and "
         "beyond that it disagrees. It is undecided where a run is too short or the floor too high to tell.",
         sql=sql,
@@ -115,6 +123,15 @@ order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
         folds=[replace(fold, opened=fold is shown) for fold in folds],
         synthetic=group.synthetic,
     )
+
+
+def _listed(told: Sequence[tuple[str, Cell]]) -> Markup:
+    """What is to tell of panels, those of which the same is told together."""
+    alike: dict[Cell, list[str]] = {}
+    for name, cell in told:
+        if cell:
+            alike.setdefault(cell, []).append("all pairs" if name == "all" else name)
+    return Markup("<br>").join(Markup("<b>{}</b> {}").format(", ".join(names), cell) for cell, names in alike.items())
 
 
 def _without_repetition(rows: Sequence[Row]) -> list[Row]:
@@ -136,7 +153,8 @@ def _sources(rows: Sequence[Row]) -> str:
 
 
 def _verdicts(group: Group, ask: Ask, kind: str) -> dict[tuple[str, str, str], Row]:
-    rows = ask(f"""select curve_agreement.* from curve_agreement join runs using (run_id)
+    rows = ask(f"""select curve_agreement.*, protocol, recipe from curve_agreement join runs using (run_id)
+left join (select potential_id as id, recipe from potentials) on id = runs.potential_id
 where starts_with(observable, '{kind} ') and {group.where}""")
     return {(row["aimd_run_id"], row["run_id"], row["observable"]): row for row in rows}
 
@@ -159,7 +177,7 @@ def _measured(rows: Sequence[Row]) -> list[Series]:
     if not points:
         return []
     y, error = column(points, "g_experiment"), column(points, "g_error_experiment")
-    return [Series(points[0]["experiment_source"], column(points, "x"), y, MEASURED_COLOURS[0], "points", error)]
+    return [Series(points[0]["experiment_source"], column(points, "x"), y, MEASURED_COLOURS[0], "circle", error)]
 
 
 def _judged(verdicts: dict[tuple[str, str, str], Row], rows: Sequence[Row], observable: str) -> Cell:
@@ -183,21 +201,20 @@ def _not_judged(rows: Sequence[Row]) -> str:
 
 
 def _verdict_grid(rows: Sequence[Row], verdicts: dict[tuple[str, str, str], Row]) -> list[Grid]:
-    simulations = {row["dnnp_run_id"]: simulation(row) for row in rows if row["dnnp_run_id"]}
     aimd_run_id, labels = rows[0]["aimd_run_id"], {row["label"] for row in rows}
     judged = [
         (
-            simulations[run_id],
+            simulation(row),
             run_id,
             row["observable"],
             f"undecided: {why_undecided(row)}" if is_undecided(row) else row["verdict"],
             *(number(row[name]) for name in ("l1_percent", "floor_percent", "z")),
         )
         for (reference, run_id, _), row in sorted(verdicts.items())
-        if reference == aimd_run_id and run_id in simulations and row["observable"].split(" ", 1)[1] in labels
+        if reference == aimd_run_id and row["observable"].split(" ", 1)[1] in labels
     ]
     head = ("simulation", "run", "observable", "verdict", "difference (%)", "noise floor (%)", "z")
-    return [Grid(head, judged, n_text=4)] if judged else []
+    return [Grid(head, judged, f"Verdicts on {len(judged)} curves", n_text=4, folded=True)] if judged else []
 
 
 def order_section(group: Group, ask: Ask) -> Section:

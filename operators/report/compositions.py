@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from markupsafe import Markup
-
-from operators.report.figures import Place, frame_bars, ternary_map
-from operators.report.page import Ask, Grid, Group, Panel, Row, Section, number, plain
+from operators.report.drawing.bars import role_bars
+from operators.report.drawing.pictures import Picture
+from operators.report.drawing.triangles import WORDED, Place, role_triangle
+from operators.report.page import Ask, Figure, Grid, Group, Row, Section, number, plain
 
 
 def map_section(group: Group, ask: Ask) -> Section:
@@ -30,24 +30,32 @@ order by composition"""
     )
     return Section(
         anchor=f"{group.anchor}-map",
-        title="Compositions",
+        title="Figure 1: compositions",
         caption="AIMD frames stored for each composition. Blue: trained on in the newest training set that has it; "
         "red: held out, never trained on; grey: in no training set yet.",
         sql=sql,
         command="meltlake ingest SOURCE",
-        panels=[Panel("Frames by composition", _map_figure(group, rows))] if rows else [],
+        figures=[Figure(_picture(group, rows))] if rows else [],
         grids=[grid] if rows else [],
         synthetic=group.synthetic,
     )
 
 
-def _map_figure(group: Group, rows: Sequence[Row]) -> Markup:
-    name = f"{group.anchor}-map"
+def _picture(group: Group, rows: Sequence[Row]) -> Picture:
+    name = f"figure-1-{group.anchor}"
     if len(group.elements) == 3:
         places = [
-            Place(row["composition"], row["ternary_x"], row["ternary_y"], row["split_role"], row["n_frames"])
+            Place(
+                row["composition"],
+                row["ternary_x"],
+                row["ternary_y"],
+                row["split_role"],
+                row["n_frames"],
+                f"{row['composition']}, {WORDED[row['split_role']]}: {row['n_frames']:,} frames, "
+                f"{row['n_accepted']:,} accepted",
+            )
             for row in rows
         ]
-        return ternary_map(name, group.elements, places, synthetic=group.synthetic)
-    counts = {row["composition"]: (row["n_frames"], row["split_role"]) for row in rows}
-    return frame_bars(name, counts, synthetic=group.synthetic)
+        return role_triangle(name, group.elements, places, synthetic=group.synthetic)
+    counts = [(row["composition"], row["split_role"], row["n_frames"]) for row in rows]
+    return role_bars(name, counts, synthetic=group.synthetic)

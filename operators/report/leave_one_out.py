@@ -7,8 +7,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
-from operators.report.page import Ask, Grid, Group, Panel, Row, Section, column, number, plain
+from operators.report.drawing.pictures import picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import POTENTIAL_COLOURS
+from operators.report.page import Ask, Figure, Grid, Group, Row, Section, column, number, plain
 from operators.report.potentials import RMSE
 
 _FEWEST_FOR_A_LINE = 3
@@ -66,13 +69,13 @@ order by recipe, n_steps, distance_at_percent, composition"""
         "far the points scatter about it. Beside it the error on test frames of the potential that was trained on all.",
         sql=sql,
         command="leave_one_out = true in campaign.toml, then meltlake status",
-        panels=_panels(group, rows),
+        figures=_figures(group, rows),
         grids=[grid] if rows else [],
         synthetic=group.synthetic,
     )
 
 
-def _panels(group: Group, rows: Sequence[Row]) -> list[Panel]:
+def _figures(group: Group, rows: Sequence[Row]) -> list[Figure]:
     series, told = [], []
     for place, ((recipe, _), alike) in enumerate(groupby(rows, key=itemgetter("recipe", "n_steps"))):
         found = [row for row in alike if row["distance_at_percent"] is not None and row[RMSE[1]] is not None]
@@ -80,7 +83,7 @@ def _panels(group: Group, rows: Sequence[Row]) -> list[Panel]:
         if not found:
             continue
         colour = POTENTIAL_COLOURS[place % len(POTENTIAL_COLOURS)]
-        series.append(Series(recipe, x, y, colour, "points"))
+        series.append(Series(recipe, x, y, colour, "circle"))
         if (line := line_through(x, y)) is not None:
             ends = np.linspace(min(x), max(x), _ENDS)
             fitted, band = line.intercept + line.slope * ends, np.full(_ENDS, line.scatter)
@@ -92,5 +95,5 @@ def _panels(group: Group, rows: Sequence[Row]) -> list[Panel]:
     if not series:
         return []
     axes = (Axis("distance to training (at.%)"), Axis("force RMSE (meV/Å)"))
-    svg = curves(f"{group.anchor}-leave-one-out", series, *axes, synthetic=group.synthetic)
-    return [Panel("Force error of what was left out", svg, "; ".join(told))]
+    plot = Plot("Force error of what was left out", series, *axes)
+    return [Figure(picture(f"leave-one-out-{group.anchor}", [plot], synthetic=group.synthetic), below="; ".join(told))]

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from markupsafe import Markup
-
-from operators.report.page import Ask, Grid, Group, Panel, Row, Section, number, plain
-from operators.report.triangles import WORDED, Label, ValuePlace, value_line, value_triangle
+from operators.report.drawing.pictures import Picture, picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import ROLE_COLOURS
+from operators.report.drawing.triangles import SHAPES, WORDED, Place, value_triangle
+from operators.report.page import Ask, Figure, Grid, Group, Row, Section, column, number, plain
 
 _LABELS = {
     "density_g_per_cm3": ("Density", "g/cm³"),
@@ -42,7 +44,7 @@ order by quantity, species, origin, composition"""
         + " Temperatures differ from point to point: the table has them; diffusion is that in the simulated cell.",
         sql=sql,
         command="meltlake observe --run RUN_ID",
-        panels=[_panel(group, found) for found in maps] if can_draw else [],
+        figures=[_figure(group, found) for found in maps] if can_draw else [],
         grids=[_grid(maps, folded=can_draw)] if maps else [],
         synthetic=group.synthetic,
     )
@@ -57,18 +59,45 @@ def _maps(rows: Sequence[Row]) -> list[list[Row]]:
     return sorted(maps, key=lambda found: list(_LABELS).index(found[0]["quantity"]))
 
 
-def _panel(group: Group, rows: Sequence[Row]) -> Panel:
+def _figure(group: Group, rows: Sequence[Row]) -> Figure:
     first = rows[0]
-    title, unit = _LABELS[first["quantity"]]
-    of = "" if first["species"] == "all" else f" of {first['species']}"
-    name = f"{group.anchor}-map-{first['quantity']}-{first['species']}"
-    places = [ValuePlace(row["ternary_x"], row["ternary_y"], row["value"], row["split_role"]) for row in rows]
-    return Panel(f"{title}{of}", _drawn(name, group, places, Label(f"{title}{of}", unit)), _below(rows))
+    quantity, unit = _LABELS[first["quantity"]]
+    title = quantity if first["species"] == "all" else f"{quantity} of {first['species']}"
+    name = f"map-{first['quantity']}-{first['species']}-{group.anchor}".replace("_", "-")
+    is_triangle = len(group.elements) == _LARGEST_TO_DRAW
+    drawn = _triangle(name, group, rows, unit or quantity) if is_triangle else _line(name, group, rows, title, unit)
+    return Figure(drawn, title, _below(rows))
 
 
-def _drawn(name: str, group: Group, places: Sequence[ValuePlace], label: Label) -> Markup:
-    draw = value_triangle if len(group.elements) == _LARGEST_TO_DRAW else value_line
-    return draw(name, group.elements, places, label=label, synthetic=group.synthetic)
+def _triangle(name: str, group: Group, rows: Sequence[Row], label: str) -> Picture:
+    places = [
+        Place(
+            row["composition"],
+            row["ternary_x"],
+            row["ternary_y"],
+            row["split_role"],
+            row["value"],
+            f"{row['composition']}, {WORDED[row['split_role']]}: {_with_error(row)} {label}",
+        )
+        for row in rows
+    ]
+    return value_triangle(name, group.elements, places, label=label, synthetic=group.synthetic)
+
+
+def _line(name: str, group: Group, rows: Sequence[Row], title: str, unit: str) -> Picture:
+    """Two elements have no triangle: values over the at.% of the second."""
+    series = []
+    for role, shape in SHAPES.items():
+        if found := [row for row in rows if row["split_role"] == role]:
+            x, errors = [100 * row["ternary_x"] for row in found], column(found, "error")
+            series.append(Series(WORDED[role], x, column(found, "value"), ROLE_COLOURS[role], shape, errors))
+    axes = Axis(f"{group.elements[1]} (at.%)"), Axis(unit or title)
+    return picture(name, [Plot(title, series, *axes)], synthetic=group.synthetic)
+
+
+def _with_error(row: Row) -> str:
+    """A value and its error, with three digits each."""
+    return number(row["value"]) + ("" if row["error"] is None else f" ± {number(row['error'], 2)}")
 
 
 def _below(rows: Sequence[Row]) -> str:

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from itertools import cycle, groupby
 from operator import itemgetter
 
-from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
+from operators.report.drawing.pictures import picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import BLUE, GREY, POTENTIAL_COLOURS, SKY
 from operators.report.page import (
     NOTHING,
     Ask,
+    Figure,
     Fold,
     Grid,
     Group,
-    Panel,
     Row,
     Section,
     column,
@@ -20,7 +23,6 @@ from operators.report.page import (
     simulation,
     with_error,
 )
-from operators.svg import BLUE, GREY, SKY
 from schemas.experiments import FUNCTIONAL_CAVEAT
 
 _MOST_RUNS = 6
@@ -155,13 +157,15 @@ shown as (
 def _folds(group: Group, rows: Sequence[Row], *, kind: str, axes: tuple[Axis, Axis]) -> list[Fold]:
     folds: list[Fold] = []
     for composition, found in groupby(rows, key=itemgetter("composition")):
-        of_composition, anchor = list(found), f"{group.anchor}-{kind}-{len(folds)}"
-        panels = [
-            Panel(label, curves(f"{anchor}-{label}", _series(list(points)), *axes, synthetic=group.synthetic))
+        of_composition = list(found)
+        plots = [
+            Plot(label, _series(list(points)), *axes)
             for label, points in groupby(of_composition, key=itemgetter("label"))
         ]
+        drawn = picture(f"{kind}-{composition}-{group.anchor}", plots, synthetic=group.synthetic)
         n_runs = len({row["run_id"] for row in of_composition})
-        folds.append(Fold(f"{composition}: {n_runs} run{'' if n_runs == 1 else 's'}", panels, opened=not folds))
+        title = f"{composition}: {n_runs} run{'' if n_runs == 1 else 's'}"
+        folds.append(Fold(title, [Figure(drawn)], opened=not folds))
     return folds
 
 

@@ -1,14 +1,17 @@
-"""What the page is made of: panels, tables, sections, groups; how a number is written; and the HTML they become."""
+"""What the page is made of: figures, tables, sections, groups; how a number is written; and the HTML they become."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from operators.physics.agreement import LARGEST_FLOOR_PERCENT
+from operators.report.drawing.pictures import Picture
+from operators.report.drawing.style import DARK
 
 Row = dict[str, Any]
 Ask = Callable[[str], list[Row]]
@@ -21,11 +24,11 @@ SYNTHETIC = Markup('<span class="badge">synthetic</span>')
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """One figure: a title that says what it shows, the drawing, and a line below it."""
+class Figure:
+    """A picture on the page, with its title and what is told below it."""
 
-    title: str
-    svg: Markup
+    picture: Picture
+    title: str = ""
     below: Cell = ""
 
 
@@ -42,10 +45,10 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Panels and tables that belong together and open on demand."""
+    """Figures and tables that belong together and open on demand."""
 
     title: str
-    panels: Sequence[Panel] = ()
+    figures: Sequence[Figure] = ()
     grids: Sequence[Grid] = ()
     opened: bool = False
 
@@ -60,7 +63,7 @@ class Section:
     sql: str
     command: str
     when_empty: str = "Nothing here yet."
-    panels: Sequence[Panel] = ()
+    figures: Sequence[Figure] = ()
     grids: Sequence[Grid] = ()
     folds: Sequence[Fold] = ()
     synthetic: bool = False
@@ -69,7 +72,12 @@ class Section:
 
     @property
     def is_empty(self) -> bool:
-        return not (self.panels or self.grids or self.folds)
+        return not (self.figures or self.grids or self.folds)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        folded = (figure for fold in self.folds for figure in fold.figures)
+        return [figure.picture for figure in chain(self.figures, folded)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +98,35 @@ class Group:
     @property
     def where(self) -> str:
         """Condition on the columns `chemical_system` and `synthetic`."""
+        return self._where("")
+
+    def where_of(self, table: str) -> str:
+        """The same on a table's columns, where several have them."""
+        return self._where(f"{table}.")
+
+    def _where(self, prefix: str) -> str:
         listed = ", ".join(f"'{element}'" for element in self.elements)
-        is_synthetic = "synthetic" if self.synthetic else "not synthetic"
-        return f"{is_synthetic} and list_has_all([{listed}], string_split(chemical_system, '-'))"
+        is_synthetic = f"{'' if self.synthetic else 'not '}{prefix}synthetic"
+        return f"{is_synthetic} and list_has_all([{listed}], string_split({prefix}chemical_system, '-'))"
 
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """A group, what a reader should take away from it, and its sections."""
+    """A group, what a reader should take away from it, and its sections under their headings."""
 
     group: Group
     takeaways: Sequence[tuple[str, str]]
-    sections: Sequence[Section]
+    parts: Mapping[str, Sequence[Section]]
+
+    @property
+    def sections(self) -> list[Section]:
+        return list(chain.from_iterable(self.parts.values()))
+
+    @property
+    def shown(self) -> dict[str, list[Section]]:
+        """Parts with the sections that have something to show."""
+        found = {part: [one for one in sections if not one.is_empty] for part, sections in self.parts.items()}
+        return {part: sections for part, sections in found.items() if sections}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +151,11 @@ class Page:
     ingested_only: Sequence[Group] = field(default_factory=tuple)
 
     @property
+    def pictures(self) -> list[Picture]:
+        sections = chain(self.sections, *(chapter.sections for chapter in self.chapters))
+        return [picture for section in sections for picture in section.pictures]
+
+    @property
     def missing(self) -> list[Gap]:
         """Sections that are empty, each once for all groups that lack it."""
         groups: dict[tuple[str, str], list[Group]] = {}
@@ -147,7 +177,7 @@ def html(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.j2").render(page=page, synthetic=SYNTHETIC)
+    return environment.get_template("page.html.j2").render(page=page, synthetic=SYNTHETIC, dark=DARK)
 
 
 def number(value: float | None, digits: int = 3) -> str:

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
 
-from operators.report.figures import POTENTIAL_COLOURS, Axis, Series, curves
-from operators.report.page import NOTHING, Ask, Cell, Grid, Group, Panel, Row, Section, number, plain, with_error
+from operators.report.drawing.pictures import picture
+from operators.report.drawing.plots import Axis, Plot
+from operators.report.drawing.series import Series
+from operators.report.drawing.style import POTENTIAL_COLOURS
+from operators.report.page import NOTHING, Ask, Cell, Figure, Grid, Group, Row, Section, number, plain, with_error
 
 _PAPER_SYSTEM = "Al-Cu-Ni"
 RMSE = ("rmse_energy_mev_per_atom", "rmse_force_mev_per_angstrom", "rmse_virial_mev_per_atom")
@@ -119,7 +122,7 @@ join trained_potentials using (potential_id)
 where {group.where} and step > 0
 order by recipe, seed, potential_id, step"""
     rows = ask(sql)
-    panels = []
+    plots = []
     for name, (quantity, unit) in zip(
         RMSE, (("Energy", "meV/atom"), ("Force", "meV/Å"), ("Virial", "meV/atom")), strict=True
     ):
@@ -128,11 +131,8 @@ order by recipe, seed, potential_id, step"""
             for colour, found in by_potential([row for row in rows if row[name]])
         ]
         if series:
-            svg = curves(
-                f"{group.anchor}-learning-{quantity}", series, Axis("step", logarithmic=True),
-                Axis(f"RMSE ({unit})", logarithmic=True), synthetic=group.synthetic,
-            )  # fmt: skip
-            panels.append(Panel(f"{quantity} during training", svg))
+            axes = Axis("step", logarithmic=True), Axis(f"{quantity} RMSE ({unit})", logarithmic=True)
+            plots.append(Plot(quantity, series, *axes))
     last = [found[-1] for _, found in by_potential(rows)]
     grid = Grid(
         ("potential", "recipe", "last step", "E (meV/atom)", "F (meV/Å)", "V (meV/atom)"),
@@ -148,7 +148,7 @@ order by recipe, seed, potential_id, step"""
         "all three parts have levelled off.",
         sql=sql,
         command="meltlake train TRAINING_SET --recipe DP-2",
-        panels=panels,
+        figures=[Figure(picture(f"training-{group.anchor}", plots, synthetic=group.synthetic))] if plots else [],
         grids=[grid] if last else [],
         synthetic=group.synthetic,
     )
