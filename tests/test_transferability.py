@@ -195,7 +195,7 @@ def test_report_shows_what_was_left_out(series):
     with session(series) as run:
         section = leave_one_out_section(Group("Al-Cu", synthetic=False), lambda sql: run(sql).to_pylist())
     assert [row[0] for row in section.grids[0].rows] == ["Al100", "Al50Cu50", "Cu100"]
-    assert section.panels[0].below == "DP-2: no line through fewer than three distances"
+    assert section.figures[0].below == "DP-2: no line through fewer than three distances"
 
 
 def test_what_docs_tell_of_transferability_can_be_typed(series):

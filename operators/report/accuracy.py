@@ -9,6 +9,7 @@ from operators.report.drawing.plots import Axis, Plot
 from operators.report.drawing.series import Series
 from operators.report.drawing.style import ROLE_COLOURS
 from operators.report.drawing.triangles import WORDED
+from operators.report.main_potential import compared, main_potential
 from operators.report.page import NOTHING, Ask, Figure, Fold, Grid, Group, Row, Section, number, plain
 from operators.report.potentials import RMSE, by_potential, named
 
@@ -20,7 +21,8 @@ _BIAS = ("bias_energy_mev_per_atom", "bias_force_mev_per_angstrom", "bias_virial
 
 def parity_section(group: Group, ask: Ask) -> Section:
     """DNNP against DFT: energy, force and virial (Fig. 3)."""
-    errors = _errors(group, ask)
+    main = main_potential(compared(group, ask))
+    errors = sorted(_errors(group, ask), key=lambda rows: rows[0]["potential_id"] != main)
     drawn_ids = ", ".join(f"'{rows[0]['potential_id']}'" for rows in errors[:_MOST_DRAWN])
     sql = f"""select potential_id, quantity, split, dft, dnnp
 from parity_plot
@@ -48,8 +50,8 @@ order by potential_id, quantity, split"""
         title="Figure 3: parity with DFT",
         caption="Predictions of the potential against DFT for sampled frames: compositions trained on in blue "
         "(light blue: their test split), held-out compositions in red. The line is perfect agreement. RMSE are pooled; "
-        "the bias is the mean of potential minus DFT. The potential with the smallest force RMSE comes first; "
-        f"points of {_MOST_DRAWN} are drawn, errors of all are told.",
+        "the bias is the mean of potential minus DFT. The potential of Figures 5 and 8 comes "
+        f"first, others by their force RMSE; points of {_MOST_DRAWN} are drawn, errors of all are told.",
         sql=sql,
         command="meltlake observe --potential POTENTIAL",
         folds=folds,

@@ -18,8 +18,8 @@ def compared(group: Group, ask: Ask) -> list[Row]:
 ),
 forces as (select * from rmse where composition = 'all' and split = 'test')
 select run_pairs.composition, aimd_run_id, aimd_temperature_k, dnnp_run_id, run_pairs.potential_id, run_pairs.recipe,
-       potentials.seed, n_elements, spread_at_percent, list_contains(training_sets.compositions, run_pairs.composition) as is_home,
-       rmse_force_mev_per_angstrom
+       potentials.seed, n_elements, spread_at_percent, rmse_force_mev_per_angstrom,
+       list_contains(training_sets.compositions, run_pairs.composition) as is_home
 from run_pairs
 join shares using (composition)
 left join potentials on potentials.potential_id = run_pairs.potential_id

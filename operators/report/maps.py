@@ -65,11 +65,11 @@ def _figure(group: Group, rows: Sequence[Row]) -> Figure:
     title = quantity if first["species"] == "all" else f"{quantity} of {first['species']}"
     name = f"map-{first['quantity']}-{first['species']}-{group.anchor}".replace("_", "-")
     is_triangle = len(group.elements) == _LARGEST_TO_DRAW
-    drawn = _triangle(name, group, rows, unit or quantity) if is_triangle else _line(name, group, rows, title, unit)
+    drawn = _triangle(name, group, rows, title, unit) if is_triangle else _line(name, group, rows, title, unit)
     return Figure(drawn, title, _below(rows))
 
 
-def _triangle(name: str, group: Group, rows: Sequence[Row], label: str) -> Picture:
+def _triangle(name: str, group: Group, rows: Sequence[Row], title: str, unit: str) -> Picture:
     places = [
         Place(
             row["composition"],
@@ -77,11 +77,12 @@ def _triangle(name: str, group: Group, rows: Sequence[Row], label: str) -> Pictu
             row["ternary_y"],
             row["split_role"],
             row["value"],
-            f"{row['composition']}, {WORDED[row['split_role']]}: {_with_error(row)} {label}",
+            f"{row['composition']}, {WORDED[row['split_role']]}: {_with_error(row)} {unit}".rstrip(),
         )
         for row in rows
     ]
-    return value_triangle(name, group.elements, places, label=label, synthetic=group.synthetic)
+    label = f"{title} ({unit})" if unit else title
+    return value_triangle(name, group.elements, places, label=label, unit=unit or title, synthetic=group.synthetic)
 
 
 def _line(name: str, group: Group, rows: Sequence[Row], title: str, unit: str) -> Picture:

@@ -42,8 +42,8 @@ order by told.composition, kelvin, origin, run_id, x"""
     return Section(
         anchor=f"{group.anchor}-figure-6",
         title="Figure 6: pure melts against diffraction",
-        caption="g(r) at each temperature, hotter melts moved up. AIMD is the dashed black line, the potential the "
-        "solid red one, measurements are grey circles. Bands and bars are standard errors."
+        caption="g(r) at each temperature, hotter melts moved up. AIMD is dashed, the potential the solid red "
+        "line, measurements are grey circles. Bands and bars are standard errors."
         + ("" if is_measured else " No measured curve at these temperatures yet: meltlake experiments add FILE."),
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol nvt --composition COMPOSITION --temperature-k T",
@@ -60,7 +60,8 @@ def _plot(composition: str, rows: Sequence[Row]) -> Plot:
         series += _measured([row for curve in curves[-1:] for row in curve], place * step)
         series += [_simulated(curve, place * step) for curve in curves]
         if kelvin is not None:
-            notes.append(Note(curves[0][-1]["x"], 1 + place * step, f"{kelvin:.0f} K"))
+            # Where no two atoms are so close, nothing else is drawn.
+            notes.append(Note(curves[0][0]["x"] + 0.2, place * step, f"{kelvin:.0f} K"))
     return Plot(composition, series, Axis("r (Å)"), Axis("g(r), moved up"), notes=notes)
 
 

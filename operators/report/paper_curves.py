@@ -31,8 +31,7 @@ def motion_figure(group: Group, ask: Ask) -> Section:
         "4",
         pairs=(pairs, chosen),
         title="velocity autocorrelation",
-        caption=f"{_melt(chosen)}, the most even mixture that was simulated. AIMD is the dashed black line, potentials "
-        "are coloured.",
+        caption=f"{_melt(chosen)}, the most even mixture that was simulated. AIMD is dashed, potentials are solid.",
         curves=("vacf",),
     )
 

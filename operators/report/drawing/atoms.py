@@ -12,8 +12,8 @@ from operators.report.drawing.style import EDGE, INK, POTENTIAL_COLOURS, TEXT, n
 
 _COLOURS: Final = {"Al": "#e0342b", "Cu": "#2f5fd0", "Ni": "#90ee90"}
 """Those of the paper's figure 2; other elements take the next of the palette."""
-_SIZE, _MARGIN, _TOP = 480.0, 14.0, 30.0
-_RADIUS_ANGSTROM = 1.25
+_SIZE, _TOP = 480.0, 30.0
+_RADIUS_ANGSTROM, _MARGIN_ANGSTROM = 1.25, 1.4
 _TURN, _TILT = np.radians(24.0), np.radians(16.0)
 _EDGES: Final = tuple((a, a | bit) for a in range(8) for bit in (1, 2, 4) if not a & bit)
 
@@ -42,9 +42,9 @@ def spheres(
     corners = np.array([[k & 1, k >> 1 & 1, k >> 2 & 1] for k in range(8)]) @ cell
     seen, outline = _turned(folded, about=corners.mean(axis=0)), _turned(corners, about=corners.mean(axis=0))
     low, high = outline.min(axis=0), outline.max(axis=0)
-    scale = (_SIZE - 2 * _MARGIN) / max(high[0] - low[0], high[1] - low[1])
-    height = _TOP + 2 * _MARGIN + scale * (high[1] - low[1])
-    offset = np.array([_MARGIN - scale * low[0], _TOP + _MARGIN - scale * low[1]])
+    scale = _SIZE / (max(high[0] - low[0], high[1] - low[1]) + 2 * _MARGIN_ANGSTROM)
+    height = _TOP + scale * (high[1] - low[1] + 2 * _MARGIN_ANGSTROM)
+    offset = scale * (_MARGIN_ANGSTROM - low[:2]) + (0, _TOP)
     ids = {element: f"{name}-{element}" for element in dict.fromkeys(elements)}
     radius = scale * _RADIUS_ANGSTROM
     atoms = [

@@ -15,8 +15,9 @@ from operators.report.drawing.style import FONT, INK, MARKERS, SMALL, STRAW, TEX
 
 WIDTH = 1080.0
 _KEY_ROW, _SAMPLE, _BETWEEN = 19.0, 26.0, 16.0
-_LARGEST_PANEL, _ASPECT = 420.0, 0.72
+_LARGEST_PANEL, _LOWEST_PANEL, _ASPECT = 420.0, 130.0, 0.72
 _FOOT = 16.0
+_USUAL_COLUMNS = 4
 _LETTERS = [*ascii_lowercase, *(first + second for first, second in product(ascii_lowercase, repeat=2))]
 
 
@@ -50,7 +51,7 @@ class Picture:
 
 
 def picture(
-    name: str, plots: Sequence[Plot], *, columns: int = 0, lettered: bool = False, synthetic: bool = False
+    name: str, plots: Sequence[Plot], *, columns: int = _USUAL_COLUMNS, lettered: bool = False, synthetic: bool = False
 ) -> Picture:
     """Panels in rows, the legend above them.
 
@@ -61,7 +62,7 @@ def picture(
     plots
         What to draw.
     columns
-        How many panels stand in a row; as many as there are, at most four, when not given.
+        How many panels stand in a row at most; four when not given.
     lettered
         Whether panels are called a, b, c.
     synthetic
@@ -69,7 +70,7 @@ def picture(
     """
     if lettered:
         plots = [replace(plot, title=f"{letter}  {plot.title}") for letter, plot in zip(_LETTERS, plots, strict=False)]
-    n_columns = columns or min(4, max(1, len(plots)))
+    n_columns = max(1, min(columns, len(plots)))
     keys: dict[tuple[str, str, str], int] = {}
     samples: list[Series] = []
     for one in (series for plot in plots for series in plot.series if series.label):
@@ -99,7 +100,8 @@ def sheet(drawn: str, width: float, height: float, *, synthetic: bool, told: str
 
 def _grid(plots: Sequence[Plot], keys: Keys, *, n_columns: int, width: float, top: float) -> tuple[str, float]:
     """Panels row by row, and where the last row ends. Labels that a neighbour bears are not repeated."""
-    height = round((width / n_columns - 60) * (1.0 if any(plot.is_parity for plot in plots) else _ASPECT))
+    aspect = 1.0 if any(plot.is_parity for plot in plots) else _ASPECT
+    height = max(_LOWEST_PANEL, round((width / n_columns - 60) * aspect))
     ticks = max((plot.tick_room(height) for plot in plots), default=0.0)
     # Where neighbours show different quantities, each has room for the label of its own.
     is_each_labelled = len({plot.y.label for plot in plots}) > 1

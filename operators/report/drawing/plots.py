@@ -23,11 +23,16 @@ class Axis:
 
     label: str
     logarithmic: bool = False
+    least: float = 0.0
+    """The shortest stretch to show, so that noise does not fill a panel."""
+
+    def scale(self, values: Floats) -> Scale:
+        return scale_over(values, logarithmic=self.logarithmic, least=self.least)
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A few words at a place, in values of the axes."""
+    """A few words that begin above a place, in values of the axes."""
 
     x: float
     y: float
@@ -53,7 +58,7 @@ class Plot:
         if self.is_parity:
             both = scale_over(_joined([across, up]))
             return both, both
-        return scale_over(across, logarithmic=self.x.logarithmic), scale_over(up, logarithmic=self.y.logarithmic)
+        return self.x.scale(across), self.y.scale(up)
 
     def tick_room(self, height: float) -> float:
         """How wide the widest text at the upright axis is."""
@@ -91,9 +96,10 @@ def plot_svg(plot: Plot, box: tuple[float, float, float, float], keys: Keys, *, 
     if plot.is_parity:
         ends = _line_ends(frame)
         drawn.append(f'<path class="equal" d="{ends}" stroke="{INK}" stroke-width="1"/>')
-    is_calm = sum(one.is_line and one.errors.any() for one in plot.series) <= _MOST_BANDS
+    is_calm = sum(one.is_line and bool(one.errors.any()) for one in plot.series) <= _MOST_BANDS
     drawn += [
-        series_svg(one, frame, keys[key_of(one)], has_band=is_calm or one is plot.series[0]) for one in plot.series
+        series_svg(one, frame, keys[key_of(one)], has_band=is_calm or one is plot.series[0])
+        for one in sorted(plot.series, key=lambda one: one.drawn == "dashed")  # what is below shows between dashes
     ]
     drawn += [_note(note, frame) for note in plot.notes]
     drawn += [_edges(frame), _title(plot.title, frame), _labels(plot, frame, labelled)]
@@ -166,6 +172,4 @@ def _labels(plot: Plot, frame: Frame, labelled: tuple[bool, bool]) -> str:
 
 def _note(note: Note, frame: Frame) -> str:
     x, y = float(frame.across(np.asarray(note.x))), float(frame.down(np.asarray(note.y)))
-    return (
-        f'<text class="note" x="{number(x)}" y="{number(y - 5)}" text-anchor="end" {_TEXT}>{escape(note.text)}</text>'
-    )
+    return f'<text class="note" x="{number(x)}" y="{number(y - 5)}" {_TEXT}>{escape(note.text)}</text>'

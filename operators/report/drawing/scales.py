@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
-_A_FEW_TIMES = 30
+_A_FEW_TIMES = 200
 _MARGIN = 0.04
 
 
@@ -46,8 +46,8 @@ class Scale:
         return [(value, f"{value:,g}") for value in inside]
 
 
-def scale_over(values: Floats, *, logarithmic: bool = False) -> Scale:
-    """The scale that shows all values, those that are not numbers aside."""
+def scale_over(values: Floats, *, logarithmic: bool = False, least: float = 0.0) -> Scale:
+    """The scale that shows all values, those that are not numbers aside, and a stretch of at least so much."""
     shown = values[np.isfinite(values) & ((values > 0) | (not logarithmic))]
     if not len(shown):
         return Scale(1.0, 10.0, logarithmic) if logarithmic else Scale(0.0, 1.0)
@@ -55,6 +55,6 @@ def scale_over(values: Floats, *, logarithmic: bool = False) -> Scale:
     if logarithmic:
         room = max((high / low) ** _MARGIN, 1.05)
         return Scale(low / room, high * room, logarithmic=True)
-    room = _MARGIN * (high - low) or 0.05 * abs(high) or 1.0
+    room = max(_MARGIN * (high - low), (least - high + low) / 2) or 0.05 * abs(high) or 1.0
     # What begins at zero, as distances, lags and g(r) do, is drawn from its axis.
-    return Scale(low if low == 0 else low - room, high + room)
+    return Scale(0.0 if 0 <= low < room else low - room, high + room)

@@ -66,17 +66,34 @@ def role_triangle(name: str, corners: Sequence[str], places: Sequence[Place], *,
 
 
 def value_triangle(
-    name: str, corners: Sequence[str], places: Sequence[Place], *, label: str, synthetic: bool
+    name: str, corners: Sequence[str], places: Sequence[Place], *, label: str, unit: str, synthetic: bool
 ) -> Picture:
-    """Values as colours; those of both signs around white."""
+    """Values as colours; those of both signs around white.
+
+    Parameters
+    ----------
+    name
+        Of the picture's files.
+    corners
+        The three elements: lower left, lower right, top.
+    places
+        Where the values are.
+    label
+        What they are, with their unit.
+    unit
+        What stands over the colours.
+    synthetic
+        Whether the picture says so.
+    """
     scale, colours = _colours([place.value for place in places])
     marks = [
         _mark(place, MARKERS[SHAPES[place.role]], _colour(place.value, scale, colours), radius=1.6) for place in places
     ]
     roles = [role for role in SHAPES if any(place.role == role for place in places)]
     legend = _legend([(WORDED[role], MARKERS[SHAPES[role]], GREY) for role in roles])
-    drawn = _ground(corners) + "".join(marks) + legend + _bar(name, scale, colours, label)
-    told = f"{label} at {len(places)} compositions, from {scale.low:.3g} to {scale.high:.3g}"
+    drawn = _ground(corners) + "".join(marks) + legend + _bar(name, scale, colours, unit)
+    values = [place.value for place in places]
+    told = f"{label} at {len(places)} compositions, from {min(values):.3g} to {max(values):.3g}"
     rows = [("composition", "role", label), *((p.label, p.role, f"{p.value:.6g}") for p in places)]
     size = (_SIDE + 2 * _LEFT + 62, _TOP + _HEIGHT + 26)
     return Picture(name, sheet(drawn, *size, synthetic=synthetic, told=told), rows)
@@ -98,7 +115,8 @@ def _mark(place: Place, shape: str, colour: str, *, radius: float) -> str:
 def _beside(place: Place, text: str, *, above: bool) -> str:
     x, y = _at(place.x, place.y)
     at = f'x="{number(x)}" y="{number(y - 11 if above else y + 20)}"'
-    return f'<text {at} text-anchor="middle" font-size="{number(SMALL)}" fill="{INK}">{escape(text)}</text>'
+    halo = 'stroke="#ffffff" stroke-width="3" paint-order="stroke"'
+    return f'<text {at} text-anchor="middle" font-size="{number(SMALL)}" fill="{INK}" {halo}>{escape(text)}</text>'
 
 
 def _ground(corners: Sequence[str]) -> str:
