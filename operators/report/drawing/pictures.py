@@ -99,20 +99,22 @@ def sheet(drawn: str, width: float, height: float, *, synthetic: bool, told: str
 
 
 def _grid(plots: Sequence[Plot], keys: Keys, *, n_columns: int, width: float, top: float) -> tuple[str, float]:
-    """Panels row by row, and where the last row ends. Labels that a neighbour bears are not repeated."""
+    """Panels row by row, and where the last row ends. Labels that a neighbour bears are not repeated.
+
+    Panels have whole numbers as edges, so that places turn back into values.
+    """
     aspect = 1.0 if any(plot.is_parity for plot in plots) else _ASPECT
     height = max(_LOWEST_PANEL, round((width / n_columns - 60) * aspect))
     ticks = max((plot.tick_room(height) for plot in plots), default=0.0)
     # Where neighbours show different quantities, each has room for the label of its own.
     is_each_labelled = len({plot.y.label for plot in plots}) > 1
-    label = LABEL_ROOM + 2
-    cell = (width - (0 if is_each_labelled else label)) / n_columns
+    once, each = (0.0, LABEL_ROOM + 2) if is_each_labelled else (LABEL_ROOM + 2, 0.0)
+    cell = (width - once) / n_columns
     row = TITLE_ROOM + height + TICK_ROOM + LABEL_ROOM
     drawn = []
     for place, plot in enumerate(plots):
         at_row, at_column = divmod(place, n_columns)
-        left = (label if is_each_labelled else 0) + (0 if is_each_labelled else label) + at_column * cell + ticks
-        inner = cell - ticks - 14 - (label if is_each_labelled else 0)
+        left, inner = round(once + each + at_column * cell + ticks), round(cell - each - ticks - 14)
         below = plots[place + n_columns] if place + n_columns < len(plots) else None
         labelled = (below is None or below.x != plot.x, is_each_labelled or at_column == 0)
         drawn.append(plot_svg(plot, (left, top + at_row * row + TITLE_ROOM, inner, height), keys, labelled=labelled))
