@@ -41,8 +41,10 @@ class LandingTrigger(BaseEventTrigger):
         """Poll for ever. The cursor is written after the event, so that a crash repeats rather than loses one."""
         zone = Settings.from_mapping(os.environ).landing
         watch = LandingWatch(conf.getfloat("meltlake", "quiet_seconds", fallback=_QUIET_S))
-        for part in CURSOR_PARTS if self.asset_state_store else "":
-            watch.recall(str(await self.asset_state_store.aget(_CURSOR.format(part), "")))
+        store = self.asset_state_store
+        if store is not None:
+            for part in CURSOR_PARTS:
+                watch.recall(str(await store.aget(_CURSOR.format(part), "")))
         poll_s = conf.getfloat("meltlake", "poll_seconds", fallback=_POLL_S)
         while True:
             began = time.monotonic()
@@ -55,6 +57,8 @@ class LandingTrigger(BaseEventTrigger):
             pause_s = max(poll_s, _REST * (time.monotonic() - began))
             if landed:
                 yield TriggerEvent({"entries": landed})  # type: ignore[no-untyped-call]
-            for part, told in watch.advance().items() if self.asset_state_store else ():
-                await self.asset_state_store.aset(_CURSOR.format(part), told)
+            advanced = watch.advance()
+            if store is not None:
+                for part, told in advanced.items():
+                    await store.aset(_CURSOR.format(part), told)
             await asyncio.sleep(pause_s)
