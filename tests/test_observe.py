@@ -207,6 +207,15 @@ def test_a_density_that_was_imposed_has_no_verdict_and_a_predicted_one_has(setti
         assert row["l1_percent"] == pytest.approx(100 * (0.99**-3 - 1), rel=1e-2)
 
 
+def test_densities_at_two_pressures_are_nobodys_disagreement(settings: Settings, add_run: AddRun) -> None:
+    add_run("squeezed", n_frames=10, ensemble="npt", pressure_target_gpa=5.0)
+    npt = TWIN | {"protocol": "npt", "ensemble": "npt", "parent_run_id": "squeezed", "pressure_target_gpa": 0.0}
+    add_run("npt", n_frames=10, **npt)
+    observe_run(settings, "npt")
+    [row] = Lake(settings.lake).rows("agreement", key="npt").to_pylist()
+    assert (row["verdict"], row["reason"]) == ("undecided", "simulated at 0 GPa, AIMD at 5 GPa")
+
+
 def test_a_simulation_from_another_melt_is_compared_with_the_runs_of_its_own(
     settings: Settings, add_run: AddRun
 ) -> None:

@@ -22,7 +22,7 @@ from operators.physics.blocks import FEWEST_BLOCKS
 from operators.physics.cells import volumes_angstrom3
 from operators.physics.thermodynamics import mean_over_run, mean_temperature_k, n_independent_blocks
 from schemas.frames import Trajectory
-from schemas.pairing import LARGEST_DIFFERENCE_IN_DENSITY
+from schemas.pairing import AMBIENT_GPA, LARGEST_DIFFERENCE_IN_DENSITY
 from schemas.rows import real_or_none
 
 LARGEST_DIFFERENCE_FOR_PRESSURE = 1e-3
@@ -99,7 +99,7 @@ def _compared(
 ) -> list[Row]:
     frames = simulation.frames
     if run["protocol"] == "npt":
-        return found.attempt(lambda: density_rows(frames, aimd, is_imposed=aimd_run["ensemble"] != "npt")) or []
+        return found.attempt(lambda: density_rows(frames, aimd, why_not=_other_pressure(run, aimd_run))) or []
     moving, its_moving = in_equilibrium(frames), in_equilibrium(aimd)
     rows = _order_rows(simulation, aimd, found)
     rows += found.attempt(lambda: vacf_rows(moving, its_moving)) or []
@@ -109,6 +109,14 @@ def _compared(
         *_of_one_density(rows, frames, aimd, largest=LARGEST_DIFFERENCE_IN_DENSITY),
         *_of_one_density(pressures, frames, aimd, largest=LARGEST_DIFFERENCE_FOR_PRESSURE),
     ]
+
+
+def _other_pressure(run: Row, aimd_run: Mapping[str, object]) -> str | None:
+    """Why a density at constant pressure cannot be compared with that of an AIMD run."""
+    if aimd_run["ensemble"] != "npt":
+        return "the density of the AIMD run was imposed: the view attribution brings it to the simulation's pressure"
+    own, its = (real_or_none(one, "pressure_target_gpa") or 0.0 for one in (run, aimd_run))
+    return f"simulated at {own:g} GPa, AIMD at {its:g} GPa" if abs(own - its) >= AMBIENT_GPA else None
 
 
 def _order_rows(simulation: Melt, aimd: Trajectory, found: Findings) -> list[Row]:

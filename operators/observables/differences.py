@@ -46,22 +46,19 @@ def pressure_rows(simulation: Trajectory, aimd: Trajectory) -> list[Row]:
     return [*_row("pressure_gpa", own, its, largest_error=LARGEST_PRESSURE_ERROR_GPA)]
 
 
-def density_rows(simulation: Trajectory, aimd: Trajectory, *, is_imposed: bool) -> list[Row]:
-    """Agreement of the density at constant pressure with that of AIMD; undecided where the latter was imposed.
+def density_rows(simulation: Trajectory, aimd: Trajectory, *, why_not: str | None = None) -> list[Row]:
+    """Agreement of the density at constant pressure with that of AIMD; undecided where that is no prediction of it.
 
     Parameters
     ----------
     simulation, aimd
         The two runs.
-    is_imposed
-        Whether the volume of the AIMD run was held.
+    why_not
+        Why the densities of the two runs cannot be judged as they are.
     """
     own, its = (_mean(run, densities_g_per_cm3(run)) for run in (simulation, aimd))
     rows = [*_row("density_g_per_cm3", own, its)]
-    if is_imposed:
-        reason = "the density of the AIMD run was imposed: the view attribution brings it to the simulation's pressure"
-        rows = [row | {"z": None, "verdict": "undecided", "reason": reason} for row in rows]
-    return rows
+    return rows if why_not is None else [row | {"z": None, "verdict": "undecided", "reason": why_not} for row in rows]
 
 
 def order_rows(simulation: Melt, aimd: Melt) -> list[Row]:

@@ -7,8 +7,10 @@ import pytest
 
 from lake.delta import Lake
 from lake.gate import RuleGate
+from lake.warehouse import query
 from operators.campaign import campaign_of
 from operators.ingest import ingest
+from operators.observables.partners import partners
 from operators.observe import observe_run
 from operators.runs.storing import rewrite_run
 from operators.scheduling import plans
@@ -129,3 +131,23 @@ def test_a_run_that_is_judged_otherwise_is_observed_again(settings: Settings, tm
     assert due(settings) == {run_id: "other frames of it are averaged over than when it was observed"}
     observe_run(settings, run_id)
     assert due(settings) == {}
+
+
+def test_what_observe_compares_is_what_the_views_pair(settings: Settings) -> None:
+    lake = Lake(settings.lake)
+    aimd = {"near": 1000.0, "warm": 1030.0, "hot": 1200.0, "unknown": None}
+    own = {"child": "near", "exchanged": "other", "orphan": "gone"}
+    common = {"composition": "Al50Ni50", "synthetic": False, "n_atoms": 512, "n_frames": 9}
+    lake.replace("runs", "other", [common | {"run_id": "other", "origin": "aimd", "composition": "Al100"}])
+    for run_id, kelvin in aimd.items() | dict.fromkeys(own, 1000.0).items():
+        row = common | {"run_id": run_id, "origin": "aimd"}
+        if run_id in own:
+            row |= {"origin": "dnnp", "protocol": "nvt", "parent_run_id": own[run_id]}
+        lake.replace("runs", run_id, [row])
+        lake.replace("thermodynamics", run_id, [{"run_id": run_id, "temperature_k": kelvin}])
+    runs = {row["run_id"]: row for row in lake.rows("runs").to_pylist()}
+    sql = "select dnnp_run_id, aimd_run_id from run_pairs where at_one_temperature order by all"
+    paired = [(row["dnnp_run_id"], row["aimd_run_id"]) for row in query(settings, sql)]
+    told = {run_id: partners(runs[run_id], runs, own_k=1000.0, known_k=aimd) for run_id in own}
+    assert paired == sorted((run_id, one["run_id"]) for run_id, found in told.items() for one in found)
+    assert len(paired) == 1 + 2 + 2
