@@ -11,7 +11,7 @@ import pytest
 
 from lake.deep_potential import DeepPotential
 from lake.delta import Lake
-from lake.frames import trajectory
+from lake.frames import trajectory, virials_ev
 from operators.observe import observe_potential, observe_run
 from operators.potentials.evaluation import sample
 from operators.stale import stale
@@ -131,6 +131,17 @@ def test_a_run_that_is_too_large_for_memory_has_the_same_rows(
     assert found[0] == found[1]
     filled = {name for name, rows in found[0].items() if rows}
     assert filled >= {"rdf", "structure_factor", "local_composition", "vacf", "msd", "agreement", "thermodynamics"}
+
+
+def test_virials_are_those_of_the_frames_whoever_writes_in_between(settings: Settings, add_run: AddRun) -> None:
+    lake = Lake(settings.lake)
+    add_run("growing", n_frames=10)
+    files = tuple(lake.log("frames").files(key="growing"))
+    before = virials_ev(lake, "growing")
+    add_run("growing", n_frames=20, seed=1)
+    assert trajectory(lake, "growing", files=files).n_frames == 10
+    np.testing.assert_array_equal(virials_ev(lake, "growing", files=files), before)
+    assert len(virials_ev(lake, "growing")) == 20
 
 
 def test_velocities_are_those_of_every_frame_or_none(settings: Settings, add_run: AddRun) -> None:

@@ -109,6 +109,7 @@ def test_melts_at_other_densities_are_not_the_potentials_fault(
     observe_run(settings, "simulated")
     curves = [row for row in rows_of(settings, "agreement", "simulated") if str(row["observable"]).startswith("rdf")]
     assert len(curves) == 12
+    assert {row["sample_ratio"] for row in curves} == {1.0}
     assert {row["verdict"] != "undecided" for row in curves} == {is_judged}
     if not is_judged:
         assert {row["reason"] for row in curves} == {
