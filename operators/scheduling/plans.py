@@ -186,7 +186,7 @@ def _stale_runs(origin: str, since: datetime | None) -> list[Mapping[str, Any]]:
         run
         for run in holdings.runs
         if (run["origin"] == origin and run["n_frames"])
-        and (run["run_id"] in due or (when is not None and run["ingested_at"] >= when))
+        and (run["run_id"] in due or (when is not None and run["ingested_at"] and run["ingested_at"] >= when))
     ]
     return sorted(stale, key=lambda run: str(run["run_id"]))
 
