@@ -138,7 +138,7 @@ def observed_lake(root: str, size: Size) -> Lake:
     counts = {"n_frames": size.n_frames, "n_accepted": size.n_frames, "n_rejected": 0}
     simulated = {
         name: run_row(name, melt, origin="dnnp", protocol="npt", ensemble="npt", potential_id=potential,
-                      parent_run_id=parent, outcome="finished", **counts)
+                      parent_run_id=parent, outcome="finished", pressure_target_gpa=0.0, **counts)
         for name, (potential, melt, parent) in done.items()
     }  # fmt: skip
     runs = {name: run_row(name, melt, **counts) for name, melt in aimd.items()} | simulated

@@ -1,8 +1,8 @@
+import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,8 +18,7 @@ from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 from tests.scheduling.conftest import ROOT
 
-UP = "import sys; from schemas.settings import Settings; from operators.scheduling.stack import up; "
-UP += "up(Settings.from_mapping({}, lake=sys.argv[1], landing=sys.argv[2]), port=0)"
+UP = [sys.executable, "-m", "operators.cli", "up", "--port", "0", "--json"]
 
 
 def _settings(home: Path) -> Settings:
@@ -93,12 +92,12 @@ def test_second_stack_on_the_same_home_is_refused(running: EmbeddedStack) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_running(tmp_path: Path, number: signal.Signals) -> None:
-    command = [sys.executable, "-c", UP, str(tmp_path / "lake"), str(tmp_path / "landing")]
-    launcher = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True)
-    assert launcher.stderr is not None
-    said = next(line for line in launcher.stderr if "url=" in line)
+    command = [*UP, "--lake", str(tmp_path / "lake"), "--landing", str(tmp_path / "landing")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    launcher = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert launcher.stdout is not None
+    said = json.loads(launcher.stdout.readline())
     family = psutil.Process(launcher.pid).children(recursive=True)
-    threading.Thread(target=launcher.stderr.read, daemon=True).start()
     launcher.send_signal(number)
     launcher.wait(90)
     deadline = time.monotonic() + 120
@@ -106,6 +105,8 @@ def test_nothing_is_left_running(tmp_path: Path, number: signal.Signals) -> None
         time.sleep(0.2)
     left = [process for process in family if not has_ended(process)]
     end_processes(left, grace_s=1)
-    assert "127.0.0.1" in said
+    assert said["url"].startswith("http://127.0.0.1:")
+    assert said["pid"] == launcher.pid
+    assert launcher.stdout.read() == ""  # exactly one object
     assert len(family) > 5
     assert left == []
