@@ -5,7 +5,7 @@ whole. What is in it belongs in `warehouse_contents`; queries that anyone may ty
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +17,11 @@ import pyarrow as pa
 from lake.delta import Lake
 from lake.locks import exclusive
 from lake.parquet import flush_to_disk
-from lake.warehouse_contents import PUBLISHED, Shown, add_comments, fill, quoted, see_through_arrow
+from lake.warehouse_contents import PUBLISHED, Shown, add_comments, fill, quoted, see_through_arrow, views_behind
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 from schemas.tables import TABLES
+from schemas.views import VIEWS, View
 
 _STORAGE = "v1.5.0"  # the default of DuckDB 2.0 cannot be opened by 1.5
 _LONGEST_WAIT_S = 600.0
@@ -147,8 +148,8 @@ def query(settings: Settings, sql: str, *, tables: Collection[str] = tuple(TABLE
 
     Who names the `tables` that it is about need not wait until all others are read, too.
     """
-    with session(settings, tables=tables) as run:
-        rows: list[dict[str, object]] = run(sql).to_pylist()
+    with connected(settings, tables=tables, views=views_behind(sql)) as connection:
+        rows: list[dict[str, object]] = _read(connection, sql).to_pylist()
         return rows
 
 
@@ -169,7 +170,9 @@ def session(settings: Settings, *, tables: Collection[str] = tuple(TABLES)) -> I
 
 
 @contextmanager
-def connected(settings: Settings, *, tables: Collection[str] = tuple(TABLES)) -> Iterator[duckdb.DuckDBPyConnection]:
+def connected(
+    settings: Settings, *, tables: Collection[str] = tuple(TABLES), views: Sequence[View] = VIEWS
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """The same as a connection, for modules of this folder that prepare it further."""
     lake = Lake(settings.lake)
     now, before = Shown.now(lake), _shown_by(Path(settings.warehouse))
@@ -180,7 +183,7 @@ def connected(settings: Settings, *, tables: Collection[str] = tuple(TABLES)) ->
                 unchanged = now.unchanged_since(before) if before else set()
                 if unchanged:
                     connection.execute(f"attach {quoted(settings.warehouse)} as {PUBLISHED} (read_only)")
-                fill(connection, lake, now, tables=tables, unchanged=unchanged)
+                fill(connection, lake, now, tables=tables, views=views, unchanged=unchanged)
             if lake.is_remote:
                 see_through_arrow(connection, lake, now.versions)
         yield connection

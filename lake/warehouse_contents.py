@@ -3,6 +3,7 @@
 Where the file is, when it is swapped in and who reads it belongs in `warehouse`.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pyarrow as pa
 from lake.delta import Lake
 from schemas.ids import content_id
 from schemas.tables import TABLES, Table
-from schemas.views import VIEWS
+from schemas.views import VIEWS, View
 from schemas.views.columns import meaning_of
 
 PUBLISHED = "published"
@@ -94,6 +95,7 @@ def fill(
     shown: Shown,
     *,
     tables: Collection[str] = tuple(TABLES),
+    views: Sequence[View] = VIEWS,
     unchanged: Collection[str] = (),
 ) -> dict[str, int]:
     """Make every table and view in the connection's current catalog; returns rows by table.
@@ -108,6 +110,8 @@ def fill(
         The versions to show.
     tables
         Those to fill; the others are there without rows.
+    views
+        Those to make, in the order in which they can be.
     unchanged
         Those to take over from the catalog `PUBLISHED`.
     """
@@ -117,10 +121,19 @@ def fill(
         n_rows[table.name] = _make(connection, lake, table, version=version, is_there=table.name in unchanged)
     with _at_once(connection):
         connection.execute(_IF)
-        for view in VIEWS:
+        for view in views:
             connection.execute(f"create or replace view {view.name} as {view.sql}")
         _add_meta(connection, shown, n_rows)
     return n_rows
+
+
+def views_behind(sql: str) -> tuple[View, ...]:
+    """The views that a query of ours names, and those that they name."""
+    texts = [sql]
+    for view in reversed(VIEWS):  # a view names those above it
+        if any(re.search(rf"\b{view.name}\b", text) for text in texts):
+            texts.append(view.sql)
+    return tuple(view for view in VIEWS if view.sql in texts)
 
 
 @contextmanager
@@ -183,11 +196,12 @@ def _make(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, *, ve
     if is_there and version >= 0:
         connection.execute(f"create table {table.name} as from {PUBLISHED}.{table.name}")
     elif version < 0:
-        _create_copy(connection, table, table.arrow_schema.empty_table())
+        columns = ", ".join(f"{field.name} {_duckdb_type(field.type)}" for field in table.arrow_schema)
+        connection.execute(f"create table {table.name} ({columns})")
     else:
         is_wide = table.name in _IN_LAKE
-        columns = [name for name in table.arrow_schema.names if name not in _PER_ATOM] if is_wide else None
-        _create_copy(connection, table, lake.rows(table.name, version=version, columns=columns))
+        narrow = [name for name in table.arrow_schema.names if name not in _PER_ATOM] if is_wide else None
+        _create_copy(connection, table, lake.rows(table.name, version=version, columns=narrow))
     [(n_rows,)] = connection.execute(f"select count(*) from {table.name}").fetchall()
     return int(n_rows)
 
