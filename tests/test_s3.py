@@ -159,7 +159,7 @@ def test_sql_sees_every_column_of_frames_in_a_bucket_before_and_after_publishing
     asked = "select composition, count(*) as n, sum(len(positions_angstrom)) as m from frames group by composition"
     expected = [{"composition": "Al50Cu50", "n": 6, "m": 6 * 3 * 32}]
     assert query(settings, asked) == expected
-    assert publish(settings)["frames"] == 6
+    assert publish(settings).n_rows["frames"] == 6
     assert Path(settings.warehouse).is_file()
     assert query(settings, asked) == expected
 
