@@ -31,8 +31,10 @@ from operators.report.page import (
 
 _SEVERITY = ("undecided", "indistinguishable", "good", "visible", "disagrees")
 _ONE_PAIR_AND_ALL = 2
-_MOST_DRAWN = 6
+_MOST_DRAWN = 4
 """Simulations in one panel; more are a tangle."""
+_MOST_AIMD_RUNS = 3
+"""Of one composition: those that most simulations stand beside."""
 _ONE_MEASURED_BIN_IN = 4
 """Symbols in every bin would hide the curves behind them."""
 
@@ -83,20 +85,29 @@ def _comparison(
 ) -> Section:
     kind = view.removesuffix("_comparison")
     measured = ", g_experiment, g_error_experiment, experiment_source" if kind == "rdf" else ""
-    sql = f"""select composition, aimd_run_id, dnnp_run_id, potential_id, recipe, protocol,
-       set_k, measured.mean_k, own.mean_k as dnnp_mean_k,
+    sql = f"""with melts as (
+    select composition, aimd_run_id,
+           row_number() over (partition by composition order by count(dnnp_run_id) desc, aimd_run_id) as place
+    from run_pairs
+    where {group.where}
+    group by composition, aimd_run_id
+)
+select curve.composition, curve.aimd_run_id, dnnp_run_id, potential_id, recipe, protocol, set_k,
+       measured.mean_k, own.mean_k as dnnp_mean_k,
        {label} as label, {abscissa} as x, {value}_aimd as aimd, {value}_error_aimd as aimd_error,
        {value}_dnnp as dnnp, {value}_error_dnnp as dnnp_error{measured}
-from {view}
+from {view} curve
+join melts on melts.composition = curve.composition and melts.aimd_run_id is not distinct from curve.aimd_run_id
 left join (select run_id, temperature_target_k as set_k from runs) target
-  on target.run_id = coalesce(aimd_run_id, dnnp_run_id)
+  on target.run_id = coalesce(curve.aimd_run_id, dnnp_run_id)
 left join (select run_id, temperature_k as mean_k from thermodynamics) measured
-  on measured.run_id = coalesce(aimd_run_id, dnnp_run_id)
+  on measured.run_id = coalesce(curve.aimd_run_id, dnnp_run_id)
 left join (select run_id, temperature_k as mean_k from thermodynamics) own on own.run_id = dnnp_run_id
-where {group.where}
+where place <= {_MOST_AIMD_RUNS} and {group.where}
 qualify dense_rank() over (
-    partition by composition, aimd_run_id, {label} order by protocol <> 'twin', recipe, dnnp_run_id) <= {_MOST_DRAWN}
-order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
+    partition by curve.composition, curve.aimd_run_id, {label}
+    order by protocol <> 'twin', recipe, dnnp_run_id) <= {_MOST_DRAWN}
+order by curve.composition, curve.aimd_run_id nulls last, label, dnnp_run_id, x"""
     verdicts = _verdicts(group, ask, kind)
     folds: list[Fold] = []
     for (composition, aimd_run_id), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):
@@ -114,7 +125,8 @@ order by composition, aimd_run_id nulls last, label, dnnp_run_id, x"""
     return Section(
         anchor=f"{group.anchor}-{kind}",
         title=title,
-        caption=f"{caption} Of a melt, at most {_MOST_DRAWN} simulations are drawn. "
+        caption=f"{caption} Of a composition, at most {_MOST_AIMD_RUNS} "
+        f"AIMD runs are drawn, each with at most {_MOST_DRAWN} simulations. "
         "A verdict compares the difference of the curves with its noise floor, "
         "measured between halves of the AIMD run: z up to 1.5 is indistinguishable, up to 3 good, up to 6 visible, and "
         "beyond that it disagrees. It is undecided where a run is too short or the floor too high to tell.",

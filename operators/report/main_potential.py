@@ -25,10 +25,10 @@ join shares using (composition)
 left join potentials on potentials.potential_id = run_pairs.potential_id
 left join training_sets on training_sets.training_set_id = potentials.training_set_id
 left join forces on forces.potential_id = run_pairs.potential_id
-where aimd_run_id is not null and dnnp_run_id is not null and protocol <> 'npt' and at_one_temperature is not false
-  and {group.where_of("run_pairs")}
+where aimd_run_id is not null and dnnp_run_id is not null and protocol is distinct from 'npt'
+  and at_one_temperature is not false and {group.where_of("run_pairs")}
 qualify row_number() over (
-    partition by aimd_run_id, run_pairs.potential_id order by protocol <> 'twin', dnnp_run_id) = 1
+    partition by aimd_run_id, run_pairs.potential_id order by protocol is distinct from 'twin', dnnp_run_id) = 1
 order by run_pairs.composition, aimd_run_id, run_pairs.recipe, seed, run_pairs.potential_id""")
 
 

@@ -25,7 +25,7 @@ from operators.report.page import (
 )
 from schemas.experiments import FUNCTIONAL_CAVEAT
 
-_MOST_RUNS = 6
+_MOST_RUNS = 5
 """Of one composition in one panel; the others are in the tables."""
 
 _FEW = f"Of a composition, {_MOST_RUNS} runs are drawn, AIMD and simulations in turn, the longest of each first."

@@ -11,6 +11,8 @@ from operators.report.drawing.style import POTENTIAL_COLOURS
 from operators.report.page import NOTHING, Ask, Cell, Figure, Grid, Group, Row, Section, number, plain, with_error
 
 _PAPER_SYSTEM = "Al-Cu-Ni"
+_STEPS_PER_DECADE = 40
+"""Of a learning curve, as its axis is logarithmic; more would not be told apart."""
 RMSE = ("rmse_energy_mev_per_atom", "rmse_force_mev_per_angstrom", "rmse_virial_mev_per_atom")
 _TABLE_1_NUMBERS = (*RMSE, "ns_per_day")
 
@@ -120,6 +122,8 @@ def training_section(group: Group, ask: Ask) -> Section:
 from learning_curves
 join trained_potentials using (potential_id)
 where {group.where} and step > 0
+qualify row_number() over (
+    partition by potential_id, floor({_STEPS_PER_DECADE} * log10(step)) order by step desc) = 1
 order by recipe, seed, potential_id, step"""
     rows = ask(sql)
     plots = []
