@@ -179,9 +179,8 @@ def test_every_link_of_every_page_leads_somewhere(stack: EmbeddedStack, page: An
         found |= {str(link).split("#")[0]: name for link in links}
     answers = {link: page.request.get(link if "://" in link else stack.url + link).status for link in found}
     dead = {link: found[link] for link, status in answers.items() if status != 200}
-    # A run that was only timed has no rows: its page says so.
     assert len(answers) > 60
-    assert {link for link in dead if not link.endswith("/runs/timed-only")} == set()
+    assert dead == {}
 
 
 def test_curves_can_be_hidden_and_shown(stack: EmbeddedStack, page: Any) -> None:
@@ -260,7 +259,7 @@ def test_open_page_shows_the_next_warehouse_by_itself(stack: EmbeddedStack, sett
 
 def test_dag_run_and_its_tasks_link_to_what_they_made(stack: EmbeddedStack, page: Any) -> None:
     run_id = stack.api("dags/report/dagRuns", {"logical_date": None})["dag_run_id"]
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while (state := stack.api(f"dags/report/dagRuns/{run_id}")["state"]) not in {"success", "failed"}:
         assert time.monotonic() < deadline, state
         time.sleep(2)

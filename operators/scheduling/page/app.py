@@ -66,6 +66,7 @@ def show_overview(request: Request) -> Response:
         content = {
             "size": overview.lake_size(run),
             "maps": overview.maps(run),
+            "not_drawn": overview.not_drawn(run),
             "latest": answered(run, overview.LATEST),
             "most_latest": overview.MOST_LATEST,
             "worded": overview.WORDED,
@@ -180,7 +181,7 @@ def _driver(told_of: list[tuple[Any, Any]]) -> str:
 def show_dag_run(request: Request, session: SessionDep, dag_id: str, run_id: str) -> Response:
     """What the tasks of a Dag run worked on, with links to it."""
     content = {"dag_id": dag_id, "run_id": run_id, "task_id": "", "tasks": worked_on(session, dag_id, run_id)}
-    return shown(request, "tasks", content)
+    return shown(request, "tasks", content, tab="tasks")
 
 
 @app.get("/task", dependencies=[_READS_DAG])
@@ -190,7 +191,9 @@ def show_task(
     """The same of one task. Airflow leaves the place of a task that is not mapped as it is: `{MAP_INDEX}`."""
     place = int(map_index) if map_index.removeprefix("-").isdecimal() else None
     tasks = worked_on(session, dag_id, run_id, task_id=task_id, map_index=place)
-    return shown(request, "tasks", {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "tasks": tasks})
+    return shown(
+        request, "tasks", {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "tasks": tasks}, tab="tasks"
+    )
 
 
 @app.get("/report")

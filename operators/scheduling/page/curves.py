@@ -147,8 +147,6 @@ class CompositionMap:
     corners: list[str]
     synthetic: bool
     places: list[Place]
-    not_drawn: list[str]
-    """Compositions of four elements and more."""
 
     @property
     def is_triangle(self) -> bool:

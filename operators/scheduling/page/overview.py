@@ -7,7 +7,6 @@ _SIZE = """
 select count(distinct composition) as compositions,
        count(*) filter (origin = 'aimd') as aimd_runs, count(*) filter (origin = 'dnnp') as simulations,
        coalesce(sum(n_frames), 0)::bigint as frames, coalesce(sum(n_rejected), 0)::bigint as rejected,
-       count(*) filter (origin = 'aimd' and n_rejected > 0) as runs_with_rejected,
        coalesce(sum(source_bytes), 0)::bigint as raw_bytes,
        count(*) filter (synthetic) as synthetic_runs,
        (select count(*) from training_sets) as training_sets, (select count(*) from potentials) as potentials
@@ -25,8 +24,7 @@ select potentials.potential_id, recipe, seed, n_steps, chemical_system, syntheti
        rmse_energy_mev_per_atom, rmse_force_mev_per_angstrom, created_at
 from trained_potentials potentials
 left join rmse on rmse.potential_id = potentials.potential_id and rmse.composition = 'all' and rmse.split = 'test'
-where created_at is not null
-order by created_at desc, potentials.potential_id
+order by created_at desc nulls last, potentials.potential_id
 """,
     "No potential yet: `meltlake materialize` freezes a training set, `meltlake train TRAINING_SET --recipe DP-2` "
     "trains on it. The Dag train does both when frames of AIMD runs change.",
@@ -41,9 +39,14 @@ def lake_size(run: Run) -> Row:
     return rows_of(run, _SIZE)[0]
 
 
+def not_drawn(run: Run) -> list[str]:
+    """Compositions that no map shows: elements of no alloy, and alloys of four elements and more."""
+    return [row["composition"] for row in rows_of(run, _PLACES) if not _is_drawn(row)]
+
+
 def maps(run: Run) -> list[CompositionMap]:
-    """One map per chemical system; real and synthetic melts never share one."""
-    rows = rows_of(run, _PLACES)
+    """One map per chemical system of two or three elements; real and synthetic melts never share one."""
+    rows = [row for row in rows_of(run, _PLACES) if _is_drawn(row)]
     keys = dict.fromkeys((row["map_system"], bool(row["synthetic"])) for row in rows)
     return [
         _map(system, [row for row in rows if (row["map_system"], bool(row["synthetic"])) == (system, synthetic)])
@@ -52,10 +55,11 @@ def maps(run: Run) -> list[CompositionMap]:
 
 
 def _map(system: str, rows: list[Row]) -> CompositionMap:
-    corners = system.split("-")
-    drawn = [row for row in rows if row["ternary_x"] is not None and len(corners) in {2, 3}]
-    others = [row["composition"] for row in rows if row not in drawn]
-    return CompositionMap(system, corners, bool(rows[0]["synthetic"]), [_place(row) for row in drawn], others)
+    return CompositionMap(system, system.split("-"), bool(rows[0]["synthetic"]), [_place(row) for row in rows])
+
+
+def _is_drawn(row: Row) -> bool:
+    return row["ternary_x"] is not None and row["map_system"].count("-") in {1, 2}
 
 
 def _place(row: Row) -> Place:

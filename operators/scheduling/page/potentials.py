@@ -37,7 +37,11 @@ FACTS = """
 select known.potential_id, recipe, seed, n_steps, backend, compressed, precision, r_cut_angstrom, chemical_system,
        synthetic, training_set_id, init_from as init_from_potential_id, n_test_frames_known, deepmd_version, hardware,
        wall_seconds, n_restarts, sha256, created_at
-from (select potential_id from potentials union select potential_id from learning_curves) known
+from (
+    select potential_id from potentials
+    union select potential_id from learning_curves
+    union select potential_id from runs where potential_id is not null
+) known
 left join trained_potentials using (potential_id)
 where known.potential_id = $potential_id
 """

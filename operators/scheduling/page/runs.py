@@ -18,11 +18,18 @@ order by ingested_at desc nulls last, run_id
 SEARCHED = ("run_id", "composition", "source_uri")
 FILTERS = ("run_id", "composition", "origin", "potential_id", "protocol", "temperature_target_k")
 FACTS = """
-select run_id, composition, formula, origin, synthetic, ensemble, temperature_target_k, pressure_target_gpa, n_atoms,
-       n_frames, n_accepted, n_rejected, reason, time_step_fs, level_of_theory, vasp_version, lammps_version,
-       potential_id, protocol, outcome, parent_run_id, continues_run_id, trajectory_id as trajectory_run_id,
-       equilibrated_from_fs, n_effective, complete, notes, ingested_at
-from runs where run_id = $run_id
+select run_id, coalesce(runs.composition, known.composition) as composition, formula, origin, synthetic, ensemble,
+       temperature_target_k, pressure_target_gpa, n_atoms, n_frames, n_accepted, n_rejected, reason, time_step_fs,
+       level_of_theory, vasp_version, lammps_version, coalesce(runs.potential_id, known.potential_id) as potential_id,
+       protocol, outcome, parent_run_id, continues_run_id, trajectory_id as trajectory_run_id, equilibrated_from_fs,
+       n_effective, complete, notes, ingested_at
+from (
+    select run_id, composition, potential_id from runs
+    union
+    select run_id, composition, potential_id from performance where run_id not in (select run_id from runs)
+) known
+left join runs using (run_id)
+where run_id = $run_id
 """
 MEANS = Question(
     "means",
