@@ -12,7 +12,6 @@ from lake.delta import Lake
 from lake.raw_store import folder_of
 from schemas.errors import EXIT_BAD_INPUT, MeltlakeError, StepFailed
 from schemas.ids import content_id
-from schemas.settings import PLACES
 
 
 def record_failure(lake: Lake, verb: str, subject: str, error: MeltlakeError) -> None:
@@ -68,6 +67,8 @@ def remembered(lake: Lake, verb: str, words: Sequence[str]) -> Iterator[None]:
 
 
 def _without_places(words: Sequence[str]) -> str:
+    from schemas.settings import PLACES  # workers of `ingest` load this module, and have no need of pydantic
+
     kept, skip = [], False
     for word in words:
         is_place = word in {f"--{name}" for name in PLACES}
