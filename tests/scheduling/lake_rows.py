@@ -20,7 +20,7 @@ def run(composition: str, chemical_system: str, **changes: Any) -> dict[str, Any
         "origin": "aimd",
     }
     row |= {"n_frames": 9, "n_accepted": 9, "level_of_theory": "PBE", "synthetic": False, "ingested_at": EARLY}
-    row |= {"formula": composition, "potcar_titles": None}
+    row |= {"formula": composition, "potcar_titles": None, "time_step_fs": 1.0}
     return row | {"source_uri": f"/nowhere/{name}/OUTCAR"} | changes
 
 
