@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BLUE, RED, GREY, SKY, SYNTHETIC = "#2166ac", "#c0392b", "#8a8f98", "#67a9cf", "#9a6700"
+BLUE, RED, GREY, SYNTHETIC = "#2166ac", "#c0392b", "#8a8f98", "#9a6700"
 """Told apart by people who do not see colours, too."""
 
 _STYLE = {

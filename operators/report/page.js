@@ -132,6 +132,7 @@
     image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
   }
 
+  if (matchMedia("(max-width: 1079px)").matches) document.querySelector("nav details").open = false;
   for (const figure of document.querySelectorAll("figure")) {
     let isAlive = false;  // hundreds of figures cost nothing before somebody comes near
     figure.addEventListener("pointerenter", () => { if (!isAlive) { isAlive = true; enliven(figure); } });
