@@ -120,6 +120,8 @@ class StartFrame(BaseModel):
     frame: int
     parent_composition: str
     """Differs from the simulation's composition when atoms were exchanged for other elements."""
+    scale_to_mean: float | None = None
+    """Its cell was scaled by this to the mean volume of a run at constant pressure; None: it was not."""
 
 
 class StartTest(BaseModel):
@@ -211,7 +213,7 @@ class SimulationCard(BaseModel):
             "model": potential_sha256,
             "type_map": rest.get("type_map"),
             "plan": plan.model_dump(),
-            "start": start.model_dump(),
+            "start": start.model_dump(exclude_none=True),
         }
         return cls.model_validate(
             {

@@ -13,7 +13,7 @@ from operators.physics.exchange import exchanged
 from operators.physics.thermodynamics import canonical_spread_k
 from operators.potentials.melt_runs import nearest_in_temperature
 from operators.simulations.exchanged_volume import are_apart, volume_ratio
-from operators.simulations.parent_pressure import mean_pressure_gpa
+from operators.simulations.parent_means import mean_pressure_gpa, mean_volume_angstrom3
 from schemas.composition import half_l1_at_percent, nearest_counts
 from schemas.errors import MeltlakeError
 from schemas.frames import Floats
@@ -77,8 +77,9 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
     """A frame of the AIMD run that is nearest in composition, then in temperature, then the longest.
 
     It is the last accepted one of the run's equilibrated part; of a run that is heated or cooled, the last one about
-    as warm as the simulation will be. When no run has the composition, atoms of the nearest one are exchanged at
-    random, those of like size for each other, and the cell gets the volume that the lake's runs foretell for them.
+    as warm as the simulation will be. A twin of a run at constant pressure gets the mean volume of that. When no run
+    has the composition, atoms of the nearest one are exchanged at random, those of like size for each other, and the
+    cell gets the volume that the lake's runs foretell for them.
 
     Parameters
     ----------
@@ -104,20 +105,27 @@ def start_frame(lake: Lake, request: SimulationRequest, *, synthetic: bool | Non
         numbers = exchanged(numbers, nearest_counts(request.composition, len(numbers)), seed=request.seed)
         alike = [row for row in rows if row["synthetic"] == parent["synthetic"]]
         scale = _scale(lake, alike, found, numbers, wanted_k=wanted_k)
+    to_mean = _scale_to_mean(lake, parent, found) if request.protocol == "twin" else None
+    scale *= to_mean or 1.0
     return Start(
-        origin=StartFrame(parent_run_id=run_id, frame=frame, parent_composition=composition),
+        origin=StartFrame(parent_run_id=run_id, frame=frame, parent_composition=composition, scale_to_mean=to_mean),
         parent=parent,
         parent_frame=found,
         temperature_k=temperature_k,
-        pressure_gpa=_pressure_gpa(lake, parent) if request.protocol == "npt" else None,
+        pressure_gpa=mean_pressure_gpa(lake, run_id) if request.protocol == "npt" else None,
         atomic_numbers=numbers,
         cell_angstrom=scale * found.cell_angstrom,
         positions_angstrom=scale * found.positions_angstrom,
     )
 
 
-def _pressure_gpa(lake: Lake, parent: RunRow) -> float | None:
-    return mean_pressure_gpa(lake, str(parent["run_id"]), n_atoms=int(str(parent["n_atoms"])))
+def _scale_to_mean(lake: Lake, parent: RunRow, found: Atoms) -> float | None:
+    """Of a twin's cell, for the mean volume of a run at constant pressure: a twin has one volume; else None."""
+    if parent["ensemble"] != "npt":
+        return None
+    mean = mean_volume_angstrom3(lake, str(parent["run_id"]))
+    own = abs(float(np.linalg.det(found.cell_angstrom)))
+    return None if mean is None else (mean / own) ** (1 / 3)
 
 
 def _scale(

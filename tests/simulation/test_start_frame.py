@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lake.delta import Lake
@@ -20,6 +22,7 @@ from operators.toy_melt import ToyMeltRequest, generate
 from schemas.composition import atomic_numbers_of
 from schemas.settings import Settings
 from schemas.simulation import SimulationRequest, StartTest
+from schemas.tables import FRAMES
 from tests.simulation.conftest import TABLE, potential_row
 
 NOISE = np.random.default_rng(4).normal(0, 60, 2000)
@@ -102,6 +105,28 @@ def ratio_in(settings, symbols) -> VolumeRatio:
     rows = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd"]
     before = atomic_numbers_of(["Al"] * 5 + ["Ni"] * 5)
     return volume_ratio(lake, rows, before=before, after=atomic_numbers_of(symbols))
+
+
+def test_a_twin_of_a_run_at_constant_pressure_has_the_mean_volume_of_it(toy_lake, tmp_path) -> None:
+    copytree(toy_lake.lake, tmp_path / "lake")
+    lake = Lake(str(tmp_path / "lake"))
+    [run] = [row for row in lake.rows("runs").to_pylist() if row["origin"] == "aimd"]
+    rows = lake.rows("frames", key=run["run_id"]).to_pylist()
+    for row, factor in zip(rows, np.linspace(1.02, 0.98, len(rows)), strict=True):
+        row["cell_angstrom"] = [factor * value for value in row["cell_angstrom"]]
+    partition = {name: run[name] for name in ("composition", "run_id")}
+    batch = pa.Table.from_pylist(rows, schema=FRAMES.file_schema)
+    lake.replace_batches("frames", partition, batch.to_batches())
+    constant_volume = start_frame(lake, request_of("Al50Ni50", "twin"))
+    lake.replace("runs", run["run_id"], [run | {"ensemble": "npt"}])
+    frames = trajectory(lake, run["run_id"])
+    volumes = np.abs(np.linalg.det(frames.cell_angstrom[frames.averaged]))
+    start = start_frame(lake, request_of("Al50Ni50", "twin"))
+    assert abs(np.linalg.det(start.cell_angstrom)) == pytest.approx(volumes.mean(), rel=1e-9)
+    assert start.origin.scale_to_mean > 1.005
+    assert constant_volume.origin.scale_to_mean is None
+    fractions = [one.positions_angstrom @ np.linalg.inv(one.cell_angstrom) for one in (start, constant_volume)]
+    np.testing.assert_allclose(*fractions, atol=1e-9)
 
 
 def test_exchanged_atoms_are_equilibrated_for_five_picoseconds_however_short_the_run(two_metals) -> None:
