@@ -52,21 +52,29 @@ def lammps_version(lines: Sequence[str]) -> str | None:
     return next((match[1] for line in lines if (match := _VERSION.match(line))), None)
 
 
-def last_timing(lines: Sequence[str], *, time_step_fs: float) -> Timing | None:
-    """Speed of the last run that did a step; None when none came to its end.
+def last_timing(lines: Sequence[str], *, time_step_fs: float, n_production_steps: int | None = None) -> Timing | None:
+    """Speed of the last run that did a step in the last session; None when none came to its end.
 
-    LAMMPS prints the same figure with three decimals, too few for slow potentials.
+    A session that began behind the last step has the speed of the one before, if that came to its end: a run of so many
+    production steps. LAMMPS prints the same figure with three decimals, too few for slow potentials.
     """
+    begins = [place for place, line in enumerate(lines) if _VERSION.match(line)][-1:]
+    last = begins[0] if begins else 0
+    found = [loop for loop in _loops(lines[last:]) if loop[1] > 0]
+    found = found or [loop for loop in _loops(lines[:last]) if loop[1] == n_production_steps]
+    seconds, n_steps = next((loop for loop in reversed(found) if loop[0] > 0), (0.0, 0))
+    return Timing(n_steps * time_step_fs / seconds * NS_PER_DAY_PER_FS_PER_S, n_steps) if n_steps else None
+
+
+def _loops(lines: Sequence[str]) -> list[tuple[float, int]]:
+    """Seconds and steps of each run; those of a minimisation, which have no length in time, are left out."""
     loops: list[tuple[float, int]] = []
     for line in lines:
         if match := _LOOP.match(line):
             loops.append((float(match[1]), int(match[2])))
         elif line.startswith(_OF_A_MINIMISATION) and loops:
-            loops.pop()  # its steps have no length in time
-    seconds, n_steps = next(((s, n) for s, n in reversed(loops) if n > 0 and s > 0), (0.0, 0))
-    if n_steps == 0:
-        return None
-    return Timing(n_steps * time_step_fs / seconds * NS_PER_DAY_PER_FS_PER_S, n_steps)
+            loops.pop()
+    return loops
 
 
 def halt_by_guard(lines: Sequence[str], reasons: Mapping[str, str]) -> Halt | None:

@@ -174,7 +174,9 @@ def _run_lammps(folder: Path, listener: "_Listener") -> None:
 def _fill(card: SimulationCard, folder: Path, guarded_by: list[Guard]) -> None:
     lines, rows = log_lines(folder / LOG), thermo_rows(folder / THERMO_TABLE)
     reasons: Mapping[str, str] = {guard.name: guard.reason for guard in guarded_by}
-    halt, timing = halt_by_guard(lines, reasons), last_timing(lines, time_step_fs=card.plan.time_step_fs)
+    halt = halt_by_guard(lines, reasons)
+    plan = card.plan
+    timing = last_timing(lines, time_step_fs=plan.time_step_fs, n_production_steps=plan.n_production_steps)
     if halt is not None and not card.is_refused:  # LAMMPS went on for some steps with a start that was refused
         card.outcome, card.reason = "unphysical", halt.reason
     elif card.outcome == "running":

@@ -67,6 +67,14 @@ def test_moving_atoms_apart_is_not_timed() -> None:
     assert last_timing(lines, time_step_fs=1.0).n_steps == 10
 
 
+def test_a_session_that_began_at_the_last_step_is_not_timed_by_the_warm_up() -> None:
+    warm_up, timed = (f"Loop time of 1.0 on 1 procs for {n} steps with 108 atoms" for n in (200, 1000))
+    again = ["LAMMPS (22 Jul 2025)", "Loop time of 1e-6 on 1 procs for 0 steps with 108 atoms"]
+    first = ["LAMMPS (22 Jul 2025)", warm_up]
+    assert last_timing([*first, *again], time_step_fs=1.0, n_production_steps=1000) is None
+    assert last_timing([*first, timed, *again], time_step_fs=1.0, n_production_steps=1000).n_steps == 1000
+
+
 def test_a_refused_start_is_refused_also_after_a_kill(settings, tmp_path) -> None:
     """The verdict is on the card before LAMMPS, which does not wait, is stopped: the card is what a kill leaves."""
     table = tmp_path / TABLE
@@ -108,6 +116,17 @@ def test_a_simulation_goes_on_without_a_sibling_that_is_gone(settings, tmp_path)
     lake.replace("potentials", "gone", [potential_row(tmp_path / "gone.pb")])
     (tmp_path / "gone.pb").unlink()
     assert still_there(settings, lake, ["toy", "gone", "never"]) == ("toy",)
+
+
+def test_a_session_that_goes_on_leaves_a_sibling_out_that_is_gone(settings) -> None:
+    answer = simulate(settings, "toy", TWIN)
+    lake, folder = Lake(settings.lake), settings.artifacts / "simulations" / answer["run_id"]
+    card = read_card(folder).model_copy(update={"outcome": "running", "start_energy_ev": None, "committee": ("gone",)})
+    write_card(folder, card)
+    lake.remove("performance", answer["run_id"])
+    assert simulate(settings, "toy", TWIN)["outcome"] == "finished"
+    assert (read_card(folder).committee, read_card(folder).committee_left_out) == ((), ("gone",))
+    assert row_of(settings, answer)["committee_ids"] == ["toy", "gone"]
 
 
 def test_a_sibling_that_was_asked_until_it_was_gone_is_named(settings) -> None:
