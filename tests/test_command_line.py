@@ -171,3 +171,10 @@ def test_every_shell_gets_its_script(settings, shell):
     told = json.loads(meltlake(settings, "completion", shell, "--json").stdout)
     assert told["shell"] == shell
     assert "meltlake" in told["script"]
+
+
+def test_what_people_type_all_day_loads_no_compiler():
+    program = "import operators.cli, operators.status, operators.sql, sys; print('numba' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "False\n"

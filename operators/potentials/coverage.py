@@ -6,15 +6,18 @@ An even sample of frames is enough: 64 frames of 512 atoms are 33,000 environmen
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lake.delta import Lake
 from operators.log import log
-from operators.physics.local_composition import Environments, environments, known_region
 from operators.potentials.stored_frames import evenly, geometries, sound_frames
 from operators.potentials.unused_frames import UNUSED
 from schemas.errors import MeltlakeError
 from schemas.ids import content_id
 from schemas.rows import Row, real_or_none, text, texts, whole
+
+if TYPE_CHECKING:
+    from operators.physics.local_composition import Environments  # with numba, which `status` does without
 
 MOST_FRAMES = 64
 """Of a composition and split."""
@@ -67,7 +70,7 @@ def bring_coverage_up_to_date(lake: Lake, training_set: Row, *, r_cut_angstrom: 
     return len(rows)
 
 
-def training_environments(lake: Lake, training_set: Row, *, r_cut_angstrom: float) -> dict[str, Environments]:
+def training_environments(lake: Lake, training_set: Row, *, r_cut_angstrom: float) -> "dict[str, Environments]":
     """Environments of the training frames, by composition."""
     version = whole(training_set, "lake_version")
     return {
@@ -116,6 +119,8 @@ def unused_melts(lake: Lake, training_set: Row) -> list[MeltFrames]:
 
 
 def _rows(lake: Lake, training_set: Row, melts: Sequence[MeltFrames], *, r_cut_angstrom: float) -> list[Row]:
+    from operators.physics.local_composition import known_region
+
     version = whole(training_set, "lake_version")
     taught = list(training_environments(lake, training_set, r_cut_angstrom=r_cut_angstrom).values())
     region = known_region(taught) if taught else None
@@ -138,8 +143,10 @@ def _rows(lake: Lake, training_set: Row, melts: Sequence[MeltFrames], *, r_cut_a
     return rows
 
 
-def _environments(lake: Lake, melt: MeltFrames, *, version: int | None, r_cut_angstrom: float) -> Environments | None:
+def _environments(lake: Lake, melt: MeltFrames, *, version: int | None, r_cut_angstrom: float) -> "Environments | None":
     """Of a sample of frames; None where they have none, as where an atom has no neighbour."""
+    from operators.physics.local_composition import environments
+
     files, merged = lake.files_by_key("frames", version=version), None
     try:
         for run_id, frames in melt.frames.items():
