@@ -37,7 +37,7 @@ def add_run(lake, run_id, composition, *, kelvin=1000.0, **columns):
     row |= {"n_atoms": 256, "n_frames": 50, "n_accepted": 50, "n_rejected": 0, "temperature_target_k": kelvin}
     lake.replace("runs", run_id, [of | row | {"ensemble": "nvt"} | columns])
     means = {"temperature_k": kelvin + 3, "density_g_per_cm3": 2.3 + len(run_id) / 50}
-    means |= {"density_error_g_per_cm3": 0.01, "n_frames": 50, "n_averaged": 40}
+    means |= {"density_error_g_per_cm3": 0.01, "pressure_gpa": 0.0, "pressure_error_gpa": 0.01, "n_averaged": 40}
     lake.replace("thermodynamics", run_id, [of | means])
     elements = system.split("-")
     pairs = [f"{a}-{b}" for place, a in enumerate(elements) for b in elements[place:]]
