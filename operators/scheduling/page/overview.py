@@ -20,7 +20,7 @@ LATEST = Question(
     "latest-potentials",
     "Latest potentials",
     """
-select potentials.potential_id, recipe, seed, n_steps, chemical_system, synthetic,
+select potentials.potential_id, recipe, seed, n_steps, synthetic,
        rmse_energy_mev_per_atom, rmse_force_mev_per_angstrom, created_at
 from trained_potentials potentials
 left join rmse on rmse.potential_id = potentials.potential_id and rmse.composition = 'all' and rmse.split = 'test'

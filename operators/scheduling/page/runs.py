@@ -83,7 +83,7 @@ from agreement where run_id = $run_id or aimd_run_id = $run_id
 order by z desc nulls last, observable, other_run_id
 """,
     "Nothing was compared: a comparison takes an AIMD run and a simulation of the same composition, both observed.",
-    "z is the distance over the noise floor of the sampling: below 2 nothing can be told apart. What disagrees most "
+    "z is the distance over the noise floor of the sampling: up to 1.5 nothing can be told apart. What disagrees most "
     "comes first.",
 )
 REJECTED = Question(
