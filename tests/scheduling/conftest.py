@@ -17,6 +17,7 @@ os.environ |= {
     "AIRFLOW_HOME": tempfile.mkdtemp(prefix="meltlake-airflow-"),
     "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",  # a busy machine
     "AIRFLOW__CORE__UNIT_TEST_MODE": "True",
     "AIRFLOW__API_AUTH__JWT_SECRET": "only for tests " * 5,
     "AIRFLOW__MELTLAKE__POD_TEMPLATES": str(ROOT / "deploy" / "pods"),

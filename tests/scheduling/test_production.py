@@ -129,7 +129,7 @@ def _runs(stack: EmbeddedStack, dag: str) -> list[dict[str, Any]]:
 
 
 def _wait_for_run(stack: EmbeddedStack, dag: str, n_runs: int) -> dict[str, Any]:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600  # one run of a DAG at a time: it may have to wait for the one before
     while len(found := [run for run in _runs(stack, dag) if run["start_date"]]) < n_runs:
         assert time.monotonic() < deadline, f"{dag} did not start"
         time.sleep(0.5)
