@@ -1,8 +1,8 @@
 """Observables of the AIMD runs of one composition, as soon as its frames change.
 
 One Dag run per composition (its partition key), one pod per AIMD run of it; then `compare`, one pod per simulation that
-can be compared with them now, or was compared with what they were before. By hand, trigger with a partition key or
-with the parameter `composition`.
+can be compared with them now, or was compared with what they were before. By hand, trigger with a partition key,
+with the parameter `composition`, or with `where`: a condition in SQL on the table `runs` for what is to be done again.
 """
 
 from datetime import datetime
@@ -18,7 +18,10 @@ from operators.scheduling.runner import RunnerOperator
 with DAG(
     "observe",
     schedule=PartitionedAssetTimetable(assets=frames),
-    params={"composition": Param(None, type=["null", "string"], description="instead of a partition key")},
+    params={
+        "composition": Param(None, type=["null", "string"], description="instead of a partition key"),
+        "where": Param(None, type=["null", "string"], description="runs to observe again: temperature_target_k > 1500"),
+    },
     max_active_runs=2,
     **house(__doc__, days=1),
 ) as dag:
@@ -26,8 +29,10 @@ with DAG(
     @task
     def plan(dag_run: Any = None, params: Any = None, triggering_asset_events: Any = None) -> list[list[str]]:
         """Runs of the composition that changed or were never observed."""
-        from operators.scheduling.plans import observe_commands
+        from operators.scheduling.plans import chosen_commands, observe_commands
 
+        if params["where"]:
+            return chosen_commands(params["where"])
         told = [event.extra["since"] for event in triggering_asset_events.get(frames, []) if "since" in event.extra]
         since = datetime.fromisoformat(min(told)) if told else None
         return observe_commands(dag_run.partition_key or params["composition"], since)

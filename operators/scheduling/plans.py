@@ -78,6 +78,20 @@ def observe_commands(composition: str, since: datetime | None) -> Commands:
     return [["observe", "--run", run["run_id"]] for run in stale if run["composition"] == composition]
 
 
+def chosen_commands(condition: str) -> Commands:
+    """One command per run that a person chose, due or not: a condition in SQL on the published table `runs`.
+
+    Raises
+    ------
+    MeltlakeError
+        If the condition is none, or would do more than read.
+    """
+    from lake.sandbox import Limits, ask
+
+    chosen = f"select run_id from runs where n_frames > 0 and ({condition}) order by run_id"
+    return [["observe", "--run", str(run_id)] for [run_id] in ask(here(), chosen, limits=Limits(rows=None)).rows]
+
+
 def compare_commands(composition: str) -> Commands:
     """One command per simulation of the composition that is due to be observed, for what its AIMD runs are by now."""
     stale = _stale_runs("dnnp", None)

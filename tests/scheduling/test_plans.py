@@ -8,6 +8,7 @@ import pytest
 
 from lake.delta import Lake
 from lake.known_runs import remember_file
+from lake.warehouse import publish
 from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import groups_of, largest_systems
 from operators.potentials.identity import name_of_potential
@@ -156,6 +157,17 @@ def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -
     assert plans.observe_commands("Ni100", None) == [["observe", "--run", "ni100"]]
     lake.replace("thermodynamics", "al100", [seen | {"observables_version": None}])
     assert plans.changed_compositions(None) == ["Al100", "Ni100"]
+
+
+def test_runs_are_observed_again_by_a_condition_in_sql(lake: Lake) -> None:
+    ingest(lake, run("Al100", "Al"), run("Cu100", "Cu"), run("Ni100", "Ni", origin="dnnp"))
+    publish(plans.here())
+    chosen = plans.chosen_commands("chemical_system in ('Cu', 'Ni') or composition like 'x%'")
+    assert chosen == [["observe", "--run", "cu100"], ["observe", "--run", "ni100"]]
+    with pytest.raises(MeltlakeError, match="needed one SELECT and found SELECT and DROP"):
+        plans.chosen_commands("true); drop table runs; select (1")
+    with pytest.raises(MeltlakeError, match="would leave the warehouse"):
+        plans.chosen_commands("exists (from read_text('/etc/passwd'))")
 
 
 def test_simulations_are_observed_apart_from_aimd_runs(lake: Lake) -> None:

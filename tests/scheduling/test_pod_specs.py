@@ -21,6 +21,7 @@ VERBS = {
     "ingest": ["ingest", "/meltlake/landing/2026 $(HOME) {{ 1 }}/OUTCAR"],
     "gate": ["validate", "--require", "3fa2"],
     "observe": ["observe", "--run", "3fa2"],
+    "compare": ["observe", "--run", "9c41"],
     "materialize": ["materialize", "--compositions", "Al100", "--hold-out", "Al50Ni50"],
     "train": ["train", "1f", "--recipe", "DP-small", "--seed", "1"],
     "simulate": ["simulate", "2e", "--protocol", "twin", "--composition", "Al100"],
