@@ -4,6 +4,7 @@ import json
 import math
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -145,10 +146,11 @@ async def _log(request: web.Request) -> web.StreamResponse:
         tail_lines=None if tail is None else _number(tail, int),
     )
     answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
-    await answer.prepare(request)
-    async for chunk in container.log.lines(query):
-        await answer.write(chunk)
-    await answer.write_eof()
+    with suppress(ConnectionResetError):  # a worker that was killed listens no more
+        await answer.prepare(request)
+        async for chunk in container.log.lines(query):
+            await answer.write(chunk)
+        await answer.write_eof()
     return answer
 
 

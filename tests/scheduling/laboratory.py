@@ -24,6 +24,8 @@ class Laboratory:
 
     def __init__(self, stack: EmbeddedStack, settings: Settings, *, deferrable: bool) -> None:
         self.stack, self.settings, self.deferrable = stack, settings, deferrable
+        self.resumed: list[Path] = []
+        """Folders of trainings that were interrupted."""
 
     def land(self, name: str, composition: str, *, seed: int, n_frames: int = 60) -> datetime:
         """Put a run into the landing zone in one step; when that was."""
