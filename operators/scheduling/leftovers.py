@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,23 @@ POD_MARK = "MELTLAKE_POD"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _CLOCK_SLACK_S = 2.0  # start times are reckoned from the boot time, which moves when the clock is set
+
+
+class Guard:
+    """A small process that outlives its launcher, and then ends what is in the ledgers.
+
+    The kernel asks the launcher's own children to stop when it dies. A scheduler that was asked waits for its tasks,
+    which ask a server that is gone, for many minutes; who looks after that must not have died.
+    """
+
+    def __init__(self, *ledgers: Path) -> None:
+        command = [sys.executable, "-m", "operators.scheduling.leftovers", *map(str, ledgers)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+
+    def stop(self) -> None:
+        """Let it look at the ledgers and go; what was stopped in an orderly way is in none of them."""
+        self._process.communicate()
 
 
 class Ledger:
@@ -132,3 +150,16 @@ def _mark_of(process: psutil.Process) -> str | None:
         return process.environ().get(POD_MARK)
     except (psutil.Error, OSError):  # another user's process, or one that ended while we looked
         return None
+
+
+def _end_after_launcher(paths: Iterable[str]) -> None:
+    """The guard's whole life: its standard input ends with the launcher."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # what ends the launcher must not end the guard first
+    sys.stdin.read()
+    for path in paths:
+        Ledger(Path(path)).reap()
+
+
+if __name__ == "__main__":
+    _end_after_launcher(sys.argv[1:])

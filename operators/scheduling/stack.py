@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 from operators.log import log
 from operators.scheduling.airflow_environment import LOOPBACK, airflow_environment, deploy_folder, prepare_home
 from operators.scheduling.airflow_parts import AirflowParts
-from operators.scheduling.leftovers import Ledger
+from operators.scheduling.leftovers import Guard, Ledger
 from operators.scheduling.pods import PodApi
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -102,6 +102,7 @@ class EmbeddedStack:
         self._kubeconfig = kubeconfig
         self._parts: AirflowParts | None = None
         self._pods: PodApi | None = None
+        self._guard: Guard | None = None
         self._open = ExitStack()
         self._token: str | None = None
         self.port = 0
@@ -153,6 +154,9 @@ class EmbeddedStack:
         if self._pods is not None:
             self._pods.stop()
             self._pods = None
+        if self._guard is not None:
+            self._guard.stop()
+            self._guard = None
         self._open.close()
 
     def api(self, path: str, payload: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
@@ -199,6 +203,7 @@ class EmbeddedStack:
         )
         self._parts = AirflowParts(environment, self.home, ledger)
         self._parts.start()
+        self._guard = Guard(self.home / "up.pids.json", self.home / "pods.pids.json")
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_S

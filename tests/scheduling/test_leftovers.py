@@ -72,3 +72,30 @@ def test_group_without_its_leader_is_recognised(tmp_path: Path) -> None:
     leader.stdout.close()
     assert Ledger(tmp_path / "pids.json").reap() == 1
     assert has_ended(orphan)
+
+
+GUARDED = """
+import subprocess, sys, time
+from pathlib import Path
+from operators.scheduling.leftovers import Guard, Ledger
+deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+child = subprocess.Popen([sys.executable, "-c", deaf], start_new_session=True, stdout=subprocess.PIPE)
+child.stdout.readline()
+Ledger(Path(sys.argv[1])).add(child.pid)
+guard = Guard(Path(sys.argv[1]))
+print(child.pid, guard._process.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_guard_ends_what_ignores_the_end_of_its_launcher(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", GUARDED, str(tmp_path / "pids.json")]
+    launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert launcher.stdout is not None
+    child, guard = (psutil.Process(int(pid)) for pid in launcher.stdout.readline().split())
+    launcher.kill()
+    launcher.wait()
+    launcher.stdout.close()
+    gone, alive = psutil.wait_procs([guard], timeout=25)
+    assert (gone, alive) == ([guard], [])
+    assert has_ended(child)
