@@ -1,6 +1,7 @@
 """A running embedded stack as tests see it: its tasks, its pods, its processes, and ways to hurt them."""
 
 import json
+import os
 import re
 import shutil
 import time
@@ -76,6 +77,10 @@ class Laboratory:
                 if re.search(pattern, " ".join(process.cmdline())):
                     found.append(process)
         return found
+
+    def parts(self, name: str) -> list[psutil.Process]:
+        """The program of Airflow of that name, without what it has forked."""
+        return [found for found in self.processes(rf"airflow {name}$") if found.ppid() == os.getpid()]
 
     def healthy(self) -> bool:
         try:

@@ -113,9 +113,9 @@ def test_killed_worker_or_triggerer_costs_no_pod(laboratory: Laboratory) -> None
     before = set(laboratory.phases("train"))
     if laboratory.deferrable:
         wait_until(lambda: {"deferred"} == {one["state"] for one in _trainings(laboratory)}, 300, "deferred")
-        [triggerer] = laboratory.processes(r"airflow triggerer$")
+        [triggerer] = laboratory.parts("triggerer")
         triggerer.kill()
-        wait_until(lambda: [p for p in laboratory.processes(r"airflow triggerer$") if p != triggerer], 60, "another")
+        wait_until(lambda: [p for p in laboratory.parts("triggerer") if p != triggerer], 60, "another")
         wait_until(laboratory.healthy, 600, "a healthy triggerer")
         assert {one["try_number"] for one in _trainings(laboratory)} == {1}
     else:
@@ -130,9 +130,9 @@ def test_killed_worker_or_triggerer_costs_no_pod(laboratory: Laboratory) -> None
 
 def test_killed_scheduler_is_replaced_and_costs_no_pod(laboratory: Laboratory) -> None:
     before = set(laboratory.phases("train"))
-    for scheduler in laboratory.processes(r"airflow scheduler$"):
-        scheduler.kill()
-    wait_until(lambda: laboratory.processes(r"airflow scheduler"), 60, "another scheduler")
+    [scheduler] = laboratory.parts("scheduler")
+    scheduler.kill()
+    wait_until(lambda: [p for p in laboratory.parts("scheduler") if p != scheduler], 60, "another scheduler")
     wait_until(laboratory.healthy, 600, "a healthy scheduler")
     time.sleep(70)  # longer than a lost task's last sign of life counts
     assert set(laboratory.phases("train")) == before
