@@ -1,6 +1,8 @@
 """The verb `lake describe`: what the lake holds and how large it is. What is due is `status`'s to tell."""
 
 from collections.abc import Mapping, Sequence
+from shutil import get_terminal_size
+from textwrap import fill
 from typing import Any
 
 from lake.delta import Lake
@@ -89,6 +91,7 @@ def lake_describe_text(answer: Mapping[str, Any]) -> str:
         {name: table[name] for name in ("table", "version", "rows", "files")} | {"size": as_size(table["bytes"])}
         for table in answer["tables"]
     ]
+    columns = get_terminal_size().columns
     older = [table["table"] for table in answer["tables"] if table["columns_to_come"]]
     pins = [{"version": pin["lake_version"], "training sets": pin["training_sets"]} for pin in answer["pins"]]
     parts = [
@@ -97,7 +100,9 @@ def lake_describe_text(answer: Mapping[str, Any]) -> str:
         f"ingested from {answer['oldest_ingest']} to {answer['newest_ingest']}, UTC" if answer["newest_ingest"] else "",
         f"Compositions\n{as_table(answer['compositions'])}" if answer["compositions"] else "",
         f"Tables\n{as_table(tables)}" if tables else "",
-        f"Made by an older meltlake, with columns to come with the next row: {', '.join(older)}" if older else "",
+        fill(f"Made by an older meltlake, with columns to come with the next row: {', '.join(older)}", columns)
+        if older
+        else "",
         f"Versions of frames that a vacuum keeps, and for which training sets\n{as_table(pins)}" if pins else "",
     ]
     return "\n\n".join(part for part in parts if part)
