@@ -12,7 +12,7 @@ from lake.delta import Lake
 from lake.experiments import write_experiments, write_recipes
 from lake.warehouse import publish
 from operators.report import report
-from operators.report.page import verdict
+from operators.report.verdicts import verdict
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 

@@ -16,7 +16,7 @@ from operators.data_docs import write_data_docs
 from operators.log import log
 from operators.report.accuracy import parity_section, transferability_section
 from operators.report.choice import choice_section
-from operators.report.comparisons import order_section, rdf_section, vacf_section
+from operators.report.comparisons import rdf_section, vacf_section
 from operators.report.compositions import map_section
 from operators.report.densities import density_section
 from operators.report.experiments import experiment_section
@@ -24,8 +24,10 @@ from operators.report.leave_one_out import leave_one_out_section
 from operators.report.maps import maps_section
 from operators.report.measured_curves import measured_structure_figure
 from operators.report.melt import melt_figure
-from operators.report.melts import environments_section, mixing_section, motion_section, scattering_section
+from operators.report.melts import environments_section, motion_section, scattering_section
+from operators.report.mixing import mixing_section
 from operators.report.operations import failures_section, rejections_section, runs_section
+from operators.report.order import order_section
 from operators.report.page import Ask, Chapter, Group, Page, Section, counted, html
 from operators.report.paper_curves import motion_figure, structure_figure, transfer_figure
 from operators.report.potentials import performance_section, table_1_section, training_section

@@ -12,6 +12,7 @@ from operators.report.drawing.style import BLACK, GREY, RED
 from operators.report.main_potential import compared, main_potential
 from operators.report.page import Ask, Figure, Group, Row, Section, column
 
+_NOT_MEASURED = " No measured curve is at their temperatures and pressures yet: meltlake experiments add FILE."
 _ONE_MEASURED_BIN_IN = 3
 """Symbols in every bin would hide the curves behind them."""
 
@@ -44,7 +45,11 @@ order by told.composition, kelvin, origin, run_id, x"""
         title="Figure 6: pure melts against diffraction",
         caption="g(r) at each temperature, hotter melts moved up. AIMD is dashed, the potential the solid red "
         "line, measurements are grey circles. Bands and bars are standard errors."
-        + ("" if is_measured else " No measured curve at these temperatures yet: meltlake experiments add FILE."),
+        + (
+            ""
+            if is_measured
+            else " No measured curve is at their temperatures and pressures yet: meltlake experiments add FILE."
+        ),
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol nvt --composition COMPOSITION --temperature-k T",
         figures=[Figure(drawn)] if plots else [],
