@@ -140,7 +140,7 @@ def test_diffusion_is_told_for_each_element_in_the_cell_and_corrected_for_it(ter
     assert (corrected["value"], corrected["error"]) == (0.6, None)
     figures = {figure.title: figure.picture for figure in shown(ternary, "Al-Cu-Ni").figures}
     assert "Diffusion of Al (Å²/ps)" in figures["Diffusion of Al"].svg
-    assert "Al100, trained on: 0.500 ± 0.020 Å²/ps" in figures["Diffusion of Al"].svg
+    assert "Al100, no role: 0.500 ± 0.020 Å²/ps" in figures["Diffusion of Al"].svg
 
 
 def test_three_elements_have_triangles_with_role_unit_and_source(ternary):

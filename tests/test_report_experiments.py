@@ -71,6 +71,7 @@ def test_motion_is_never_shown_without_what_functionals_do_to_it(text):
     assert "A. Nobody 2021" in section(text, "experiment")
 
 
-def test_status_lists_what_was_added(settings):
+def test_status_lists_what_was_added(settings, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # narrower terminals fold the citation
     told = status_text(status(settings))
     assert re.search(r"Measurements that were added\n.*\n.*\n.*ni\.csv +200 +rdf +Ni100 +A\. Nobody, Made-up J", told)
