@@ -36,7 +36,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=["control", "runner"])
 def image(request: pytest.FixtureRequest, wheel: Path) -> Iterator[tuple[str, Path, Use]]:
-    """Role, folder, and a way to run a program in it: as user 50000 if we may, so that only scratch can be written."""
+    """Role, folder, and a way to run a program in it: as user 50000 if we may, so that only scratch can be written.
+
+    Where Python itself is out of everybody's reach, as one in root's home, programs run as us.
+    """
     role, root = str(request.param), Path(tempfile.mkdtemp(prefix="meltlake-image-"))
     root.chmod(0o755)
     python = root / "opt" / "bin" / "python"
@@ -45,7 +48,8 @@ def image(request: pytest.FixtureRequest, wheel: Path) -> Iterator[tuple[str, Pa
     subprocess.run([f"deploy/install/{script}", python, wheel, *words], cwd=ROOT, check=True)
     scratch = root / "scratch"
     scratch.mkdir()
-    somebody: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+    may_be_nobody = os.getuid() == 0 and all(path.stat().st_mode & 0o001 for path in Path(sys.base_prefix).parents)
+    somebody: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if may_be_nobody else {}
     if somebody:
         os.chown(scratch, NOBODY, NOBODY)
     home = {name: str(scratch / name.lower()) for name in ("MPLCONFIGDIR", "NUMBA_CACHE_DIR", "AIRFLOW_HOME")}
