@@ -29,7 +29,9 @@ def known_melts(names, elements):
         frames = [(SITES + rng.normal(0, 0.2, SITES.shape), CELL) for _ in range(8)]
         taught.append(environments(numbers, frames, r_cut_angstrom=6.0))
         last = Geometry(frame=7, atomic_numbers=numbers, cell_angstrom=CELL, positions_angstrom=frames[-1][0])
-        melts[name] = Melt(composition=name, runs=[], last=last, volume_per_atom_angstrom3=15.6)
+        melts[name] = Melt(
+            composition=name, runs=[], last=last, volume_per_atom_angstrom3=15.6, temperature_k=None, pressure_gpa=None
+        )
     return Knowledge(
         potential={}, training_set={"type_map": elements}, r_cut_angstrom=6.0, committee=None, taught=sorted(names),
         region=known_region(taught), melts=melts, deviations_mev_per_angstrom={},

@@ -306,7 +306,8 @@ def test_what_is_not_a_table_stays_on_this_machine(bucket):
 
 
 def test_what_is_not_a_table_may_be_put_where_every_process_reaches_it(bucket, tmp_path):
-    told = Settings.from_mapping({"MELTLAKE_LAKE": f"{bucket}/lake", "MELTLAKE_HOME": str(tmp_path)})
+    places = {"LAKE": f"{bucket}/lake", "LANDING": str(tmp_path / "landing"), "HOME": str(tmp_path)}
+    told = Settings.from_mapping({f"MELTLAKE_{name}": place for name, place in places.items()})
     assert (told.home, told.artifacts, told.warehouse) == (
         tmp_path,
         tmp_path / "artifacts",

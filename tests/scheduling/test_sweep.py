@@ -49,7 +49,9 @@ def test_each_training_set_has_42_tasks_with_names_of_their_own(sweep: Lake) -> 
 
 def test_airflow_maps_one_task_to_each_of_them(sweep: Lake, bag: DagBag) -> None:
     sweep.remove("training_sets", "of-zr")
-    done = bag.dags["train"].test(mark_success_pattern="materialize|train|observe")
+    dag = bag.dags["train"]
+    dag.deadline = None  # `test` of Airflow 3.3.2 looks it up in the database, where only the Dag processor writes it
+    done = dag.test(mark_success_pattern="materialize|train|observe")
     states = Counter((ti.task_id, ti.state) for ti in done.get_task_instances())
     assert states["train", "success"] == 42
     assert states["materialize", "success"] == 1, "the other set is there and left out"
