@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import pytest
@@ -91,9 +90,9 @@ def test_landing_to_running_dag_takes_less_than_ten_seconds(laboratory: Laborato
         seconds.append((datetime.fromisoformat(run["start_date"]) - landed).total_seconds())
         wait_until(lambda: all(one["state"] == "success" for one in laboratory.runs("ingest")), 900, "ingested")
     print(f"landing to running DAG: {', '.join(f'{one:.1f}' for one in seconds)} s")
-    record_property("landing_to_running_s", median(seconds))
+    record_property("landing_to_running_s", max(seconds))
     laboratory.pause("train", paused=False)
-    assert median(seconds) < 10, "the first landing finds programs that still start, if the machine is busy"
+    assert max(seconds) < 10
 
 
 def test_trainings_queue_for_the_devices_that_there_are(laboratory: Laboratory) -> None:
