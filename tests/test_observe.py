@@ -198,6 +198,9 @@ def test_every_curve_has_three_measures_and_every_pair_its_numbers(settings: Set
         assert row["z"] is None or row["z"] == pytest.approx(abs(row["difference"]) / row["difference_error"])
     assert [row["observable"] for row in numbers if row["z"] is None] == ["warren_cowley Al-Al"]  # that of a crystal
     assert ("coordination Ni-Al", "difference") not in measured
+    observe_run(settings, "aimd1")
+    of_aimd = {row["pair"]: row for row in Lake(settings.lake).rows("short_range_order", key="aimd1").to_pylist()}
+    assert measured["coordination Al-Ni", "difference"]["value_aimd"] == of_aimd["Al-Ni"]["coordination"]
     assert measured["pressure_gpa", "difference"]["l1_percent"] is None
 
 

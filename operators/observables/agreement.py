@@ -16,7 +16,7 @@ from operators.observables.comparison import (
 from operators.observables.differences import Melt, density_rows, diffusion_rows, order_rows, pressure_rows
 from operators.observables.findings import Findings, Row
 from operators.observables.motion import in_equilibrium
-from operators.observables.order import neighbourhoods, radial_distribution, whole_frames
+from operators.observables.order import radial_distribution, whole_frames
 from operators.observables.partners import of_one_melt, parent_of, partners
 from operators.physics.blocks import FEWEST_BLOCKS
 from operators.physics.cells import volumes_angstrom3
@@ -129,8 +129,7 @@ def _order_rows(simulation: Melt, aimd: Trajectory, found: Findings) -> list[Row
         return []
     sampled_fs, ratio = min(simulation.frames.averaged_fs, aimd.averaged_fs), sample_ratio(aimd, simulation.frames)
     rows = found.attempt(lambda: rdf_rows(curves, its_curves, sampled_fs=sampled_fs, sample_ratio=ratio)) or []
-    shells = found.attempt(lambda: neighbourhoods(its_curves, aimd, whole)) or []
-    return rows + order_rows(simulation, Melt(aimd, its_curves, shells))
+    return rows + (found.attempt(lambda: order_rows(simulation, Melt(aimd, its_curves))) or [])
 
 
 def _of_one_density(rows: Sequence[Row], simulation: Trajectory, aimd: Trajectory, *, largest: float) -> list[Row]:

@@ -95,10 +95,23 @@ def spread_frames(frames: Trajectory, whole: NDArray[np.bool_]) -> FewFrames:
     return FewFrames(frames.atomic_numbers, positions, frames.cell_angstrom[chosen])
 
 
-def neighbourhoods(curves: RadialDistribution, frames: Trajectory, whole: NDArray[np.bool_]) -> list[FirstShell]:
-    """First shells of every ordered pair of elements, from the curves of these frames."""
-    volume = float(volumes_angstrom3(frames.cell_angstrom[whole]).mean())
-    return first_shells(curves, counts=element_counts(frames.atomic_numbers), volume_angstrom3=volume)
+def neighbourhoods(
+    curves: RadialDistribution, frames: Trajectory, *, r_min_angstrom: float | None = None
+) -> list[FirstShell]:
+    """First shells of every ordered pair of elements, from the curves of the run's whole frames.
+
+    Parameters
+    ----------
+    curves
+        Of these frames.
+    frames
+        The run.
+    r_min_angstrom
+        Up to where neighbours are counted; None: up to the first minimum of the run's own total g.
+    """
+    volume = float(volumes_angstrom3(frames.cell_angstrom[whole_frames(frames)]).mean())
+    counts = element_counts(frames.atomic_numbers)
+    return first_shells(curves, counts=counts, volume_angstrom3=volume, r_min_angstrom=r_min_angstrom)
 
 
 def rdf_rows(curves: RadialDistribution) -> list[Row]:

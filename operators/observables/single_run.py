@@ -87,7 +87,7 @@ def _look_around(lake: Lake, run: Row, frames: Trajectory, *, found: Findings, n
     if curves is None:
         return Melt(frames)
     found.rows["rdf"] = rdf_rows(curves)
-    shells = found.attempt(lambda: neighbourhoods(curves, frames, whole)) or []
+    shells = found.attempt(lambda: neighbourhoods(curves, frames)) or []
     found.rows["short_range_order"] = short_range_order_rows(shells)
     few = spread_frames(frames, whole)
     if (factors := found.attempt(lambda: structure_factors(few, n_blocks=n_blocks))) is not None:
@@ -95,7 +95,7 @@ def _look_around(lake: Lake, run: Row, frames: Trajectory, *, found: Findings, n
     cutoffs = r_cuts_angstrom(lake, run)
     environments = found.attempt(lambda: local_composition_rows(few, cutoffs, n_blocks=n_blocks))
     found.rows["local_composition"] = environments or []
-    return Melt(frames, curves, shells)
+    return Melt(frames, curves)
 
 
 def _follow(lake: Lake, frames: Trajectory, virials: Floats, *, found: Findings, n_blocks: int) -> None:

@@ -38,7 +38,13 @@ class FirstShell:
     own_r_min_error_angstrom: float
 
 
-def first_shells(rdf: RadialDistribution, *, counts: Mapping[str, int], volume_angstrom3: float) -> list[FirstShell]:
+def first_shells(
+    rdf: RadialDistribution,
+    *,
+    counts: Mapping[str, int],
+    volume_angstrom3: float,
+    r_min_angstrom: float | None = None,
+) -> list[FirstShell]:
     """First shell of every ordered pair of elements, with errors.
 
     Parameters
@@ -49,12 +55,20 @@ def first_shells(rdf: RadialDistribution, *, counts: Mapping[str, int], volume_a
         Number of atoms of each element.
     volume_angstrom3
         Mean volume of the cell.
+    r_min_angstrom
+        Up to where neighbours are counted, exactly; None: up to the first minimum of the total g of this run.
     """
-    orders = short_range_order(rdf, counts=counts, volume_angstrom3=volume_angstrom3)
+
+    def orders_in(curves: RadialDistribution) -> list[ShortRangeOrder]:
+        return short_range_order(
+            curves, counts=counts, volume_angstrom3=volume_angstrom3, r_min_angstrom=r_min_angstrom
+        )
+
+    orders = orders_in(rdf)
     own = _own_shells(rdf, orders, counts=counts, volume_angstrom3=volume_angstrom3)
     without_one = []
     for rest in _leaving_out_one_block(rdf) if len(rdf.block_g) >= FEWEST_BLOCKS else ():
-        of_rest = short_range_order(rest, counts=counts, volume_angstrom3=volume_angstrom3)
+        of_rest = orders_in(rest)
         shells = _own_shells(rest, of_rest, counts=counts, volume_angstrom3=volume_angstrom3)
         without_one.append(np.concatenate([[_numbers(order) for order in of_rest], shells], axis=1))
     errors = jackknife_error(np.stack(without_one)) if without_one else np.full((len(orders), 7), np.nan)

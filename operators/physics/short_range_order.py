@@ -29,14 +29,19 @@ class ShortRangeOrder:
     single element, and for the like pair of a single atom.
     """
     coordination: float
-    """Neighbours up to the first minimum of the total g, the same for all pairs."""
+    """Neighbours up to r_min, the same for all pairs."""
     first_peak_angstrom: float
     first_peak_height: float
     r_min_angstrom: float
+    """The first minimum of the total g, unless a comparison asks for that of another run."""
 
 
 def short_range_order(
-    rdf: RadialDistribution, *, counts: Mapping[str, int], volume_angstrom3: float
+    rdf: RadialDistribution,
+    *,
+    counts: Mapping[str, int],
+    volume_angstrom3: float,
+    r_min_angstrom: float | None = None,
 ) -> list[ShortRangeOrder]:
     """Short-range order of every ordered pair of elements.
 
@@ -48,8 +53,10 @@ def short_range_order(
         Number of atoms of each element.
     volume_angstrom3
         Mean volume of the cell.
+    r_min_angstrom
+        Where the first shell ends; None: at the first minimum of the total g of this run.
     """
-    r_min = first_minimum_angstrom(rdf.r_angstrom, rdf.curve(TOTAL))
+    r_min = first_minimum_angstrom(rdf.r_angstrom, rdf.curve(TOTAL)) if r_min_angstrom is None else r_min_angstrom
     curves = dict(zip(rdf.pairs, rdf.g, strict=True))
     elements = sorted(counts)
     shell = {
@@ -145,11 +152,12 @@ def neighbours_within(
     neighbours_per_angstrom3
         Density of possible neighbours: without the atom itself, if it is one.
     within_angstrom
-        The distance; NaN gives NaN.
+        The distance; NaN, or one beyond the end of the curve, gives NaN.
     """
-    if np.isnan(within_angstrom):
+    edges = (r_angstrom[1] - r_angstrom[0]) * np.arange(len(r_angstrom) + 1)
+    if not within_angstrom <= edges[-1]:
         return np.nan
-    edges = np.minimum((r_angstrom[1] - r_angstrom[0]) * np.arange(len(r_angstrom) + 1), within_angstrom)
+    edges = np.minimum(edges, within_angstrom)
     return float(neighbours_per_angstrom3 * 4 / 3 * np.pi * (curve @ np.diff(edges**3)))
 
 

@@ -41,6 +41,23 @@ def test_errors_of_a_shell_are_its_scatter() -> None:
     assert np.std([shell.order.r_min_angstrom for shell in shells]) < 0.03
 
 
+def test_neighbours_are_counted_up_to_the_distance_asked_for() -> None:
+    curves = melt_like(10, 0.04, 0)
+    [shell] = first_shells(curves, counts={"Al": 500}, volume_angstrom3=8000.0, r_min_angstrom=3.4)
+    assert shell.order.r_min_angstrom == 3.4
+    assert shell.order.coordination == pytest.approx(
+        neighbours_within(curves.curve("Al-Al"), R, neighbours_per_angstrom3=499 / 8000, within_angstrom=3.4)
+    )
+    assert 0 < shell.coordination_error < shell_of(curves).coordination_error * 2
+
+
+def test_neighbours_beyond_the_curve_are_not_counted() -> None:
+    assert np.isnan(neighbours_within(np.ones(160), R, neighbours_per_angstrom3=0.05, within_angstrom=8.1))
+    assert neighbours_within(np.ones(160), R, neighbours_per_angstrom3=0.05, within_angstrom=8.0) == pytest.approx(
+        0.05 * 4 / 3 * np.pi * 8**3
+    )
+
+
 def test_two_blocks_have_no_error() -> None:
     shell = shell_of(melt_like(2, 0.05, 0))
     assert np.isnan([shell.coordination_error, shell.first_peak_error_angstrom, shell.own_coordination_error]).all()
