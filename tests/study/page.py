@@ -142,7 +142,8 @@ itself is run by the same protocols as the potentials. So a claim can be checked
 the truth.
 
 - **AIMD**: {len(TRAINED)} melts to learn from ({", ".join(TRAINED)}) and {len(HELD_OUT)} held out
-  ({", ".join(HELD_OUT)}); {WHOLE.n_atoms} atoms, {WHOLE.n_frames} frames 5 fs apart, so five blocks of 5 ps.
+  ({", ".join(HELD_OUT)}); {WHOLE.n_atoms} atoms, {WHOLE.n_frames} frames 5 fs apart.
+  Each held-out melt is 10 at.% from the nearest that is learnt.
 - **Potentials**: `{RECIPE}` and `{WITHOUT_VIRIAL}`, which differ only in the weights of the virial in the loss; and two
   committees of {len(SEEDS)} seeds of the recipe `{OF_COMMITTEES}`, one on all melts, one blind: on {", ".join(BLIND)},
   in none of which Al meets Ni, with {NEVER_MET} held out.

@@ -44,10 +44,10 @@ class Stage:
 MELTS = Stage("melts", 1)
 INGEST = Stage("ingest", 0.6)
 FREEZE = Stage("training sets", 0.1)
-TRAIN = Stage("train", 32)
-SIMULATE = Stage("simulate", 37)
+TRAIN = Stage("train", 41)
+SIMULATE = Stage("simulate", 39)
 OBSERVE = Stage("observe", 3)
-PUBLISH = Stage("publish", 0.3)
+PUBLISH = Stage("publish", 1)
 STAGES = (MELTS, INGEST, FREEZE, TRAIN, SIMULATE, OBSERVE, PUBLISH)
 
 
