@@ -7,7 +7,10 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import PodLaunchFailedException
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import (
+    KubernetesApiException,
+    PodLaunchFailedException,
+)
 from airflow.providers.cncf.kubernetes.utils.pod_manager import (
     PodLaunchTimeoutException,
     PodNotFoundException,
@@ -43,6 +46,18 @@ class OutOfMemory(AirflowException):
     """The pod needed more memory than its limit."""
 
 
+class Unexpected(AirflowException):
+    """The command ended as none of ours should."""
+
+
+class ClusterSaysNo(AirflowException):
+    """The triggerer could not watch the pod, or the pod was not started in time."""
+
+
+NO_ANSWER = (ApiException, HTTPError, ConnectionError, KubernetesApiException)
+"""What the cluster's API raises when it is away, overloaded, or refuses; the pod may be as well as before."""
+
+
 _ENDINGS: dict[int, tuple[type[AirflowException], str]] = {
     EXIT_BAD_INPUT: (NeedsAPerson, "bad input, a person must act; not retried"),
     EXIT_USAGE: (NeedsAPerson, "the command line is wrong, which is a bug of the DAG; not retried"),
@@ -51,7 +66,7 @@ _ENDINGS: dict[int, tuple[type[AirflowException], str]] = {
     _KILLED: (Preempted, "killed; the next try resumes from the checkpoint"),
 }
 _NO_CODE = (Preempted, "its node was lost or it was evicted; the next try resumes from the checkpoint")
-_BUG = (AirflowException, f"not one of ours, probably a bug; given up after try {_TRIES_OF_A_BUG}")
+_BUG = (Unexpected, f"not one of ours, probably a bug; given up after try {_TRIES_OF_A_BUG}")
 _MEMORY = (OutOfMemory, f"more memory than its limit in resources.yaml; given up after try {_TRIES_OF_A_BUG}")
 
 
@@ -94,7 +109,7 @@ class HousePolicy(RetryPolicy):
             return RetryDecision.retry(reason="busy; asked again at growing intervals")
         if isinstance(exception, MeltlakeError):
             return RetryDecision.fail("a person must act; not retried")
-        if isinstance(exception, _CLUSTER_SAYS_NO):
+        if isinstance(exception, (*NO_ANSWER, ClusterSaysNo, PodLaunchFailedException, PodLaunchTimeoutException)):
             return RetryDecision.retry(
                 reason="the cluster refuses or does not answer; asked again at growing intervals"
             )
@@ -102,8 +117,6 @@ class HousePolicy(RetryPolicy):
             return RetryDecision.retry(reason=f"unexpected; given up after try {_TRIES_OF_A_BUG}")
         return RetryDecision.fail(f"unexpected, and this was try {try_number}; a person must look")
 
-
-_CLUSTER_SAYS_NO = (ApiException, HTTPError, ConnectionError, PodLaunchFailedException, PodLaunchTimeoutException)
 
 POLICY: dict[str, Any] = {
     # Enough for a long training on nodes that are taken away every few hours. The first delay is

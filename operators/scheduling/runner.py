@@ -9,14 +9,21 @@ from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperato
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodNotFoundException
 from airflow.sdk import Context
 from airflow.sdk.configuration import conf
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
 from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
 
+from operators.scheduling.cancelling import is_cancelled
 from operators.scheduling.page.links import LINKS
 from operators.scheduling.pod_templates import SECTION, pod_resources, pod_template
-from operators.scheduling.retries import Preempted, hidden_lack_of_memory, is_gone, verdict
+from operators.scheduling.retries import (
+    NO_ANSWER,
+    ClusterSaysNo,
+    Preempted,
+    hidden_lack_of_memory,
+    is_gone,
+    verdict,
+)
 from operators.scheduling.task_names import subject
 
 _SECONDS_PER_DAY = 86400
@@ -38,6 +45,7 @@ class RunnerOperator(KubernetesPodOperator):
     """
 
     operator_extra_links = LINKS
+    _ti: Any = None
 
     def __init__(self, *, arguments: list[str], node: Literal["cpu", "gpu"] = "cpu", **settings: Any) -> None:
         house: dict[str, Any] = {
@@ -89,15 +97,43 @@ class RunnerOperator(KubernetesPodOperator):
             container.command, container.args = _verbatim(container.command), _verbatim(container.args)
         return pod
 
+    def get_or_create_pod(self, pod_request_obj: k8s.V1Pod, context: Context) -> k8s.V1Pod:
+        """The pod of an earlier try, or a new one."""
+        self._ti = context["ti"]
+        pod = super().get_or_create_pod(pod_request_obj, context)
+        if self._killed:  # cancelled while the cluster was asked: nobody else will know of this pod
+            self.pod = pod
+            super().on_kill()
+        return pod
+
     def execute_sync(self, context: Context) -> Any:
         """Start or find the pod and wait for its end, holding a worker."""
         with _lost_pods_told():
             return super().execute_sync(context)
 
     def trigger_reentry(self, context: Context, event: dict[str, Any]) -> Any:
-        """Go on after the triggerer has seen the pod end."""
+        """Go on after the triggerer has seen the pod end, or could not see it.
+
+        If it could not see it too often, the operator would hold a worker until the pod has ended, and then fail the
+        task whatever the end was; here the next try finds the pod.
+        """
+        self._ti = context["ti"]
+        if event["status"] == "error" and event.get("_redefer_count", 0) >= self.MAX_REDEFER_ATTEMPTS:
+            raise ClusterSaysNo(event["message"])
         with _lost_pods_told():
-            return super().trigger_reentry(context, event)
+            try:
+                return super().trigger_reentry(context, event)
+            except AirflowException as failure:
+                if type(failure) is AirflowException:  # what the triggerer was told by the cluster; it names no kind
+                    raise ClusterSaysNo(str(failure)) from failure
+                raise
+
+    def on_kill(self) -> None:
+        """On SIGTERM: stop the pod of a task that was ended; that of a task that goes on waits for its next try."""
+        if isinstance(sys.exception(), AirflowTaskTimeout) or (self._ti and is_cancelled(self._ti)):
+            super().on_kill()
+        else:
+            self.log.warning("This worker was asked to stop. The task goes on, and so does its pod.")
 
     def cleanup(
         self,
@@ -129,16 +165,19 @@ class RunnerOperator(KubernetesPodOperator):
     def _has_ended(self, remote_pod: k8s.V1Pod) -> bool:
         """Whether the pod has ended; one that never began, so that its start was given up, is deleted.
 
-        A running pod is left alone: if it was the cluster that did not answer, the next try finds it.
+        A running pod is left alone. So is one that waits, if it was the cluster that did not answer: the next try finds
+        it at its place in the queue.
         """
         if remote_pod.status and remote_pod.status.phase in _ENDED:
             return True
+        if isinstance(sys.exception(), NO_ANSWER):
+            return False
         try:
             found = self.pod_manager.read_pod(remote_pod)
             if found.status.phase == "Pending":
                 self._read_pod_events(found, reraise=False)
                 self.pod_manager.delete_pod(found)
-        except (ApiException, HTTPError) as error:
+        except NO_ANSWER as error:
             self.log.warning("Pod %s cannot be looked at: %s", remote_pod.metadata.name, error)
         return False
 

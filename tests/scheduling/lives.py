@@ -27,13 +27,16 @@ class Task:
         self._settings = {"deferrable": deferrable, "poll_interval": 0.1} | settings
         self.notes = Notes()
         self.try_number = 0
+        self.state: str | None = "running"
+        """What Airflow says of the task; None if it does not answer."""
 
     def next_try(self) -> tuple[RunnerOperator, Any]:
         """A fresh worker's operator and context."""
         self.try_number += 1
         operator = RunnerOperator(task_id=self.name, cmds=["python"], arguments=["-c", self._code], **self._settings)
         ti = SimpleNamespace(dag_id="lives", task_id=self.name, map_index=-1, try_number=self.try_number)
-        ti.xcom_push, ti.start_date = lambda **_: None, datetime.now(UTC)
+        ti.xcom_push, ti.start_date, ti.run_id = lambda **_: None, datetime.now(UTC), "one"
+        ti.get_task_states = self._states
         return operator, {"ti": ti, "run_id": "one", "dag": SimpleNamespace(), "task_state_store": self.notes}
 
     def run(self) -> None:
@@ -50,6 +53,11 @@ class Task:
         operator.name = operator._set_name(operator.name)
         pod = operator.get_or_create_pod(operator.build_pod_request_obj(context), context)
         return str(pod.metadata.name)
+
+    def _states(self, **_: object) -> dict[str, dict[str, str]]:
+        if self.state is None:
+            raise ConnectionError("the API server is away")
+        return {"one": {self.name: self.state}}
 
     @property
     def pods(self) -> list[str]:

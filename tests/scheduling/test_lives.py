@@ -10,7 +10,8 @@ from typing import Any
 
 import psutil
 import pytest
-from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException
+from airflow.providers.cncf.kubernetes.kubernetes_helper_functions import KubernetesApiException
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodLaunchTimeoutException, PodManager
 from airflow.sdk import RetryAction
 from airflow.sdk.exceptions import AirflowException, TaskDeferred
 from kubernetes.client.exceptions import ApiException
@@ -134,6 +135,7 @@ def test_cancelled_task_ends_its_pod_with_a_checkpoint(connected: PodClient, log
     _wait_for(log, "began")
     process = psutil.Process(int(log.read_text().split()[1]))
     operator, context = task.next_try()
+    task.state = "failed"
     if deferrable:
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute(context)
@@ -147,6 +149,40 @@ def test_cancelled_task_ends_its_pod_with_a_checkpoint(connected: PodClient, log
     assert has_ended(process)
 
 
+@pytest.mark.parametrize("state", ["up_for_retry", "running", None])
+def test_worker_that_is_stopped_leaves_the_pod_of_a_task_that_goes_on(
+    connected: PodClient, log: Path, state: str | None
+) -> None:
+    task = Task(connected, f"given-up-{state}", _training(log, 1.5), deferrable=False)
+    task.state = state
+    operator, context = task.next_try()
+    threading.Timer(0.5, operator.on_kill).start()
+    operator.execute(context)
+    assert len(task.pods) == 1
+    assert _said(log) == ["began", "done"]
+
+
+@MODES
+def test_task_that_is_cancelled_while_its_pod_is_created_leaves_none(
+    connected: PodClient, log: Path, deferrable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Task(connected, f"at-once-{deferrable}", _training(log, 30), deferrable=deferrable)
+    task.state = "failed"
+    operator, context = task.next_try()
+    create, names = PodManager.create_pod, []
+
+    def cancelled(self: PodManager, pod: Any) -> Any:
+        names.append(pod.metadata.name)
+        created = create(self, pod)
+        operator.on_kill()
+        return created
+
+    monkeypatch.setattr(PodManager, "create_pod", cancelled)
+    with pytest.raises((AirflowException, TaskDeferred)):
+        operator.execute(context)
+    connected.wait(names[0], None)
+
+
 @MODES
 def test_pod_that_never_starts_is_given_up_and_leaves_the_queue(connected: PodClient, deferrable: bool) -> None:
     connected.run("holds-both", "import time; time.sleep(60)", gpus=2)
@@ -154,11 +190,47 @@ def test_pod_that_never_starts_is_given_up_and_leaves_the_queue(connected: PodCl
     task = Task(
         connected, f"queued-{deferrable}", "pass", deferrable=deferrable, node="gpu", schedule_timeout_seconds=1
     )
-    with pytest.raises(AirflowException, match="too long to be scheduled"):
+    with pytest.raises(AirflowException, match="too long to be scheduled") as caught:
         task.run()
     assert task.pods == []
+    assert HousePolicy().evaluate(caught.value, 9, 20).action is RetryAction.RETRY
     connected.ask("DELETE", f"{PODS}/holds-both?gracePeriodSeconds=0")
     connected.wait("holds-both", None)
+
+
+def test_pod_keeps_its_place_in_the_queue_while_the_cluster_does_not_answer(connected: PodClient) -> None:
+    connected.run("holds-all", "import time; time.sleep(60)", gpus=2)
+    task = Task(connected, "queued-on", "pass", deferrable=False, node="gpu")
+    name = task.begin()
+    operator, context = task.next_try()
+    pod = operator.find_pod("meltlake", context)
+
+    def lose_the_cluster() -> None:
+        try:
+            raise KubernetesApiException("no route to host")
+        finally:
+            operator.cleanup(pod, pod)
+
+    with pytest.raises(KubernetesApiException, match="no route"):
+        lose_the_cluster()
+    assert task.pods == [name]
+    connected.ask("DELETE", f"{PODS}/{name}?gracePeriodSeconds=0")
+    connected.ask("DELETE", f"{PODS}/holds-all?gracePeriodSeconds=0")
+    connected.wait("holds-all", None)
+
+
+def test_triggerer_that_cannot_watch_a_pod_leaves_it_to_the_next_try(connected: PodClient, log: Path) -> None:
+    task = Task(connected, "unwatchable", _training(log, 1.5), deferrable=True)
+    name = task.begin()
+    operator, context = task.next_try()
+    event = {"status": "error", "name": name, "namespace": "meltlake", "message": "502", "_redefer_count": 3}
+    began = time.monotonic()
+    with pytest.raises(AirflowException, match="502") as caught:
+        operator.trigger_reentry(context, event)
+    assert time.monotonic() - began < 1.0
+    assert HousePolicy().evaluate(caught.value, 9, 20).action is RetryAction.RETRY
+    task.run()
+    assert (task.pods, _said(log)) == ([name], ["began", "done"])
 
 
 @MODES
@@ -178,6 +250,7 @@ def test_failure_tells_cause_and_last_lines(connected: PodClient, deferrable: bo
         (MeltlakeError("x", "y"), 1, RetryAction.FAIL, None),
         (ApiException(status=403, reason="exceeded quota"), 9, RetryAction.RETRY, None),
         (PodLaunchTimeoutException("x"), 9, RetryAction.RETRY, None),
+        (KubernetesApiException("x"), 9, RetryAction.RETRY, None),
         (KeyError("x"), 2, RetryAction.RETRY, None),
         (KeyError("x"), 3, RetryAction.FAIL, None),
     ],

@@ -60,6 +60,7 @@ def _granted() -> set[tuple[str, str]]:
 
 def _cancel(task: Task) -> None:
     operator, context = task.next_try()
+    task.state = "failed"
     if operator.deferrable:
         with pytest.raises(TaskDeferred) as deferred:
             operator.execute(context)

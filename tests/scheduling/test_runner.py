@@ -7,14 +7,14 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.serialized_objects import DagSerialization
 from kubernetes.client import ApiClient
 from kubernetes.client import models as k8s
 
 from operators.scheduling.pod_routes import label_test
 from operators.scheduling.pod_templates import pod_template
-from operators.scheduling.retries import POLICY, BusyNow, NeedsAPerson, OutOfMemory, Preempted, verdict
+from operators.scheduling.retries import POLICY, BusyNow, NeedsAPerson, OutOfMemory, Preempted, Unexpected, verdict
 from operators.scheduling.runner import RunnerOperator
 from tests.scheduling.conftest import PODS, ROOT, PodClient
 
@@ -113,7 +113,7 @@ def test_mapped_tasks_are_told_apart_by_what_they_work_on(arguments: list[str], 
         (143, "Error", Preempted, "resumes"),
         (137, "Error", Preempted, "resumes"),
         (137, "OOMKilled", OutOfMemory, r"resources\.yaml"),
-        (1, "Error", AirflowException, "bug"),
+        (1, "Error", Unexpected, "bug"),
     ],
 )
 def test_exit_code_and_reason_say_what_a_failure_means(code: int, reason: str, kind: Any, meaning: str) -> None:
