@@ -17,6 +17,8 @@ from threading import Lock
 
 import psutil
 
+from operators.log import log
+
 POD_MARK = "MELTLAKE_POD"
 """Environment variable that every process of a pod inherits, also one that opened a session of its own."""
 
@@ -77,9 +79,13 @@ class Ledger:
         return len(members)
 
     def _write(self) -> None:
+        """What runs goes on where the disk is full; only `kill -9` of the launcher finds a worse list then."""
         unfinished = self._path.with_suffix(".tmp")
-        unfinished.write_text(json.dumps(self._sessions))
-        unfinished.replace(self._path)
+        try:
+            unfinished.write_text(json.dumps(self._sessions))
+            unfinished.replace(self._path)
+        except OSError as error:
+            log.error("processes are not noted", path=str(self._path), error=str(error))
 
 
 def ask_for_signal_at_launchers_death(number: signal.Signals) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 _LONGEST_LINE_BYTES = 1 << 16
@@ -37,6 +37,7 @@ class PodLog:
         path.touch()
         self._file: FileIO | None = None
         self._begun = b""
+        self._n_lost = 0
         self._grown = asyncio.Event()
         self._closed = False
 
@@ -46,9 +47,7 @@ class PodLog:
         if len(self._begun) > _LONGEST_LINE_BYTES:
             lines, self._begun = [*lines, self._begun], b""
         if lines:
-            stamp = _stamp(time.time_ns()).encode()
-            self._file = self._file or FileIO(self._path, "ab")
-            self._file.write(b"".join(b"%s %s\n" % (stamp, line) for line in lines))
+            self._store(lines)
             self._tell()
 
     def close(self) -> None:
@@ -83,6 +82,17 @@ class PodLog:
                 else:
                     await grown.wait()
 
+    def _store(self, lines: list[bytes]) -> None:
+        """A full disk costs lines, as on a node; who writes them must not be stopped by it."""
+        said = [b"%d lines were lost: the disk was full or the log could not be opened" % self._n_lost, *lines]
+        stamp = _stamp(time.time_ns()).encode()
+        try:
+            self._file = self._file or FileIO(self._path, "ab")
+            self._file.write(b"".join(b"%s %s\n" % (stamp, line) for line in (said if self._n_lost else lines)))
+            self._n_lost = 0
+        except OSError:
+            self._n_lost += len(lines)
+
     def _tell(self) -> None:
         self._grown.set()
         self._grown = asyncio.Event()
@@ -109,4 +119,4 @@ def _without_stamp(line: bytes) -> bytes:
 
 
 def _without_stamps(chunk: bytes) -> bytes:
-    return b"".join(_without_stamp(line) for line in chunk.splitlines(keepends=True))
+    return b"".join(_without_stamp(line) for line in BytesIO(chunk))  # `splitlines` would part a line at its "\r"

@@ -54,6 +54,7 @@ class ContainerProcess:
         self._environment = environment
         self._ledger = ledger
         self._process: asyncio.subprocess.Process | None = None
+        self._early: signal.Signals | None = None
         self.log = PodLog(folder.with_name(f"{folder.name}.{spec['name']}.log"))
         self.exit_code: int | None = None
         self.state: dict[str, Any] = {"waiting": {"reason": "ContainerCreating"}}
@@ -106,6 +107,8 @@ class ContainerProcess:
             os.close(writing)
         self._ledger.add(self._process.pid)
         self.state = {"running": {"startedAt": began}}
+        if self._early is not None:
+            self.send(self._early)
         copying = asyncio.create_task(self._copy_output(reading))
         code = await self._process.wait()
         await self._end_the_rest(self._process.pid)
@@ -115,8 +118,10 @@ class ContainerProcess:
         self._finish(code if code >= 0 else 128 - code, reason="Completed" if code == 0 else "Error", began=began)
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process group, if there still is one."""
-        if self._process is not None and self.exit_code is None:
+        """Signal the process group, if there still is one; a process that is being started gets it when it is there."""
+        if self._process is None:
+            self._early = number
+        elif self.exit_code is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 

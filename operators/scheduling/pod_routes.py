@@ -61,7 +61,8 @@ def _authorised(token: str) -> Any:
 
     @web.middleware
     async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if not secrets.compare_digest(request.headers.get("Authorization", "").encode(), expected):
+        given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
+        if not secrets.compare_digest(given, expected):
             raise Refusal(401, "Unauthorized", "Unauthorized")
         return await handler(request)
 

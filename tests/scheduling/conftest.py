@@ -35,8 +35,9 @@ PODS = "/api/v1/namespaces/meltlake/pods"
 class PodClient:
     """Asks the pod API as a client over the wire would."""
 
-    def __init__(self, api: PodApi) -> None:
+    def __init__(self, api: PodApi, folder: Path | None = None) -> None:
         self.api = api
+        self.folder = folder or Path()
 
     def ask(self, method: str, path: str, body: object = None, *, token: str | None = None) -> tuple[int, Any]:
         request = urllib.request.Request(self.api.url + path, method=method)
@@ -88,7 +89,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PodClient]:
     environment = {**os.environ, "AIRFLOW__API_AUTH__JWT_SECRET": "secret", "MELTLAKE_LAKE": "/lake"}
     devices = Devices(("first", "second"), real=False)
     with PodApi(folder, devices=devices, environment=environment, stop_grace_s=1.0) as api:
-        yield PodClient(api)
+        yield PodClient(api, folder)
 
 
 @pytest.fixture

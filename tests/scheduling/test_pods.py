@@ -1,3 +1,6 @@
+import asyncio
+import os
+import signal
 import socket
 import time
 from datetime import UTC, datetime
@@ -8,8 +11,10 @@ import pytest
 from kubernetes import client as kubernetes
 from kubernetes import config
 
-from operators.scheduling.leftovers import has_ended
+from operators.scheduling.leftovers import POD_MARK, Ledger, has_ended
 from operators.scheduling.pod_devices import Devices
+from operators.scheduling.pod_logs import PodLog
+from operators.scheduling.pod_process import ContainerProcess
 from operators.scheduling.pod_routes import label_test
 from operators.scheduling.pods import PodApi
 from tests.scheduling.conftest import PODS, PodClient
@@ -116,6 +121,63 @@ def test_following_a_log_ends_with_the_process(client: PodClient) -> None:
     assert 0.5 < time.monotonic() - began < 10
 
 
+def test_line_with_carriage_returns_is_kept_whole(client: PodClient) -> None:
+    client.run("progress", "print('step 1\\rstep 2\\rdone')")
+    client.wait("progress", "Succeeded")
+    assert client.log("progress") == "step 1\rstep 2\rdone\n"
+
+
+def test_full_disk_costs_lines_of_the_log_and_nothing_else(client: PodClient, tmp_path: Path) -> None:
+    code = f"while not pathlib.Path({str(tmp_path / 'go')!r}).exists(): time.sleep(0.05)\nprint('x' * 1_000_000)"
+    client.run("flooded", f"import pathlib, time\n{code}")
+    uid = client.wait("flooded", "Running")["metadata"]["uid"]
+    log = client.folder / f"{uid}.base.log"
+    log.unlink()
+    log.symlink_to("/dev/full")
+    (tmp_path / "go").touch()
+    client.wait("flooded", "Succeeded")
+    log.unlink()
+    log.touch()
+    assert client.log("flooded", "follow=True") == ""  # nobody follows it for ever
+
+
+def test_lost_lines_are_told_when_there_is_room_again(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = PodLog(folder / "one.log")
+    folder.rename(tmp_path / "away")
+    log.write(b"first\nsecond\n")
+    (tmp_path / "away").rename(folder)
+    log.write(b"third\n")
+    log.close()
+    assert log.tail(9, 999) == "2 lines were lost: the disk was full or the log could not be opened\nthird\n"
+
+
+def test_process_that_cannot_be_noted_runs_all_the_same(client: PodClient) -> None:
+    unfinished = client.folder.with_name("pods.pids.tmp")
+    unfinished.mkdir()  # so that the ledger cannot be written
+    client.run("unnoted", "print('done')")
+    client.wait("unnoted", "Succeeded")
+    unfinished.rmdir()
+
+
+def test_sigterm_that_comes_while_a_process_is_started_is_not_lost(tmp_path: Path) -> None:
+    async def stopped_at_once() -> int | None:
+        (tmp_path / "one").mkdir()
+        environment = {"PATH": os.environ["PATH"], POD_MARK: "one"}
+        spec = {"name": "base", "command": ["sleep", "60"]}
+        container = ContainerProcess(spec, tmp_path / "one", environment, Ledger(tmp_path / "pids.json"))
+        running = asyncio.create_task(container.run({}))
+        await asyncio.sleep(0)
+        container.send(signal.SIGTERM)
+        await asyncio.wait([running], timeout=10)
+        container.send(signal.SIGKILL)
+        await running
+        return container.exit_code
+
+    assert asyncio.run(stopped_at_once()) == 143
+
+
 def test_sigterm_leaves_time_for_a_checkpoint(client: PodClient, tmp_path: Path) -> None:
     kept = tmp_path / "checkpoint"
     trap = "import signal, sys, time, pathlib\ndef keep(*_):\n time.sleep(0.3); pathlib.Path(sys.argv[1]).touch()\n"
@@ -208,6 +270,12 @@ def test_pods_that_ended_are_forgotten_when_there_are_too_many(tmp_path: Path) -
 def test_nobody_without_the_token_is_answered(client: PodClient) -> None:
     for method, path in (("GET", PODS), ("POST", PODS), ("GET", "/version")):
         assert client.ask(method, path, token="wrong")[0] == 401
+
+
+def test_header_that_is_no_text_is_refused_as_any_other(client: PodClient) -> None:
+    with socket.create_connection(("127.0.0.1", client.api.port), timeout=10) as asking:
+        asking.sendall(b"GET /version HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\nConnection: close\r\n\r\n")
+        assert asking.makefile("rb").readline().split()[1] == b"401"
 
 
 def test_api_listens_on_the_loopback_address_only(client: PodClient) -> None:
