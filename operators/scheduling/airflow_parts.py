@@ -137,6 +137,11 @@ class AirflowParts:
         self._thread = threading.Thread(target=self._live, name="airflow-parts", daemon=True)
 
     @property
+    def are_running(self) -> bool:
+        """All run, or are being started again."""
+        return self._thread.is_alive() and self.hopeless is None
+
+    @property
     def hopeless(self) -> Part | None:
         """The part that was given up, if any."""
         if self._database.code():
@@ -164,6 +169,8 @@ class AirflowParts:
                 pass
             if self._database.code() == 0:
                 self._look_after_all()
+        except OSError as error:
+            log.error("up", error=str(error))
         finally:
             self._end_all()
 

@@ -101,8 +101,6 @@ class EmbeddedStack:
         self._airflow = airflow or {}
         self._kubeconfig = kubeconfig
         self._parts: AirflowParts | None = None
-        self._pods: PodApi | None = None
-        self._guard: Guard | None = None
         self._open = ExitStack()
         self._token: str | None = None
         self.port = 0
@@ -114,7 +112,7 @@ class EmbeddedStack:
     @property
     def is_running(self) -> bool:
         """All parts of Airflow run, or are being started again."""
-        return self._parts is not None and self._parts.hopeless is None
+        return self._parts is not None and self._parts.are_running
 
     def start(self) -> Self:
         """End what a killed stack left behind, start pods' API and Airflow, and wait until all parts are healthy.
@@ -145,18 +143,7 @@ class EmbeddedStack:
         return self
 
     def stop(self) -> None:
-        """Stop pods, then Airflow, then the pods' API; nothing is left running."""
-        if self._pods is not None:
-            self._pods.drain()
-        if self._parts is not None:
-            self._parts.stop()
-            self._parts = None
-        if self._pods is not None:
-            self._pods.stop()
-            self._pods = None
-        if self._guard is not None:
-            self._guard.stop()
-            self._guard = None
+        """Stop pods, then Airflow, then the pods' API, each also if another cannot be; nothing is left running."""
         self._open.close()
 
     def api(self, path: str, payload: Mapping[str, Any] | None = None, *, method: str | None = None) -> Any:
@@ -193,17 +180,21 @@ class EmbeddedStack:
 
     def _start(self, ledger: Ledger) -> None:
         base = {**os.environ, **self._settings.environment}
-        if self._kubeconfig is None:
-            self._pods = PodApi(self.home / "pods", environment=base).start()
-            self._pods.write_kubeconfig(self.home / "kubeconfig")
+        self._open.callback(Guard(self.home / "up.pids.json", self.home / "pods.pids.json").stop)
+        pods = PodApi(self.home / "pods", environment=base) if self._kubeconfig is None else None
+        if pods is not None:
+            self._open.callback(pods.start().stop)
+            pods.write_kubeconfig(self.home / "kubeconfig")
         self.port = free_port(self._wanted_port)
         ports = {"api": self.port, "worker_log": free_port(0), "trigger_log": free_port(0)}
         environment = airflow_environment(
             self._settings, self.home, ports=ports, base=base, wins=self._airflow, kubeconfig=self._kubeconfig
         )
         self._parts = AirflowParts(environment, self.home, ledger)
+        self._open.callback(self._parts.stop)
+        if pods is not None:
+            self._open.callback(pods.drain)  # first of all, and its answers go on, so that Airflow sees how they ended
         self._parts.start()
-        self._guard = Guard(self.home / "up.pids.json", self.home / "pods.pids.json")
 
     def _wait_until_healthy(self) -> None:
         deadline = time.monotonic() + _START_S

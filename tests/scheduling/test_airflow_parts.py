@@ -1,6 +1,7 @@
 """A part of Airflow that dies is started again, and takes along what it had started."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from operators.scheduling.airflow_parts import Part
+from operators.scheduling.airflow_parts import AirflowParts, Part
 from operators.scheduling.leftovers import Ledger, has_ended
 
 SCHEDULER = """
@@ -71,3 +72,16 @@ def test_part_that_is_asked_to_stop_leaves_nothing(part: Part, tmp_path: Path) -
     part.end_the_rest()
     assert all(map(has_ended, processes))
     assert (tmp_path / "pids.json").read_text() == "{}"
+
+
+def test_parts_that_cannot_be_started_are_not_said_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "airflow"
+    home.mkdir()
+    parts = AirflowParts(os.environ, home, Ledger(tmp_path / "pids.json"))
+    shutil.rmtree(home)
+    parts.start()
+    deadline = time.monotonic() + 10
+    while parts.are_running and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not parts.are_running
+    assert "database.log" in capsys.readouterr().err
