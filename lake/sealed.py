@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from lake.reading_only import reading
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
@@ -66,8 +67,7 @@ def sealed(
 
     def run(sql: str) -> tuple[pa.Table, list[str], bool]:
         with _deadline(connection, limits, at_the_end), told(limits):
-            _require_reading(sql)
-            found = connection.sql(sql)
+            found = connection.sql(reading(connection, sql))
             types = [str(type_) for type_ in found.types]
             answer = (found if limits.rows is None else found.limit(limits.rows + 1)).to_arrow_table()
         is_cut = limits.rows is not None and answer.num_rows > limits.rows
@@ -90,30 +90,6 @@ def _locks(settings: Settings, limits: Limits) -> dict[str, str]:
         "enable_external_access": "false",
         "lock_configuration": "true",
     }
-
-
-def _require_reading(sql: str) -> None:
-    """Refuse all but one SELECT, or EXPLAIN of one: EXPLAIN ANALYZE runs what it explains, also a COPY."""
-    kinds = _kinds(sql)
-    if kinds == ["EXPLAIN"]:
-        kinds = _kinds(_explained(sql))
-    if kinds != ["SELECT"]:
-        found = " and ".join(kinds) or "nothing"
-        raise MeltlakeError(
-            f"A query reads: it needed one SELECT and found {found}.",
-            "Open a copy of the warehouse with duckdb to make tables of your own.",
-        )
-
-
-def _kinds(sql: str) -> list[str]:
-    return [statement.type.name for statement in duckdb.extract_statements(sql)]
-
-
-def _explained(sql: str) -> str:
-    words = [offset for offset, kind in duckdb.tokenize(sql) if kind != duckdb.token_type.comment]
-    if len(words) > 1 and sql[words[1] :].lower().startswith(("analyze", "analyse")):
-        words = words[1:]
-    return sql[words[1] :] if len(words) > 1 else ""
 
 
 @contextmanager

@@ -54,7 +54,8 @@ def named(query, settings):
 
 
 def files(settings):
-    return sorted(str(path) for path in settings.home.rglob("*") if "_cache" not in path.parts)
+    found = [path for path in settings.home.rglob("*") if "_cache" not in path.parts]
+    return sorted((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in found)
 
 
 READING = {
@@ -82,6 +83,8 @@ def test_a_select_is_explained(run, query):
     assert "plan" in run(query)[0].column("explain_key")[0].as_py()
 
 
+COPYING = "with a as (copy (select 1) to 'LAKE/frames/out.csv')"
+
 ATTACKS = {
     # writes
     "create table mine as select 1": f"{NO_SELECT} CREATE",
@@ -99,6 +102,8 @@ ATTACKS = {
     "prepare p as delete from runs": f"{NO_SELECT} PREPARE",
     "select 1; delete from runs": f"{NO_SELECT} SELECT and DELETE",
     "with a as (select 1) delete from runs": f"{NO_SELECT} DELETE",
+    "with a as (delete from runs returning *) from a": "attached in read-only mode",
+    "from checkpoint()": "found checkpoint",
     "merge into runs using (select 1 as x) on false when not matched then insert (n_frames) values (x)": NO_SELECT,
     # files written
     "copy (select 1) to 'HOME/out.csv'": f"{NO_SELECT} COPY",
@@ -110,6 +115,20 @@ ATTACKS = {
     "explain (analyze) copy (select 1) to 'LAKE/frames/out.csv'": "query failed: Parser Error",
     "explain analyze create table t as select 1": f"{NO_SELECT} CREATE",
     "from query('copy (select 1) to ''LAKE/frames/out.csv''')": "Expected a single SELECT",
+    f"{COPYING} select * from a": "found COPY TO FILE",
+    f"explain analyze {COPYING} select 1": "found COPY TO FILE",
+    "with a as (copy (select 1) to 'LAKE/frames/_delta_log/0.json') select 1": "found COPY TO FILE",
+    "with a as (copy runs to 'LAKE/frames/out' (format parquet, partition_by run_id)) from a": "found COPY TO FILE",
+    f"from query($${COPYING} from a$$)": "must be at the top level",
+    f"from json_execute_serialized_sql(json_serialize_sql($${COPYING} from a$$))": "found json_execute_serialized_sql",
+    "from query('from json_execute_serialized_sql(json_serialize_sql(''from runs''))')": "found json_execute",
+    "from destroy_external_resource('json_execute_serialized_sql', 'x')": "found destroy_external_resource",
+    "from register_external_resource_type('t', kind:='k', create_function:='f', status_function:='f', "
+    "destroy_function:='f')": "found register_external_resource_type",
+    # DuckDB counts bytes; counted as letters, what is explained would begin at the second `select`
+    f"explain analyze /*{'ä' * 150}*/ copy (select 1) to 'LAKE/frames/out.csv' (null '{' ' * 200}select 1 --')": (
+        f"{NO_SELECT} COPY"
+    ),
     # files read
     "from read_csv('HOME/secret.csv')": LEAVES,
     "from 'HOME/secret.csv'": LEAVES,
