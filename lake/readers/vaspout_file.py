@@ -18,6 +18,8 @@ from schemas.errors import TryAgainLater, UnreadableFile
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _SPOOL_CHUNK = 1024 * 1024
+_MOST_VALUES, _MOST_BYTES = 1_000_000, 100_000_000
+"""Of a list that is read as a whole; the longest that VASP writes has a value or three for each atom."""
 # What h5py raises on a file whose blocks make no sense.
 _DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError)
 
@@ -61,15 +63,14 @@ class Hdf5File:
 
     def __contains__(self, path: str) -> bool:
         with self._guarded():
-            return path in self._file
+            return self._at(path) is not None
 
     def names_in(self, folder: str) -> tuple[str, ...]:
         """The values directly in a group, sorted; none where there is no such group."""
         with self._guarded():
-            group = self._file.get(folder)
-            if not isinstance(group, h5py.Group):
-                return ()
-            return tuple(sorted(str(name) for name, value in group.items() if isinstance(value, h5py.Dataset)))
+            group = self._at(folder)
+            names = [str(name) for name in group] if isinstance(group, h5py.Group) else []
+            return tuple(sorted(name for name in names if self._value_at(f"{folder}/{name}") is not None))
 
     def shape(self, path: str) -> tuple[int, ...] | None:
         """The shape of a value; None where there is none."""
@@ -88,6 +89,8 @@ class Hdf5File:
             found = self._value_at(path)
             if found is None:
                 return ()
+            if found.size > _MOST_VALUES or found.nbytes > _MOST_BYTES:
+                raise ValueError(f"a list of {found.size} values in {path}")
             return tuple(_plain(value) for value in np.atleast_1d(np.asarray(found[()])).ravel().tolist())
 
     def rows(self, path: str, start: int, stop: int) -> NDArray[np.float64]:
@@ -101,9 +104,28 @@ class Hdf5File:
 
     def _value_at(self, path: str) -> h5py.Dataset | None:
         if path not in self._opened:  # finding one by its path takes longer than reading a small slice of it
-            found = self._file.get(path)
+            found = self._at(path)
+            if isinstance(found, h5py.Dataset) and (found.external or found.is_virtual):
+                raise self._led_away(path)
             self._opened[path] = found if isinstance(found, h5py.Dataset) else None
         return self._opened[path]
+
+    def _at(self, path: str) -> h5py.Group | h5py.Dataset | None:
+        """What is at a path of this very file: links of other kinds lead to any file that the process may read."""
+        found: h5py.Group | h5py.Dataset | None = self._file
+        for name in path.split("/"):
+            if not isinstance(found, h5py.Group) or not found.id.links.exists(name.encode()):
+                return None
+            if found.id.links.get_info(name.encode()).type != h5py.h5l.TYPE_HARD:
+                raise self._led_away(path)
+            found = found.get(name)
+        return found
+
+    def _led_away(self, path: str) -> UnreadableFile:
+        return UnreadableFile(
+            f"{self.name}: needed {path} in the file itself, found a link to another place.",
+            "Copy the values into one file (`h5repack`), as VASP writes it.",
+        )
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:

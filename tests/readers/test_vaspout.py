@@ -473,3 +473,45 @@ def test_file_that_vasp_holds_open_for_writing_is_refused(written):
 
 def test_file_must_be_read_as_a_whole_when_it_has_grown(written):
     assert VaspoutReader(written()).bookmark() is None
+
+
+def _external(file, place, secret):
+    file.create_dataset(place, (1,), dtype="S14", external=[(str(secret), 0, 14)])
+
+
+def _linked(file, place, secret):
+    with h5py.File(secret.with_suffix(".h5"), "w") as other:
+        other["told"] = np.array([secret.read_bytes()])
+    file[place] = h5py.ExternalLink(str(secret.with_suffix(".h5")), "/told")
+
+
+def _linked_behind_a_link(file, place, secret):
+    _linked(file, "behind", secret)
+    file[place] = h5py.SoftLink("/behind")
+
+
+def _virtual(file, place, secret):
+    _linked(file, "beside", secret)
+    layout = h5py.VirtualLayout((1,), dtype="S14")
+    layout[:] = h5py.VirtualSource(str(secret.with_suffix(".h5")), "told", (1,))
+    file.create_virtual_dataset(place, layout)
+
+
+@pytest.mark.parametrize("place", ["version/patch", "results/positions/ion_types", "input/incar/ALGO"])
+@pytest.mark.parametrize("lead_away", [_external, _linked, _linked_behind_a_link, _virtual])
+def test_values_of_another_file_are_refused_and_not_told(written, tmp_path, place, lead_away):
+    (tmp_path / "secret").write_text("not-to-be-told")
+    path = written({place: None})
+    with h5py.File(path, "r+") as file:
+        lead_away(file, place, tmp_path / "secret")
+    with pytest.raises(UnreadableFile, match="found a link to another place") as refused:
+        VaspoutReader(path)
+    assert "not-to-be-told" not in str(refused.value)
+
+
+def test_a_list_that_is_longer_than_any_melt_is_refused_early(written):
+    path = written()
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("input/incar/MAGMOM", (10**9,), dtype="i1", chunks=(10**6,))
+    with pytest.raises(UnreadableFile, match="a list of 1000000000 values"):
+        VaspoutReader(path)
