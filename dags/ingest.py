@@ -1,9 +1,9 @@
 """Landed VASP output becomes frames, and the gate says which of them may be trained on.
 
 Starts when the landing zone changes, and every night at 3 h UTC for whatever was missed; by hand with `entries`: names
-in the landing zone, or absolute paths. One pod reads one entry, so a bad file stops no other: its task is red and says
-what to do. Frames are judged before they are stored; `gate` shows the verdict on each run that changed, writes its data
-docs, and is red for a run that a person should look at.
+in the landing zone, or absolute paths. Small entries share a pod, a large one is shared by several; a bad file stops no
+other: the task is red, names it and says what to do. Frames are judged before they are stored; `gate` shows the verdict
+on each run that changed, writes its data docs, and is red for a run that a person should look at.
 """
 
 from typing import Any

@@ -1,11 +1,11 @@
 """Observables of the AIMD runs of one composition, as soon as its frames change.
 
-One Dag run per composition (its partition key), one pod per AIMD run of it; then `compare`, one pod per simulation that
-can be compared with them now, or was compared with what they were before. By hand, trigger with a partition key,
-with the parameter `composition`, or with `where`: a condition in SQL on the table `runs` for what is to be done again.
+One Dag run per composition (its partition key). Its AIMD runs share pods, each with five seconds of work or more; then
+`compare`: simulations that can be compared with them now, or were compared with what they were before. By hand,
+trigger with a partition key, with the parameter `composition`, or with `where`: a condition in SQL on the table `runs`
+for what is to be done again.
 """
 
-from datetime import datetime
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -27,15 +27,13 @@ with DAG(
 ) as dag:
 
     @task
-    def plan(dag_run: Any = None, params: Any = None, triggering_asset_events: Any = None) -> list[list[str]]:
+    def plan(dag_run: Any = None, params: Any = None) -> list[list[str]]:
         """Runs of the composition that changed or were never observed."""
         from operators.scheduling.plans import chosen_commands, observe_commands
 
         if params["where"]:
             return chosen_commands(params["where"])
-        told = [event.extra["since"] for event in triggering_asset_events.get(frames, []) if "since" in event.extra]
-        since = datetime.fromisoformat(min(told)) if told else None
-        return observe_commands(dag_run.partition_key or params["composition"], since)
+        return observe_commands(dag_run.partition_key or params["composition"])
 
     @task(trigger_rule="all_done")
     def plan_comparisons(dag_run: Any = None, params: Any = None) -> list[list[str]]:

@@ -24,11 +24,11 @@ with DAG("simulate", schedule=[potentials], max_active_runs=1, **house(__doc__, 
         return simulate_commands(approved)
 
     @task(trigger_rule="all_done")
-    def plan_observations(dag_run: Any = None) -> list[list[str]]:
-        """Simulations of this run, and those that were never observed."""
+    def plan_observations() -> list[list[str]]:
+        """Simulations that changed or were never observed."""
         from operators.scheduling.plans import observe_simulations_commands
 
-        return observe_simulations_commands(dag_run.start_date)
+        return observe_simulations_commands()
 
     @task(outlets=[catalog], trigger_rule="all_done")
     def announce() -> None:

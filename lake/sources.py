@@ -90,6 +90,16 @@ def found_below(source: str | Path) -> Found:
     return Found(runs, ignored)
 
 
+def is_output(name: str) -> bool:
+    """Whether a file of this name in a folder would be read."""
+    return name.startswith(_ONE_RUN) or _is_run(name)
+
+
+def is_one_of_several(name: str) -> bool:
+    """Whether it is one of the files with which VASP tells of the same run."""
+    return name.startswith(_ONE_RUN)
+
+
 def first_of(names: Sequence[str], most: int = 5) -> str:
     """The first few of many, as words of a sentence."""
     more = f" and {len(names) - most} more" if len(names) > most else ""

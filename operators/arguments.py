@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from operators.help import VERBS, example_text, overview
+from operators.runs.part import WHOLE, Part
 from schemas.recipes import RECIPES
 from schemas.simulation import PROTOCOLS
 
@@ -25,6 +26,9 @@ def parser() -> argparse.ArgumentParser:
     ingest = _verb(verbs, "ingest")
     ingest.add_argument("sources", nargs="+", metavar="SOURCE", help="a path or an s3:// address")
     ingest.add_argument("--workers", type=_count, metavar="N", help="processes that read; by default as many as pay")
+    ingest.add_argument(
+        "--part", type=_part, default=WHOLE, metavar="I/N", help="the I-th of N parts; other commands read the others"
+    )
 
     validate = _verb(verbs, "validate")
     validate.add_argument("run_ids", nargs="*", metavar="RUN_ID", help="by default all runs")
@@ -38,8 +42,9 @@ def parser() -> argparse.ArgumentParser:
 
     observe = _verb(verbs, "observe")
     of = observe.add_mutually_exclusive_group(required=True)
-    of.add_argument("--run", metavar="RUN_ID", help="AIMD or simulation: its observables")
+    of.add_argument("--run", nargs="+", metavar="RUN_ID", help="AIMD or simulation: its observables")
     of.add_argument("--potential", metavar="POTENTIAL", help="its errors, committee and model card")
+    observe.add_argument("--due", action="store_true", help="of these runs, only those that `status` calls due")
 
     _add_propose(verbs)
 
@@ -83,6 +88,13 @@ def _port(text: str) -> int:
     if not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, found {text}")
     return int(text)
+
+
+def _part(text: str) -> Part:
+    try:
+        return Part.parse(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"needed a part as 3/8, found {text}") from None
 
 
 def _count(text: str) -> int:

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from operators.arguments import parser
 from operators.completion import ASKED_BY, answer_shell, completion
 from operators.present import as_text
-from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal
+from schemas.errors import EXIT_BAD_INPUT, EXIT_TRY_AGAIN, EXIT_USAGE, MeltlakeError, StoppedBySignal, one_code
 from schemas.settings import PLACES, Settings
 
 Arguments = argparse.Namespace
@@ -90,28 +90,33 @@ def _remembered(settings: Settings, arguments: Arguments, words: Sequence[str]) 
 def _ingest(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.ingest import ingest
 
-    answer = ingest(settings, arguments.sources, workers=arguments.workers)
-    refused = [run for run in answer["runs"] if "exit_code" in run]  # type: ignore[attr-defined]
-    for run in refused:
-        sys.stderr.write(f"{run['source']}: {run['reason']}\n{run['remedy']}\n")
-    # Trying again helps only if nothing else is wrong.
-    codes = {int(str(run.pop("exit_code"))) for run in refused}
+    answer = ingest(settings, arguments.sources, workers=arguments.workers, part=arguments.part)
+    codes = _told(answer, "source")
     if "put_off" in answer:
-        codes.add(EXIT_TRY_AGAIN)
-    return {**answer, "exit_code": EXIT_BAD_INPUT if EXIT_BAD_INPUT in codes else max(codes, default=0)}
+        codes.append(EXIT_TRY_AGAIN)
+    return {**answer, "exit_code": one_code(codes)}
+
+
+def _told(answer: dict[str, object], subject: str) -> list[int]:
+    """Say of each run that failed what is wrong and what to do; their exit codes, which are no part of the answer."""
+    failed = [run for run in answer["runs"] if "exit_code" in run]  # type: ignore[attr-defined]
+    for run in failed:
+        sys.stderr.write(f"{run[subject]}: {run['reason']}\n{run['remedy']}\n")
+    return [run.pop("exit_code") for run in failed]
 
 
 def _validate(settings: Settings, arguments: Arguments) -> dict[str, object]:
     from operators.validate import validate
 
     answer = validate(settings, arguments.run_ids)
+    codes = _told(answer, "run_id")
     failed = [run for run in answer["runs"] if run["fails_because"]] if arguments.require else []  # type: ignore[attr-defined]
     for run in failed:
         sys.stderr.write(f"Run {run['run_id']} of {run['composition']} fails the gate. {run['fails_because']}\n")
         sys.stderr.write(
             f"See {answer['data_docs']}; mend the run, change a rule in campaign.toml, or `meltlake override`.\n"
         )
-    return {**answer, "exit_code": EXIT_BAD_INPUT if failed else 0}
+    return {**answer, "exit_code": one_code([*codes, *(EXIT_BAD_INPUT for _ in failed)])}
 
 
 def _override(settings: Settings, arguments: Arguments) -> dict[str, object]:
@@ -189,11 +194,14 @@ def _simulate(settings: Settings, arguments: Arguments) -> dict[str, object]:
 
 
 def _observe(settings: Settings, arguments: Arguments) -> dict[str, object]:
-    from operators.observe import observe_potential, observe_run
+    from operators.observe import observe_potential, observe_run, observe_runs
 
-    if arguments.run:
-        return observe_run(settings, arguments.run)
-    return observe_potential(settings, arguments.potential)
+    if arguments.potential:
+        return observe_potential(settings, arguments.potential)
+    if len(arguments.run) == 1 and not arguments.due:
+        return observe_run(settings, arguments.run[0])
+    answer = observe_runs(settings, arguments.run, only_due=arguments.due)
+    return {**answer, "exit_code": one_code(_told(answer, "run_id"))}
 
 
 def _propose(settings: Settings, arguments: Arguments) -> dict[str, object]:

@@ -12,12 +12,12 @@ from schemas.settings import Settings
 
 _ORDER: tuple[Callable[[], plans.Commands], ...] = (
     plans.ingest_commands,
-    lambda: [command for name in plans.changed_compositions(None) for command in plans.observe_commands(name, None)],
+    lambda: [command for name in plans.changed_compositions(None) for command in plans.observe_commands(name)],
     plans.materialize_commands,
     plans.train_commands,
     plans.score_commands,
     plans.simulate_commands,
-    lambda: plans.observe_simulations_commands(None),
+    plans.observe_simulations_commands,
     lambda: [["publish"], ["report"]],
 )
 

@@ -33,6 +33,7 @@ from operators.runs.cross_check import begins_otherwise, cross_check, is_within
 from operators.runs.ingest_progress import IngestProgress
 from operators.runs.ingest_workers import in_processes
 from operators.runs.overwritten import overwritten
+from operators.runs.part import WHOLE, Part
 from operators.runs.reading import (
     Progress,
     ReadRun,
@@ -45,6 +46,7 @@ from operators.runs.reading import (
     unreadable,
 )
 from operators.runs.storing import Stored, known_run, rewrite_run, store_run
+from operators.several import unexpected
 from schemas.errors import MeltlakeError, TryAgainLater, UnreadableFile
 from schemas.ids import content_id
 from schemas.rows import Row, text
@@ -59,6 +61,9 @@ _MOST_IGNORED_NAMED = 20
 _WORTH_A_PROCESS_BYTES = 256 * 1024 * 1024
 """Raw bytes that take longer to read than a process takes to start."""
 
+_MOST_WORKERS = 8
+"""Each takes 0.2 GB: on a large node as many as there are cores would need more than a pod may have."""
+
 Entry = dict[str, object]
 
 
@@ -71,7 +76,9 @@ class _Desk:
     progress: Progress
 
 
-def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None = None) -> dict[str, object]:
+def ingest(
+    settings: "Settings", sources: Iterable[str], *, workers: int | None = None, part: Part = WHOLE
+) -> dict[str, object]:
     """Bring every run below the sources into the lake; a bad one is listed with its reason and the rest goes on.
 
     Parameters
@@ -82,6 +89,8 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
         Files, run directories, trees of them; paths or `s3://` addresses.
     workers
         Processes that read runs at the same time; by default as many as the machine has cores and the work is worth.
+    part
+        Which of the runs to read; other processes read the others.
 
     Returns
     -------
@@ -110,6 +119,7 @@ def ingest(settings: "Settings", sources: Iterable[str], *, workers: int | None 
             ignored += below.ignored
             listed.append(address)
     _forget_listed(lake, listed, {run.uri for run in found})
+    found = [run for run in found if part.has(run.uri)]
     sizes = [sum(map(_size, run.every_file)) for run in found]
     n_workers = min(workers or _worthwhile_workers(sizes), len(found))
     with IngestProgress(sum(sizes)) as progress:
@@ -157,7 +167,7 @@ def _forget_listed(lake: Lake, sources: Collection[str], found: Collection[str])
 
 def _worthwhile_workers(sizes: Sequence[int]) -> int:
     n_cores = len(os.sched_getaffinity(0))
-    return max(1, min(n_cores, len(sizes), sum(sizes) // _WORTH_A_PROCESS_BYTES))
+    return max(1, min(n_cores, _MOST_WORKERS, len(sizes), sum(sizes) // _WORTH_A_PROCESS_BYTES))
 
 
 def _ingest_in_processes(
@@ -185,6 +195,8 @@ def _ingest_or_refuse(desk: _Desk, source: RunSource) -> list[Entry]:
         return [_not_stored(source.uri, error)]
     except (MeltlakeError, OSError) as error:
         return [_refused(desk.lake, source.uri, error)]
+    except Exception as error:  # noqa: BLE001 - a bug of ours that one file meets must not keep a thousand others out
+        return [_not_stored(source.uri, unexpected(error))]
     for uri in source.every_file:
         if uri not in apart:
             forget_failure(desk.lake, VERB, uri)
@@ -214,7 +226,7 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
     """An entry for a run that is not in the lake; its exit code tells whether trying again may help."""
     nothing: Entry = dict.fromkeys(("run_id", "composition"))
     counts = dict.fromkeys(("n_frames", "n_new", "n_accepted", "n_rejected"), 0)
-    why = {"reason": _without(source, error.problem), "remedy": error.remedy, "exit_code": error.exit_code}
+    why = error.entry | {"reason": _without(source, error.problem)}
     return {**nothing, **counts, "source": source, "changed": False, **why}
 
 

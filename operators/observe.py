@@ -4,7 +4,11 @@ Formulas are in `physics`; estimators' settings and rows are in `observables`, a
 against each other in `potentials.committee`, the model card in `potentials.card`.
 """
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 from lake.delta import Lake
+from operators.failures import remembered
 from operators.log import log
 from operators.observables.findings import Findings, replace_rows, row_of
 from operators.observables.potential_errors import judge
@@ -15,8 +19,57 @@ from operators.potentials.committee import observe_committee
 from operators.potentials.coverage import bring_coverage_up_to_date, cutoff_angstrom
 from operators.potentials.evaluation import is_judged
 from operators.potentials.named import require_trained_here
-from schemas.errors import StepFailed
+from operators.several import attempt
+from operators.stale.holdings import Holdings
+from operators.stale.observations import due_observations
+from schemas.errors import MeltlakeError, StepFailed
 from schemas.settings import Settings
+
+
+def observe_runs(settings: Settings, run_ids: Sequence[str], *, only_due: bool = False) -> dict[str, object]:
+    """The same for several runs, one after the other; one that fails is listed with its reason, and the rest goes on.
+
+    Parameters
+    ----------
+    settings
+        Where the lake is.
+    run_ids
+        The runs.
+    only_due
+        Leave those out that are observed as they are by now, so that a repeated command repeats nothing.
+
+    Returns
+    -------
+    dict
+        `runs`: one entry per run, as of `observe_run`, or with the reason and an exit code; `rows` of all together;
+        `left_out`.
+    """
+    left_out = _not_due(settings, run_ids) if only_due else []
+    entries = [_entry(settings, run_id) for run_id in run_ids if run_id not in left_out]
+    rows: Counter[str] = Counter()
+    for entry in entries:
+        rows.update(entry["rows"])  # type: ignore[call-overload]
+    return {"runs": entries, "rows": dict(rows), "left_out": left_out}
+
+
+def _not_due(settings: Settings, run_ids: Iterable[str]) -> list[str]:
+    holdings = Holdings(settings)
+    due, known = due_observations(holdings), {run["run_id"] for run in holdings.runs}
+    return [run_id for run_id in run_ids if run_id in known and run_id not in due]
+
+
+def _entry(settings: Settings, run_id: str) -> dict[str, object]:
+    """A run's observables; a failure is remembered as if the run had been named alone."""
+
+    def observe() -> dict[str, object]:
+        with remembered(Lake(settings.lake), "observe", ["observe", "--run", run_id]):
+            return observe_run(settings, run_id)
+
+    found = attempt(observe)
+    if not isinstance(found, MeltlakeError):
+        return found
+    log.warning("observe failed", run_id=run_id, reason=found.problem)
+    return {"run_id": run_id, "rows": {}, "skipped": [], **found.entry}
 
 
 def observe_run(settings: Settings, run_id: str) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Validate: judge stored frames again by today's rules, without their raw files. `ingest` judges them first."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from lake.delta import Lake
 from lake.gate import Gate, RuleGate, Verdict
@@ -8,6 +9,7 @@ from operators.campaign import campaign_of
 from operators.data_docs import write_data_docs
 from operators.log import log
 from operators.runs.storing import known_run, rewrite_run
+from operators.several import attempt
 from schemas.errors import MeltlakeError
 from schemas.gate import UNLABELLED_RULES
 from schemas.settings import Settings
@@ -16,25 +18,28 @@ from schemas.settings import Settings
 def validate(settings: Settings, run_ids: Iterable[str] = ()) -> dict[str, object]:
     """Judge runs again (all of them by default) and rewrite the verdicts that changed.
 
-    Raises
-    ------
-    MeltlakeError
-        If a run is not in the lake.
+    A run that cannot be judged is listed with the reason and an exit code, and the rest goes on.
     """
     lake, campaign = Lake(settings.lake), campaign_of(settings)
     gate = RuleGate(campaign.rules)
+    work = partial(_validate_run, lake, gate, most_rejected=campaign.most_rejected)
     entries = []
     for run_id in list(run_ids) or lake.keys("runs"):
-        with lake.writing(run_id, doing=f"storing run {run_id}"):
-            entries.append(_validate_run(lake, gate, run_id, most_rejected=campaign.most_rejected))
+        found = attempt(partial(work, run_id))
+        if isinstance(found, MeltlakeError):
+            log.warning("validate failed", run_id=run_id, reason=found.problem)
+            nothing = {"run_id": run_id, "passed": False, "failed_expectations": [], "fails_because": None}
+            found = {**nothing, **found.entry}
+        entries.append(found)
     return {"runs": entries, "data_docs": str(write_data_docs(settings))}
 
 
 def _validate_run(lake: Lake, gate: Gate, run_id: str, *, most_rejected: float) -> dict[str, object]:
-    row = known_run(lake, run_id)
-    if not row:
-        raise MeltlakeError(f"The lake has no run {run_id}.", "`meltlake status` lists the runs it has.")
-    judged = rewrite_run(lake, row, gate)
+    with lake.writing(run_id, doing=f"storing run {run_id}"):
+        row = known_run(lake, run_id)
+        if not row:
+            raise MeltlakeError(f"The lake has no run {run_id}.", "`meltlake status` lists the runs it has.")
+        judged = rewrite_run(lake, row, gate)
     names = ("composition", "n_rejected", "n_accepted", "reason")
     told = {name: judged.row[name] for name in names}
     why = why_it_fails(judged.verdict, most_rejected=most_rejected)

@@ -9,6 +9,12 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
+
+from lake.sources import is_one_of_several, is_output
+from operators.scheduling.batches import LEAST_S, Work
+from operators.scheduling.estimates import ingest_file_s, ingest_run_s
+from schemas.errors import MeltlakeError
 
 CURSOR_PARTS = "0123456789abcdef"
 """The cursor is kept in this many parts, by the first digit of an entry's hash."""
@@ -61,17 +67,60 @@ def entries(zone: str) -> dict[str, tuple[str, bool]]:
     """
     parts: dict[str, list[str]] = {}
     ready = set()
-    for path, described in sorted(_stored_files(zone) if "://" in zone else _local_files(zone)):
-        entry, _, inside = path.partition("/")
-        if entry.startswith(".") or path.endswith(_UNFINISHED):
-            continue
+    for entry, inside, file in _files_of_entries(zone):
         if inside == _READY:
             ready.add(entry)
-        parts.setdefault(entry, []).append(f"{inside} {described}")
+        parts.setdefault(entry, []).append(f"{inside} {file.n_bytes} {file.mtime_ns}")
     return {name: (_hashed(lines), name in ready) for name, lines in parts.items()}
 
 
-def _local_files(zone: str) -> Iterator[tuple[str, str]]:
+def work_in(zone: str) -> dict[str, Work]:
+    """What each entry of the landing zone gives to do, by the sizes of the files that would be read.
+
+    Raises
+    ------
+    MeltlakeError
+        As `entries`.
+    """
+    runs: dict[str, set[str]] = {}
+    seconds: dict[str, float] = {}
+    for entry, inside, file in _files_of_entries(zone):
+        folder, _, name = inside.rpartition("/")
+        runs.setdefault(entry, set())
+        if not inside or is_output(name):  # an entry that is a file is read, whatever it is called
+            runs[entry].add(folder if is_one_of_several(name) else inside)
+            seconds[entry] = seconds.get(entry, 0.0) + ingest_file_s(file.path, file.n_bytes)
+    return {
+        entry: Work(len(found), seconds.get(entry, 0.0) + ingest_run_s() * len(found)) for entry, found in runs.items()
+    }
+
+
+def work_below(address: str) -> Work:
+    """The same of an address anywhere, all entries together; a file, or nothing, is worth a pod of its own."""
+    try:
+        found = list(work_in(address).values())
+    except MeltlakeError:  # the command tells what is wrong there
+        found = []
+    if not found:
+        return Work(1, LEAST_S)
+    return Work(sum(one.n_runs for one in found), sum(one.seconds for one in found))
+
+
+class _File(NamedTuple):
+    path: str
+    n_bytes: int
+    mtime_ns: int
+
+
+def _files_of_entries(zone: str) -> Iterator[tuple[str, str, _File]]:
+    """Entry, path within it (empty for an entry that is a file), and the file; what is hidden or not whole left out."""
+    for file in sorted(_stored_files(zone) if "://" in zone else _local_files(zone)):
+        entry, _, inside = file.path.partition("/")
+        if not (entry.startswith(".") or file.path.endswith(_UNFINISHED)):
+            yield entry, inside, file
+
+
+def _local_files(zone: str) -> Iterator[_File]:
     for folder, _, names in os.walk(zone):
         for name in names:
             path = Path(folder, name)
@@ -79,15 +128,15 @@ def _local_files(zone: str) -> Iterator[tuple[str, str]]:
                 about = path.stat()
             except OSError:  # renamed while we looked, a link to nothing or to itself, a folder that we may not enter
                 continue
-            yield path.relative_to(zone).as_posix(), f"{about.st_size} {about.st_mtime_ns}"
+            yield _File(path.relative_to(zone).as_posix(), about.st_size, about.st_mtime_ns)
 
 
-def _stored_files(zone: str) -> Iterator[tuple[str, str]]:
+def _stored_files(zone: str) -> Iterator[_File]:
     from lake.object_store import below, bucket_path  # 50 MB, which a zone on a disk does without
 
     for found in below(zone, recursive=True):
         if found.is_file:
-            yield found.path.removeprefix(f"{bucket_path(zone)}/"), f"{found.size} {found.mtime_ns}"
+            yield _File(found.path.removeprefix(f"{bucket_path(zone)}/"), found.size, found.mtime_ns)
 
 
 def _hashed(lines: list[str]) -> str:

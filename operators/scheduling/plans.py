@@ -12,17 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from operators.log import log
-from operators.scheduling.landing_zone import entries
+from operators.scheduling.landing_zone import work_below, work_in
+from operators.scheduling.shared_commands import Commands, to_ingest, to_judge, to_observe
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
     from operators.stale.campaign_work import CampaignWork
     from operators.stale.item import Stale
-
-Commands = list[list[str]]
-
-_MOST_PODS = 256  # Airflow maps at most 1024 tasks; beyond this many entries, one pod reads several
 
 
 def here() -> Settings:
@@ -31,27 +28,32 @@ def here() -> Settings:
 
 
 def ingest_commands(named: Iterable[str] = ()) -> Commands:
-    """One command per landing entry: those that are named, and those that the lake does not know."""
+    """Landing entries that are named, and those that the lake does not know: small ones together, a large one in parts.
+
+    A bad one stops no other of the same command.
+    """
     settings = here()
     zone = settings.landing.rstrip("/")
     if "://" not in zone:
         zone = str(Path(zone).absolute())
-    wanted = sorted({*named, *_unknown_entries(settings, zone)})
-    paths = [entry if entry.startswith("/") or "://" in entry else f"{zone}/{entry}" for entry in wanted]
-    size = -(-len(paths) // _MOST_PODS) or 1
-    return [["ingest", *paths[start : start + size]] for start in range(0, len(paths), size)]
+    landed = work_in(settings.landing)
+    wanted = sorted({*named, *_unknown(zone, landed)})
+    work = {_address(entry, zone): landed.get(entry) for entry in wanted}
+    return to_ingest({address: work_below(address) if known is None else known for address, known in work.items()})
+
+
+def _address(entry: str, zone: str) -> str:
+    return entry if entry.startswith("/") or "://" in entry else f"{zone}/{entry}"
 
 
 def changed_compositions(since: datetime | None) -> list[str]:
     """Compositions with an AIMD run that was committed since then, or that nobody has observed yet."""
-    return sorted({run["composition"] for run in _stale_runs("aimd", since)})
+    return sorted({run["composition"] for run in _stale_runs("aimd", since=since)})
 
 
 def gate_commands(since: datetime) -> Commands:
-    """One command per AIMD run that was committed since then."""
-    runs = [run["run_id"] for run in _committed(since)]
-    size = -(-len(runs) // _MOST_PODS) or 1
-    return [["validate", "--require", *runs[start : start + size]] for start in range(0, len(runs), size)]
+    """AIMD runs that were committed since then, small ones together."""
+    return to_judge(_committed(since))
 
 
 def gate_summary(since: datetime) -> dict[str, Any]:
@@ -67,19 +69,18 @@ def gate_summary(since: datetime) -> dict[str, Any]:
 
 def _committed(since: datetime) -> list[dict[str, Any]]:
     return _query(
-        f"""select run_id, n_accepted, n_rejected, reason from runs
+        f"""select run_id, n_frames, n_atoms, n_accepted, n_rejected, reason from runs
         where origin = 'aimd' and ingested_at >= {_timestamp(since)} order by run_id"""
     )
 
 
-def observe_commands(composition: str, since: datetime | None) -> Commands:
-    """One command per AIMD run of the composition that was committed since then or never observed."""
-    stale = _stale_runs("aimd", since)
-    return [["observe", "--run", run["run_id"]] for run in stale if run["composition"] == composition]
+def observe_commands(composition: str) -> Commands:
+    """AIMD runs of the composition that are due to be observed, small ones together."""
+    return to_observe(_stale_runs("aimd", composition=composition), "--due")
 
 
 def chosen_commands(condition: str) -> Commands:
-    """One command per run that a person chose, due or not: a condition in SQL on the published table `runs`.
+    """Runs that a person chose, due or not: a condition in SQL on the published table `runs`.
 
     Raises
     ------
@@ -88,14 +89,15 @@ def chosen_commands(condition: str) -> Commands:
     """
     from lake.sandbox import Limits, ask
 
-    chosen = f"select run_id from runs where n_frames > 0 and ({condition}) order by run_id"
-    return [["observe", "--run", str(run_id)] for [run_id] in ask(here(), chosen, limits=Limits(rows=None)).rows]
+    columns = ("run_id", "n_frames", "n_atoms")
+    chosen = f"select {', '.join(columns)} from runs where n_frames > 0 and ({condition}) order by run_id"
+    rows = ask(here(), chosen, limits=Limits(rows=None)).rows
+    return to_observe([dict(zip(columns, row, strict=True)) for row in rows])
 
 
 def compare_commands(composition: str) -> Commands:
-    """One command per simulation of the composition that is due to be observed, for what its AIMD runs are by now."""
-    stale = _stale_runs("dnnp", None)
-    return [["observe", "--run", run["run_id"]] for run in stale if run["composition"] == composition]
+    """Simulations of the composition that are due to be observed, for what its AIMD runs are by now."""
+    return to_observe(_stale_runs("dnnp", composition=composition), "--due")
 
 
 def materialize_commands() -> Commands:
@@ -183,13 +185,15 @@ def has_news_of_potentials() -> bool:
     return bool(work.newest_potentials) and (bool(work.simulations()) or not work.is_published())
 
 
-def observe_simulations_commands(since: datetime | None) -> Commands:
-    """One command per simulation that was committed since then or never observed."""
-    return [["observe", "--run", run["run_id"]] for run in _stale_runs("dnnp", since)]
+def observe_simulations_commands() -> Commands:
+    """Simulations that are due to be observed, short ones together."""
+    return to_observe(_stale_runs("dnnp"), "--due")
 
 
-def _stale_runs(origin: str, since: datetime | None) -> list[Mapping[str, Any]]:
-    """Runs with frames that were committed since then (UTC), or that are due to be observed."""
+def _stale_runs(
+    origin: str, *, composition: str | None = None, since: datetime | None = None
+) -> list[Mapping[str, Any]]:
+    """Runs with frames that are due to be observed, or that were committed since then (UTC)."""
     from operators.stale.holdings import Holdings  # as below
     from operators.stale.observations import due_observations
 
@@ -199,7 +203,7 @@ def _stale_runs(origin: str, since: datetime | None) -> list[Mapping[str, Any]]:
     stale = [
         run
         for run in holdings.runs
-        if (run["origin"] == origin and run["n_frames"])
+        if (run["origin"] == origin and run["n_frames"] and composition in (None, run["composition"]))
         and (run["run_id"] in due or (when is not None and run["ingested_at"] and run["ingested_at"] >= when))
     ]
     return sorted(stale, key=lambda run: str(run["run_id"]))
@@ -220,12 +224,12 @@ def _commands(items: "Iterable[Stale]") -> Commands:
     return [list(item.arguments) for item in items]
 
 
-def _unknown_entries(settings: Settings, zone: str) -> list[str]:
+def _unknown(zone: str, landed: Iterable[str]) -> list[str]:
     # A refused file waits for a person; when it changes, the landing event names it.
     seen = "select path as uri from raw_files union select subject from task_failures where verb = 'ingest'"
     known = {_plain(uri) for uri in _column(seen, "uri")}
     names = {uri.removeprefix(f"{zone}/").split("/")[0] for uri in known if uri.startswith(f"{zone}/")}
-    return [name for name in entries(settings.landing) if name not in names]
+    return [entry for entry in landed if entry not in names]
 
 
 def _plain(uri: str) -> str:

@@ -43,9 +43,9 @@ def due(settings: Settings) -> dict[str, str]:
     """Why, by run; the same runs for people and for Airflow."""
     told = {item.arguments[2]: item.why for item in stale(settings) if item.arguments[:2] == ["observe", "--run"]}
     compositions = plans.changed_compositions(None)
-    planned = [command for label in compositions for command in plans.observe_commands(label, None)]
-    planned += plans.observe_simulations_commands(None)
-    assert sorted(command[2] for command in planned) == sorted(told)
+    planned = [command for label in compositions for command in plans.observe_commands(label)]
+    planned += plans.observe_simulations_commands()
+    assert sorted(run_id for command in planned for run_id in command[2:-1]) == sorted(told)
     return told
 
 
@@ -60,7 +60,7 @@ def test_an_aimd_run_that_comes_after_the_simulation_is_compared_with_it(setting
         assert list(due(settings)) == [run_id]
         observe_run(settings, run_id)
         assert due(settings) == {"simulated": f"run {run_id} can be compared with it now"}
-        assert plans.compare_commands("Al50Ni50") == [["observe", "--run", "simulated"]]
+        assert plans.compare_commands("Al50Ni50") == [["observe", "--run", "simulated", "--due"]]
         observe_run(settings, "simulated")
         assert {row["aimd_run_id"] for row in rows_of(settings, "agreement", "simulated")} >= {run_id}
         assert due(settings) == {}

@@ -41,7 +41,7 @@ bag = DagBag(sys.argv[2])
 from operators.scheduling import landing, plans, ui
 said = {"dags": sorted(bag.dags), "errors": bag.import_errors, "ingest": plans.ingest_commands(["run"])}
 said |= {"materialize": plans.materialize_commands(), "train": plans.train_commands(), "score": plans.score_commands()}
-said |= {"simulate": plans.simulate_commands(), "observe": plans.observe_commands("Al100", None)}
+said |= {"simulate": plans.simulate_commands(), "observe": plans.observe_commands("Al100")}
 print(json.dumps(said))
 """
 
@@ -91,5 +91,5 @@ def test_dags_plans_and_page_do_with_the_packages_of_the_control_image(lake: Lak
     assert said["errors"] == {}
     assert said["dags"] == ["ingest", "observe", "report", "simulate", "train"]
     assert said["ingest"] == [["ingest", str(tmp_path / "landing" / "run")]]
-    assert said["observe"] == [["observe", "--run", "al100"]]
+    assert said["observe"] == [["observe", "--run", "al100", "--due"]]
     assert [command[:4] for command in said["train"]] == [["train", "of-al", "--recipe", "DP-1"]]

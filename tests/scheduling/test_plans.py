@@ -154,7 +154,7 @@ def test_compositions_change_when_runs_are_committed_or_unobserved(lake: Lake) -
         lake.replace("thermodynamics", run_id, [seen])
     assert plans.changed_compositions(datetime(2026, 5, 1, tzinfo=UTC)) == ["Cu100", "Ni100"]
     assert plans.changed_compositions(None) == ["Ni100"]
-    assert plans.observe_commands("Ni100", None) == [["observe", "--run", "ni100"]]
+    assert plans.observe_commands("Ni100") == [["observe", "--run", "ni100", "--due"]]
     lake.replace("thermodynamics", "al100", [seen | {"observables_version": None}])
     assert plans.changed_compositions(None) == ["Al100", "Ni100"]
 
@@ -163,7 +163,7 @@ def test_runs_are_observed_again_by_a_condition_in_sql(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Cu100", "Cu"), run("Ni100", "Ni", origin="dnnp"))
     publish(plans.here())
     chosen = plans.chosen_commands("chemical_system in ('Cu', 'Ni') or composition like 'x%'")
-    assert chosen == [["observe", "--run", "cu100"], ["observe", "--run", "ni100"]]
+    assert chosen == [["observe", "--run", "cu100", "ni100"]]
     with pytest.raises(MeltlakeError, match="needed one SELECT and found SELECT and DROP"):
         plans.chosen_commands("true); drop table runs; select (1")
     with pytest.raises(MeltlakeError, match="would leave the warehouse"):
@@ -172,7 +172,7 @@ def test_runs_are_observed_again_by_a_condition_in_sql(lake: Lake) -> None:
 
 def test_simulations_are_observed_apart_from_aimd_runs(lake: Lake) -> None:
     ingest(lake, run("Al100", "Al"), run("Cu100", "Cu", origin="dnnp", potential_id="p"))
-    assert plans.observe_simulations_commands(None) == [["observe", "--run", "cu100"]]
+    assert plans.observe_simulations_commands() == [["observe", "--run", "cu100", "--due"]]
 
 
 def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, 
     for name in ("known", "named"):
         remember_file(lake, str(tmp_path / "landing" / name / "OUTCAR"), runs=[name], about={})
     expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
-    assert plans.ingest_commands(["named"]) == [["ingest", path] for path in expected]
+    assert plans.ingest_commands(["named"]) == [["ingest", *expected]]
     assert plans.ingest_commands(["/elsewhere/OUTCAR"])[0] == ["ingest", "/elsewhere/OUTCAR"]
 
 

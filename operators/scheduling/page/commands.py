@@ -25,7 +25,7 @@ def targets(arguments: Sequence[str]) -> list[Target]:
 
 
 def _ingested(sources: list[str], _: Options) -> list[Target]:
-    return [Target(_last_part(source), f"runs?{urlencode({'search': source})}") for source in sources]
+    return [Target(_last_part(source), f"runs?{urlencode({'search': source})}") for source in sources[:_MOST_NAMED]]
 
 
 def _judged(run_ids: list[str], options: Options) -> list[Target]:
@@ -35,7 +35,7 @@ def _judged(run_ids: list[str], options: Options) -> list[Target]:
 
 
 def _observed(_: list[str], options: Options) -> list[Target]:
-    found = [_run(run) for run in options.get("run", [])]
+    found = [_run(run) for run in options.get("run", [])[:_MOST_NAMED]]
     for potential in options.get("potential", []):
         place = f"potentials/{quote(potential, safe='')}"
         found += [Target(f"Potential {potential}", place), Target("Learning curve", f"{place}/learning-curve")]
