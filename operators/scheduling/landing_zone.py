@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from lake.sources import is_one_of_several, is_output
 from operators.scheduling.batches import LEAST_S, Work
-from operators.scheduling.estimates import ingest_file_s, ingest_run_s
+from operators.scheduling.estimates import INGEST_RUN_S, ingest_file_s
 from schemas.errors import MeltlakeError
 
 CURSOR_PARTS = "0123456789abcdef"
@@ -91,7 +91,7 @@ def work_in(zone: str) -> dict[str, Work]:
             runs[entry].add(folder if is_one_of_several(name) else inside)
             seconds[entry] = seconds.get(entry, 0.0) + ingest_file_s(file.path, file.n_bytes)
     return {
-        entry: Work(len(found), seconds.get(entry, 0.0) + ingest_run_s() * len(found)) for entry, found in runs.items()
+        entry: Work(len(found), seconds.get(entry, 0.0) + INGEST_RUN_S * len(found)) for entry, found in runs.items()
     }
 
 

@@ -17,7 +17,7 @@ import psutil
 
 from operators.scheduling.airflow_parts import PARTS
 from operators.scheduling.batches import LEAST_S, batches
-from operators.scheduling.estimates import ingest_run_s
+from operators.scheduling.estimates import INGEST_RUN_S
 from operators.scheduling.stack import EmbeddedStack
 from tests.benchmarks.measuring import Cost
 from tests.benchmarks.recipes import settings_in
@@ -34,9 +34,9 @@ def scheduler(folder: Path, n_items: int = N_ITEMS, n_pods: int = N_PODS) -> Ite
     with EmbeddedStack(settings_in(folder, "scheduler"), port=0, airflow={"CORE__DAGS_FOLDER": dags}) as stack:
         _wait_for_dags(stack)
         idle = _Idle.measured(_IDLE_S)
-        n_batches = len(batches(dict.fromkeys(range(n_items), ingest_run_s())))
+        n_batches = len(batches(dict.fromkeys(range(n_items), INGEST_RUN_S)))
         yield _line(stack, "nothing", n_items, idle=idle)
-        told = f"{n_items} items of {ingest_run_s()} s in batches of {LEAST_S:g} s"
+        told = f"{n_items} items of {INGEST_RUN_S} s in batches of {LEAST_S:g} s"
         yield _line(stack, "nothing", n_batches, idle=idle, told=told)
         yield _line(stack, "nothing_in_pods", n_pods, idle=idle)
 

@@ -183,7 +183,7 @@ def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, 
         remember_file(lake, str(tmp_path / "landing" / name / "OUTCAR"), runs=[name], about={})
     expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
     assert plans.ingest_commands(["named"]) == [["ingest", *expected]]
-    assert plans.ingest_commands(["/elsewhere/OUTCAR"])[0] == ["ingest", "/elsewhere/OUTCAR"]
+    assert plans.ingest_commands(["/elsewhere/OUTCAR"]) == [["ingest", expected[1], "/elsewhere/OUTCAR"]]
 
 
 def test_very_many_entries_share_pods(lake: Lake, tmp_path: Path) -> None:
