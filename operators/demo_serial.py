@@ -8,9 +8,10 @@ from collections.abc import Callable
 from operators.log import log
 from operators.processes import program
 from operators.scheduling import plans
+from operators.scheduling.shared_commands import Commands
 from schemas.settings import Settings
 
-_ORDER: tuple[Callable[[], plans.Commands], ...] = (
+_ORDER: tuple[Callable[[], Commands], ...] = (
     plans.ingest_commands,
     lambda: [command for name in plans.changed_compositions(None) for command in plans.observe_commands(name)],
     plans.materialize_commands,
