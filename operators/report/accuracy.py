@@ -9,9 +9,9 @@ from operators.report.drawing.plots import Axis, Plot
 from operators.report.drawing.series import Series
 from operators.report.drawing.style import ROLE_COLOURS
 from operators.report.drawing.triangles import WORDED
-from operators.report.main_potential import compared, main_potential
-from operators.report.page import NOTHING, Ask, Figure, Fold, Grid, Group, Row, Section, number, plain
-from operators.report.potentials import RMSE, by_potential, named
+from operators.report.main_potential import compared, main_potential, named_apart
+from operators.report.page import NOTHING, Ask, Figure, Fold, Grid, Group, Row, Section, column, number, plain
+from operators.report.potentials import RMSE, colours_of, drawn_of, named
 
 _QUANTITIES = {"energy": "eV/atom", "force": "eV/Å", "virial": "eV/atom"}
 _MOST_DRAWN = 3
@@ -114,15 +114,11 @@ where {group.where} and split in ('test', 'held_out')
 order by recipe, seed, potential_id, distance_at_percent, composition, split"""
     rows = ask(sql)
     far = [row for row in rows if row["distance_at_percent"]]
+    colours, names = colours_of(rows), named_apart(rows)
+    points = {key: [row for row in rows if row["potential_id"] == key] for key in colours}
     series = [
-        Series(
-            named(found[0]),
-            [row["distance_at_percent"] for row in found],
-            [row[RMSE[1]] for row in found],
-            colour,
-            "circle",
-        )
-        for colour, found in by_potential(rows)
+        Series(names[key], column(found, "distance_at_percent"), column(found, RMSE[1]), colours[key], "circle")
+        for key, found in points.items()
     ]
     axes = (Axis("distance to training (at.%)"), Axis("force RMSE (meV/Å)"))
     plot = Plot("Force error against distance", series, *axes)
@@ -135,7 +131,7 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
                 row["composition"],
                 row["split"].replace("_", "-"),
                 plain(row["nearest_composition"]),
-                named(row),
+                names[row["potential_id"]],
                 number(row["distance_at_percent"]),
                 number(row["coverage_frac"]),
                 number(row["n_frames"]),
@@ -153,7 +149,8 @@ order by recipe, seed, potential_id, distance_at_percent, composition, split"""
         caption="Error on each composition against its distance to the nearest composition that the potential was "
         "trained on: half-L1, the share of atoms to swap. Distance 0 is the test split. Coverage is the share of the "
         "melt's environments within the cutoff that lie where the training frames are dense. The paper's own example, "
-        "Al50Cu25Ni25, is 10 at.% away; 20 at.% is the largest distance inside its ten-point grid.",
+        "Al50Cu25Ni25, is 10 at.% away; 20 at.% is the largest distance inside its ten-point grid."
+        + drawn_of(rows, colours),
         sql=sql,
         command="meltlake materialize --hold-out COMPOSITION",
         figures=[Figure(drawn)] if drawn else [],

@@ -30,7 +30,8 @@ order by view.composition, view.origin, view.temperature_k, run_id"""
         caption="Averages over the accepted frames of every run from where it is equilibrated. Standard errors count "
         "correlation; a run too short for one has none. A density is a prediction only at constant "
         "pressure; otherwise it was imposed and the pressure is the prediction. Measurements appear only inside their "
-        "range of validity, with the uncertainty that their authors state: bands around lines, bars at points.",
+        "range of validity, with the uncertainty that their authors state: bands around lines, bars at points. A "
+        "dashed line is a source that no verdict rests on.",
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol npt --composition COMPOSITION",
         figures=density_figure(group, rows, ask),

@@ -45,11 +45,7 @@ order by told.composition, kelvin, origin, run_id, x"""
         title="Figure 6: pure melts against diffraction",
         caption="g(r) at each temperature, hotter melts moved up. AIMD is dashed, the potential the solid red "
         "line, measurements are grey circles. Bands and bars are standard errors."
-        + (
-            ""
-            if is_measured
-            else " No measured curve is at their temperatures and pressures yet: meltlake experiments add FILE."
-        ),
+        + ("" if is_measured else _NOT_MEASURED),
         sql=sql,
         command="meltlake simulate POTENTIAL --protocol nvt --composition COMPOSITION --temperature-k T",
         figures=[Figure(drawn)] if plots else [],

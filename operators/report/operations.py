@@ -1,5 +1,7 @@
 """Sections about the lake itself: its runs, the frames that the gate rejected, and what failed."""
 
+from collections.abc import Sequence
+
 from operators.failures import cause_beside
 from operators.report.page import Ask, Cell, Grid, Row, Section, data_kind, number, path, plain, with_error
 
@@ -95,7 +97,9 @@ limit {_MOST_EVENTS_SHOWN}"""
         anchor="rejections",
         title="Rejected and flagged frames",
         caption="Rules of the gate that frames did not meet. A rejected frame stays out of every training set; a flag "
-        "only asks for a look." + (" Data docs show every such frame, and its run as a picture." if data_docs else ""),
+        "only asks for a look."
+        + (" Data docs show every such frame, and its run as a picture." if data_docs else "")
+        + _cut(rows),
         page=data_docs,
         sql=sql,
         command="",
@@ -110,6 +114,10 @@ def _concerned(row: Row) -> str:
         return "the run, overruled" if row["n_overruled"] >= row["n_frames"] else "the run"
     overruled = f", {number(row['n_overruled'])} overruled" if row["n_overruled"] else ""
     return f"{number(row['n_unexpected'])} of {number(row['n_frames'])}{overruled}"
+
+
+def _cut(rows: Sequence[Row]) -> str:
+    return f" The first {_MOST_EVENTS_SHOWN} are shown." if len(rows) == _MOST_EVENTS_SHOWN else ""
 
 
 def failures_section(ask: Ask) -> Section:
@@ -132,7 +140,7 @@ limit {_MOST_EVENTS_SHOWN}"""
     return Section(
         anchor="failures",
         title="Failures",
-        caption="Sources and steps that failed when they were last tried, with what to do.",
+        caption="Sources and steps that failed when they were last tried, with what to do." + _cut(rows),
         sql=sql,
         command="",
         when_empty="Nothing failed when it was last tried.",

@@ -1,14 +1,26 @@
 """Sections about the potentials: Table 1, training, parity, transferability and speed."""
 
-from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
 
 from operators.report.drawing.pictures import picture
 from operators.report.drawing.plots import Axis, Plot
 from operators.report.drawing.series import Series
 from operators.report.drawing.style import POTENTIAL_COLOURS
-from operators.report.page import NOTHING, Ask, Cell, Figure, Grid, Group, Row, Section, number, plain, with_error
+from operators.report.main_potential import named_apart
+from operators.report.page import (
+    NOTHING,
+    Ask,
+    Cell,
+    Figure,
+    Grid,
+    Group,
+    Row,
+    Section,
+    column,
+    number,
+    plain,
+    with_error,
+)
 
 _PAPER_SYSTEM = "Al-Cu-Ni"
 _STEPS_PER_DECADE = 40
@@ -126,18 +138,21 @@ qualify row_number() over (
     partition by potential_id, floor({_STEPS_PER_DECADE} * log10(step)) order by step desc) = 1
 order by recipe, seed, potential_id, step"""
     rows = ask(sql)
+    colours, names = colours_of(rows), named_apart(rows)
     plots = []
     for name, (quantity, unit) in zip(
         RMSE, (("Energy", "meV/atom"), ("Force", "meV/Å"), ("Virial", "meV/atom")), strict=True
     ):
+        curves = {key: [row for row in rows if row["potential_id"] == key and row[name]] for key in colours}
         series = [
-            Series(named(found[0]), [row["step"] for row in found], [row[name] for row in found], colour)
-            for colour, found in by_potential([row for row in rows if row[name]])
+            Series(names[key], column(found, "step"), column(found, name), colours[key])
+            for key, found in curves.items()
+            if found
         ]
         if series:
             axes = Axis("step", logarithmic=True), Axis(f"{quantity} RMSE ({unit})", logarithmic=True)
             plots.append(Plot(quantity, series, *axes))
-    last = [found[-1] for _, found in by_potential(rows)]
+    last = {row["potential_id"]: row for row in rows}.values()
     grid = Grid(
         ("potential", "recipe", "last step", "E (meV/atom)", "F (meV/Å)", "V (meV/atom)"),
         [(row["potential_id"], named(row), number(row["step"]), *(number(row[name]) for name in RMSE)) for row in last],
@@ -149,7 +164,7 @@ order by recipe, seed, potential_id, step"""
         anchor=f"{group.anchor}-training",
         title="Training",
         caption="RMSE on batches of the test split while training, both axes logarithmic. It has converged when "
-        "all three parts have levelled off.",
+        "all three parts have levelled off." + drawn_of(rows, colours),
         sql=sql,
         command="meltlake train TRAINING_SET --recipe DP-2",
         figures=[Figure(picture(f"training-{group.anchor}", plots, synthetic=group.synthetic))] if plots else [],
@@ -209,9 +224,21 @@ order by recipe, performance.protocol = 'performance' desc, performance.n_atoms,
     )
 
 
-def by_potential(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
-    found = [list(group) for _, group in groupby(rows, key=itemgetter("potential_id"))]
-    return [(POTENTIAL_COLOURS[place % len(POTENTIAL_COLOURS)], group) for place, group in enumerate(found)]
+def colours_of(rows: Sequence[Row]) -> dict[str, str]:
+    """Colours of the potentials to draw: those whose last force error is smallest, as many as can be told apart."""
+    last = {row["potential_id"]: row[RMSE[1]] for row in rows if row[RMSE[1]] is not None}
+    smallest = sorted(last, key=lambda key: (last[key], key))[: len(POTENTIAL_COLOURS)]
+    return dict(zip((key for key in last if key in smallest), POTENTIAL_COLOURS, strict=False))
+
+
+def drawn_of(rows: Sequence[Row], colours: Mapping[str, str]) -> str:
+    """How many potentials are drawn, where others are not."""
+    n_all = len({row["potential_id"] for row in rows})
+    return (
+        f" Of {n_all} potentials the {len(colours)} with the smallest force error are drawn."
+        if n_all > len(colours)
+        else ""
+    )
 
 
 def named(row: Row) -> str:

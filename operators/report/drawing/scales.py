@@ -10,6 +10,8 @@ Floats = NDArray[np.float64]
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 _A_FEW_TIMES = 200
 _MARGIN = 0.04
+_BELOW_ZERO = 0.25
+"""Of the margin: a hundredth of the axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +58,5 @@ def scale_over(values: Floats, *, logarithmic: bool = False, least: float = 0.0)
         room = max((high / low) ** _MARGIN, 1.05)
         return Scale(low / room, high * room, logarithmic=True)
     room = max(_MARGIN * (high - low), (least - high + low) / 2) or 0.05 * abs(high) or 1.0
-    # What begins at zero, as distances, lags and g(r) do, is drawn from its axis.
-    return Scale(0.0 if 0 <= low < room else low - room, high + room)
+    # What begins at zero, as distances, lags and g(r) do, is drawn from its axis; an error bar may end just below it.
+    return Scale(0.0 if -_BELOW_ZERO * room <= low < room else low - room, high + room)
