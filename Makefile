@@ -15,10 +15,13 @@ BENCH ?=
 # Where to write what the study found: make study PAGE=docs/study.md
 PAGE ?=
 
-.PHONY: demo test lint bench study format clean
+.PHONY: install demo test lint bench study format clean
 
 demo: $(READY)
 	$(BIN)/meltlake demo $(if $(LANDING),--real "$(LANDING)")
+
+# The environment alone.
+install: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -182,5 +182,7 @@ def _closing_lines(settings: Settings, *, seconds: float, url: str | None) -> It
     yield f"\nDone in {seconds:.0f} s.\n"
     yield f"Report     {(settings.home / 'report' / 'index.html').absolute()}\n"
     yield f"Warehouse  {Path(settings.warehouse).absolute()}   (duckdb, or `meltlake sql QUERY`)\n"
+    if shutil.which("meltlake") is None:
+        yield f"Commands   source {Path(sys.prefix) / 'bin' / 'activate'}   makes `meltlake` a command of your shell\n"
     if url is not None:
         yield f"Airflow    ran at {url}; `meltlake up` starts it again with everything that it did\n"

@@ -55,6 +55,17 @@ def test_what_the_readme_points_to_exists():
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_every_link_of_a_page_leads_to_a_file_and_every_page_is_reached_from_the_readme():
+    reached, ahead = set(), {ROOT / "README.md"}
+    while ahead:
+        page = ahead.pop()
+        reached.add(page)
+        links = re.findall(r"\]\(([\w./-]+)(?:#[\w-]+)?\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == []
+        ahead |= {(page.parent / link).resolve() for link in links if link.endswith(".md")} - reached
+    assert set((ROOT / "docs").glob("*.md")) - reached == set()
+
+
 @pytest.mark.parametrize(("page", "least"), [("validation.md", 30), ("security.md", 20)])
 def test_every_test_that_a_page_names_exists(page, least):
     named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / page).read_text())
