@@ -104,7 +104,7 @@ where place <= {_MOST_AIMD_RUNS} and {group.where}
 qualify dense_rank() over (
     partition by curve.composition, curve.aimd_run_id, {label}
     order by protocol <> 'twin', recipe, dnnp_run_id) <= {_MOST_DRAWN}
-order by curve.composition, curve.aimd_run_id nulls last, label, dnnp_run_id, x"""
+order by curve.composition, curve.aimd_run_id nulls last, label, protocol <> 'twin', recipe, protocol, dnnp_run_id, x"""
     verdicts = _verdicts(group, ask, kind)
     folds: list[Fold] = []
     for (composition, aimd_run_id), of_run in groupby(ask(sql), key=itemgetter("composition", "aimd_run_id")):

@@ -112,7 +112,7 @@ order by local_composition.composition, origin, run_id, r_cut_angstrom, element"
 
 
 def _shown(group: Group) -> str:
-    """Of each composition the longest runs, in turn of AIMD and of simulations; places put AIMD first."""
+    """Of each composition the longest runs, in turn of AIMD and of simulations; AIMD is placed first, then twins."""
     return f"""with ranked as (
     select run_id, runs.composition, chemical_system, origin, protocol, runs.potential_id, recipe, temperature_k,
            row_number() over (
@@ -127,7 +127,10 @@ chosen as (
     qualify row_number() over (partition by composition order by place_in_origin, origin) <= {_MOST_RUNS}
 ),
 shown as (
-    select *, row_number() over (partition by composition order by origin, place_in_origin) as place from chosen
+    select *, row_number() over (
+        partition by composition order by origin, protocol <> 'twin', recipe, protocol, place_in_origin
+    ) as place
+    from chosen
 )"""
 
 

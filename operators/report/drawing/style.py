@@ -5,8 +5,8 @@ from typing import Final
 
 BLACK, INK, SOFT, EDGE, GRID, GREY = "#000000", "#1f2328", "#59636e", "#6e7781", "#e6e8eb", "#8a8f98"
 BLUE, RED, SKY, STRAW = "#1a5fb4", "#c01c28", "#67a9cf", "#9a6700"
-POTENTIAL_COLOURS: Final = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7b3294", "#8c6d31")
-"""After Okabe and Ito: told apart by people who do not see all colours."""
+POTENTIAL_COLOURS: Final = ("#d55e00", "#009e73", "#cc79a7", "#e69f00", "#7b3294", "#56b4e9", "#8c6d31", "#0072b2")
+"""After Okabe and Ito: told apart by people who do not see all colours. Blues come late, since AIMD is blue."""
 MEASURED_COLOURS: Final = (GREY, "#333333", "#a6761d", "#b8b8b8", "#666666")
 """Of measurements, so that nobody takes one for a simulation."""
 ROLE_COLOURS: Final = {"train": BLUE, "test": SKY, "held_out": RED, "unused": GREY}
