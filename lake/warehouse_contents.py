@@ -68,6 +68,11 @@ class Shown:
     def versions(self) -> dict[str, int]:
         return {name: version for name, (version, _) in self.tables.items()}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever written, or there is no lake."""
+        return all(version < 0 for version in self.versions.values())
+
     def unchanged_since(self, other: "Shown") -> set[str]:
         """Tables with the same rows in both, written down in the same way."""
         if (self.lake, self.described_by) != (other.lake, other.described_by):

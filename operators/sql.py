@@ -8,8 +8,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from lake.answers import plain_rows
+from lake.delta import Lake
 from lake.sealed import Limits, sealed
 from lake.warehouse import connected
+from lake.warehouse_contents import Shown
 from operators.present import as_table
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
@@ -54,6 +56,9 @@ def write_result(
             pq.write_table(result, sys.stdout.buffer, compression="zstd")
         case _:
             sys.stdout.write(as_table(plain_rows(result)) + "\n")
+    lake = Lake(settings.lake)
+    if not result.num_rows and Shown.now(lake).is_empty:
+        sys.stderr.write(f"There is no lake at {lake.root}. Go to where it is, or name it with --lake.\n")
     if is_cut:
         sys.stderr.write(f"There are more than {rows} rows: these are the first.\n")
 

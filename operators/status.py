@@ -38,7 +38,7 @@ def status(settings: Settings, *, places: Sequence[str] = ()) -> dict[str, objec
     """
     holdings = Holdings(settings)
     lake = holdings.lake
-    if all(version < 0 for version in Shown.now(lake).versions.values()):
+    if Shown.now(lake).is_empty:
         raise MeltlakeError(
             f"There is no lake at {lake.root}.",
             "Make it with `meltlake ingest SOURCE`, or name another with --lake or MELTLAKE_LAKE.",

@@ -50,6 +50,12 @@ def test_rejected_frames_are_stored_with_their_reasons(home):
     assert rows == [{"frame": 4, "rejection_reasons": ["scf_converged"]}]
 
 
+def test_a_query_where_no_lake_is_says_so(tmp_path):
+    answer = meltlake(tmp_path, "sql", "from frames")
+    assert (answer.returncode, answer.stdout) == (0, "(no rows)\n")
+    assert f"There is no lake at {tmp_path / 'lake'}." in answer.stderr
+
+
 def test_every_format_of_sql_gives_the_same_numbers(home):
     query = "select composition, count(*) n, avg(energy_ev/n_atoms) e from frames group by 1"
     [row] = json.loads(meltlake(home, "sql", query, "--format", "json").stdout)["rows"]
