@@ -126,12 +126,18 @@ def told(limits: Limits) -> Iterator[None]:
         ) from error
     except duckdb.Error as error:
         raise MeltlakeError(
-            f"The query failed: {_first_line(error)}", "`meltlake sql 'show tables'` lists what there is."
+            f"The query failed: {_with_hint(error)}", "`meltlake sql 'show tables'` lists what there is."
         ) from error
 
 
 def too_long(limits: Limits) -> MeltlakeError:
     return MeltlakeError(f"The query took longer than {limits.seconds:g} s.", "Ask for less at a time.")
+
+
+def _with_hint(error: Exception) -> str:
+    """The first line, and the second where it names what is called alike."""
+    first, *rest = str(error).splitlines()
+    return " ".join([first, *(line for line in rest[:1] if line.startswith(("Candidate bindings", "Did you mean")))])
 
 
 def _first_line(error: Exception) -> str:

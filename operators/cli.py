@@ -346,6 +346,7 @@ def _as_read(name: str, answer: dict[str, object]) -> str:
 
 
 _AS_READ = {
+    "ingest": ("ingest_text", "ingest_text"),
     "status": ("status_text", "status_text"),
     "propose": ("proposals.texts", "propose_text"),
     "lineage": ("lineage", "lineage_text"),

@@ -94,5 +94,6 @@ def as_size(n_bytes: int) -> str:
 def _shortened(text: str, widest: int) -> str:
     if len(text) <= widest:
         return text
-    is_path = text.startswith(("/", "s3://")) and " " not in text  # its end tells more than its beginning
+    # Of a path the end tells more than the beginning. Folders may have blanks; a sentence has some behind its path.
+    is_path = text.startswith(("/", "s3://")) and ": " not in text and " " not in text.rpartition("/")[2]
     return f"...{text[3 - widest :]}" if is_path else f"{text[: widest - 3]}..."

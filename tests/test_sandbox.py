@@ -182,6 +182,14 @@ def test_an_attack_ends_in_a_sentence_and_changes_nothing(settings, run, query):
     assert run("select count(*) from runs")[0].column(0).to_pylist() == [2]
 
 
+@pytest.mark.parametrize(
+    ("query", "hint"), [("from framez", 'Did you mean "frames'), ("select run_idd from runs", 'bindings: "run_id"')]
+)
+def test_a_slip_is_told_with_what_is_called_alike(run, query, hint):
+    with pytest.raises(MeltlakeError, match=hint):
+        run(query)
+
+
 def test_what_is_sealed_stays_sealed_where_the_lake_has_moved_on(settings, tmp_path):
     moved = settings.model_copy(update={"warehouse": str(tmp_path / "none.duckdb")})
     with connected(moved) as connection:
