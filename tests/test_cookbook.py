@@ -12,9 +12,16 @@ from operators.present import as_table
 from schemas.settings import Settings
 from tests.benchmarks.generated_lake import Size, commit, observed_lake, rows
 
-TEXT = (Path(__file__).parents[1] / "docs" / "cookbook.md").read_text()
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "cookbook.md").read_text()
 QUERIES = re.findall(r"^```sql\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ANSWERED = re.findall(r"^<!-- answer -->\n```sql\n(.*?)^```\n+```text\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+TYPED = {
+    query: page.name
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    for query in re.findall(r'meltlake sql "([^"]+)"', page.read_text())
+    if query != "QUERY"
+}
 MELTS = ("Cu100", "Al60Cu20Ni20", "Al50Cu25Ni25")
 ANSWERLESS = ("virials_worth", "task_failures", "experiment_why")
 """Queries about what the generated lake has not."""
@@ -53,6 +60,17 @@ def test_the_cookbook_has_what_it_should():
 def test_every_query_of_the_cookbook_runs_behind_meltlake_sql(run, query):
     answer, _types, _is_cut = run(query)
     assert answer.num_rows or any(name in query for name in ANSWERLESS)
+
+
+@pytest.mark.parametrize("query", TYPED, ids=[f"{page}-{place}" for place, page in enumerate(TYPED.values())])
+def test_every_query_that_a_page_tells_to_type_runs(run, query):
+    assert run(query)[0].num_columns
+
+
+def test_the_readme_asks_of_real_runs_apart_from_synthetic_ones(run):
+    [query] = [query for query, page in TYPED.items() if page == "README.md" and "not synthetic" in query]
+    assert run(query)[0].num_rows == 0
+    assert run(query.replace("not synthetic", "synthetic"))[0].to_pylist()[0]["composition"] == "Cu100"
 
 
 @pytest.mark.parametrize(("query", "answer"), ANSWERED, ids=range(len(ANSWERED)))
