@@ -160,9 +160,11 @@ _TABLES = {
         select t.composition, r.origin, round(t.temperature_k, 1) as temperature_k,
                round(t.density_g_per_cm3, 3) as density_g_per_cm3, round(t.pressure_gpa, 3) as pressure_gpa
         from thermodynamics t join runs r using (run_id) order by 1, 2""",
-    "Agreement of potential and AIMD": """
-        select composition, observable, round(l1_percent, 2) as l1_percent, round(floor_percent, 2) as floor_percent,
-               verdict from curve_agreement order by 1, 2""",
+    "Curves of the simulations beside AIMD's (each of them: `meltlake sql 'from curve_agreement'`)": """
+        select composition, count(*) as curves, count(*) filter (verdict in ('indistinguishable', 'good')) as agree,
+               count(*) filter (verdict = 'visible') as visible, count(*) filter (verdict = 'disagrees') as disagree,
+               count(*) filter (verdict = 'undecided') as undecided
+        from curve_agreement group by 1 order by 1""",
     "Speed": """
         select composition, protocol, n_atoms, round(ns_per_day, 3) as ns_per_day, outcome, hardware
         from performance order by 1, 2""",

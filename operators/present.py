@@ -1,6 +1,7 @@
 """Answers as text for a person: what `--json` prints for a program. Tables fit the terminal."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from shutil import get_terminal_size
 
 _WIDEST_CELL = 60
@@ -51,7 +52,7 @@ def as_table(rows: Sequence[Mapping[str, object]], *, width: int | None = None) 
 def _column(name: str, values: Sequence[object], widest: int) -> Column:
     cells = [_shortened(as_cell(value), widest) for value in values]
     width = max(len(name), *map(len, cells))
-    is_number = all(isinstance(value, int | float | None) and not isinstance(value, bool) for value in values)
+    is_number = all(isinstance(value, int | float | Decimal | None) and not isinstance(value, bool) for value in values)
     return [cell.rjust(width) if is_number else cell.ljust(width) for cell in (name, "-" * width, *cells)]
 
 

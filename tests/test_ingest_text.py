@@ -1,7 +1,6 @@
 """What a person reads after an ingest: nothing of a path or a sentence is cut."""
 
 from operators.ingest_text import ingest_text
-from operators.present import as_table
 
 STORED = {"run_id": "3fa2c81b90d1", "composition": "Al100", "n_frames": 20, "n_new": 20, "n_rejected": 0}
 STORED |= {"complete": True, "notes": [], "reason": None}
@@ -26,10 +25,3 @@ def test_what_there_is_to_know_of_a_run_is_told_once_and_whole():
     assert "`meltlake status` says why frames were rejected." in told
     assert "Left alone for their names: 2." in told
     assert told.endswith("  /data/a.out\n  /data/b.out")
-
-
-def test_of_a_path_the_end_is_shown_and_of_a_sentence_the_beginning():
-    sentence = f"{DEEP}: needed a frame, found none. Look at it, and at what lies beside it."
-    table = as_table([{"path": DEEP, "reason": sentence}], width=80)
-    assert "deep/many folders deep/OUTCAR.gz" in table
-    assert "/data/many folders deep/many folders..." in table

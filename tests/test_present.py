@@ -1,5 +1,7 @@
 """What people read in a terminal: tables fit, and nothing is lost."""
 
+from decimal import Decimal
+
 import pytest
 
 from operators.present import as_cell, as_size, as_table
@@ -8,7 +10,7 @@ WIDE = [{f"column_{i}": i * row for i in range(20)} for row in (1, 2)]
 
 
 def test_a_table_that_fits_is_one_block_with_numbers_to_the_right():
-    told = as_table([{"name": "Al100", "n": 5}, {"name": "Al", "n": 12345}], width=80)
+    told = as_table([{"name": "Al100", "n": 5}, {"name": "Al", "n": Decimal(12345)}], width=80)
     assert told.splitlines() == ["name       n", "-----  -----", "Al100      5", "Al     12345"]
 
 
@@ -18,6 +20,13 @@ def test_a_wide_table_is_folded_and_loses_no_column(width):
     assert max(map(len, told.splitlines())) <= width
     headers = [line for line in told.splitlines() if line.lstrip().startswith("column_0")]
     assert [name for line in headers for name in line.split()[1:]] == [f"column_{i}" for i in range(1, 20)]
+
+
+def test_a_path_through_folders_with_blanks_is_a_path():
+    deep = "/data/" + "many folders deep/" * 8 + "OUTCAR.gz"
+    table = as_table([{"path": deep, "reason": f"{deep}: needed a frame, found none. Look at it."}], width=80)
+    assert "deep/many folders deep/OUTCAR.gz" in table
+    assert "/data/many folders deep/many folders..." in table
 
 
 def test_the_end_of_a_path_and_the_beginning_of_a_sentence_are_kept():
