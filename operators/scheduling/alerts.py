@@ -28,7 +28,8 @@ def late_after(**interval: float) -> DeadlineAlert:
     """
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(**interval),
+        # Seconds, since nobody could clear a task: Airflow 3.3 counts deadlines anew then, and cannot read a timedelta.
+        interval=timedelta(**interval).total_seconds(),
         callback=AsyncCallback(tell_of_lateness),
     )
 

@@ -52,7 +52,7 @@ def test_every_task_has_the_house_policy(bag: DagBag) -> None:
 def test_every_dag_says_when_it_is_late_by_a_callback_that_survives_storage(bag: DagBag) -> None:
     for dag in bag.dags.values():
         [alert] = dag.deadline
-        assert alert.interval >= timedelta(hours=6)
+        assert timedelta(seconds=alert.interval) >= timedelta(hours=6)
         assert alert.callback.path == "operators.scheduling.alerts.tell_of_lateness"
         assert DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag)))).dag_id == dag.dag_id
 

@@ -84,6 +84,16 @@ def test_results_page_is_part_of_airflow(running: EmbeddedStack) -> None:
 
 
 @pytest.mark.slow
+def test_task_of_a_run_with_a_deadline_can_be_cleared(running: EmbeddedStack) -> None:
+    running.api("dags/report", {"is_paused": True}, method="PATCH")
+    run = running.api("dags/report/dagRuns", {"logical_date": None})
+    chosen = {"dag_run_id": run["dag_run_id"], "task_ids": ["publish"], "only_failed": False, "dry_run": False}
+    assert running.api("dags/report/clearTaskInstances", chosen)["total_entries"] == 1
+    running.api(f"dags/report/dagRuns/{run['dag_run_id']}", {"state": "failed"}, method="PATCH")
+    running.api("dags/report", {"is_paused": False}, method="PATCH")
+
+
+@pytest.mark.slow
 def test_second_stack_on_the_same_home_is_refused(running: EmbeddedStack) -> None:
     with pytest.raises(MeltlakeError, match=f"runs already.*{running.url}"):
         EmbeddedStack(_settings(running.home.parent), port=0).start()
