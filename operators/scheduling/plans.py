@@ -150,14 +150,14 @@ class Question:
 
 
 def promotion_question() -> Question | None:
-    """The potentials that are to be simulated, with their errors, if `campaign.toml` wants a person to approve them."""
+    """The potentials that are to be simulated, with their errors; nothing, where `campaign.toml` asks nobody."""
     from operators.campaign import campaign_of
 
     if not campaign_of(here()).approve:
         return None
     potentials = sorted({command[1] for command in simulate_commands()})
     if not potentials:
-        return None
+        return Question([], "There is none.")
     rows = _query(
         f"""select potential_id, recipe, seed, n_steps, training_set_id,
         max(rmse_force_mev_per_angstrom) filter (split = 'test') as test,
@@ -227,13 +227,9 @@ def _commands(items: "Iterable[Stale]") -> Commands:
 def _unknown(zone: str, landed: Iterable[str]) -> list[str]:
     # A refused file waits for a person; when it changes, the landing event names it.
     seen = "select path as uri from raw_files union select subject from task_failures where verb = 'ingest'"
-    known = {_plain(uri) for uri in _column(seen, "uri")}
+    known = {uri.removeprefix("file://") for uri in _column(seen, "uri")}
     names = {uri.removeprefix(f"{zone}/").split("/")[0] for uri in known if uri.startswith(f"{zone}/")}
     return [entry for entry in landed if entry not in names]
-
-
-def _plain(uri: str) -> str:
-    return uri.removeprefix("file://")
 
 
 def _column(sql: str, name: str) -> list[str]:
