@@ -12,7 +12,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from operators.scheduling.assets import aimd, catalog, frames, landing
+from operators.scheduling.assets import aimd, catalog, frames, landed, landing
 from operators.scheduling.house import house
 from operators.scheduling.runner import RunnerOperator
 
@@ -29,9 +29,7 @@ with DAG(
         """What landed, what was asked for, and what the lake does not know yet."""
         from operators.scheduling.plans import ingest_commands
 
-        events = triggering_asset_events.get(landing, [])
-        named = [entry for event in events for entry in event.extra.get("payload", {}).get("entries", [])]
-        return ingest_commands([*named, *params["entries"]])
+        return ingest_commands([*landed(triggering_asset_events.get(landing, [])), *params["entries"]])
 
     @task(trigger_rule="all_done")
     def plan_gate(dag_run: Any = None) -> list[list[str]]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -30,6 +31,9 @@ class LandingTrigger(BaseEventTrigger):
     times from `[meltlake] quiet_seconds` and `poll_seconds`, when the trigger runs.
     """
 
+    stored_after_s = 10.0
+    """Airflow stores an event some seconds after it was yielded, and does not say when: the cursor waits that long."""
+
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
 
@@ -38,13 +42,14 @@ class LandingTrigger(BaseEventTrigger):
         return "operators.scheduling.landing.LandingTrigger", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll for ever. The cursor is written after the event, so that a crash repeats rather than loses one."""
+        """Poll for ever. The cursor is written when an event is stored: a crash repeats it rather than loses it."""
         zone = Settings.from_mapping(os.environ).landing
         watch = LandingWatch(conf.getfloat("meltlake", "quiet_seconds", fallback=_QUIET_S))
         store = self.asset_state_store
         if store is not None:
             for part in CURSOR_PARTS:
                 watch.recall(str(await store.aget(_CURSOR.format(part), "")))
+        unwritten: deque[tuple[float, dict[str, str]]] = deque()
         poll_s = conf.getfloat("meltlake", "poll_seconds", fallback=_POLL_S)
         while True:
             began = time.monotonic()
@@ -57,8 +62,8 @@ class LandingTrigger(BaseEventTrigger):
             pause_s = max(poll_s, _REST * (time.monotonic() - began))
             if landed:
                 yield TriggerEvent({"entries": landed})  # type: ignore[no-untyped-call]
-            advanced = watch.advance()
-            if store is not None:
-                for part, told in advanced.items():
+            unwritten.append((time.monotonic() + self.stored_after_s, watch.advance()))
+            while store is not None and unwritten and unwritten[0][0] <= time.monotonic():
+                for part, told in unwritten.popleft()[1].items():
                     await store.aset(_CURSOR.format(part), told)
             await asyncio.sleep(pause_s)

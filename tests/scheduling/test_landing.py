@@ -3,11 +3,13 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from lake.object_store import file_system
+from operators.scheduling.assets import landed
 from operators.scheduling.landing import LandingTrigger
 from operators.scheduling.landing_zone import CURSOR_PARTS, LandingWatch, entries
 from tests.object_store import make_bucket, s3_server, use_store
@@ -130,9 +132,10 @@ def test_trigger_fires_with_what_landed(tmp_path: Path, monkeypatch: pytest.Monk
     assert asyncio.run(asyncio.wait_for(_first_event(trigger), 10)) == ["run"]
 
 
-async def _fired(store: Store, seconds: float) -> list[str]:
+async def _fired(store: Store, seconds: float, *, stored_after_s: float = 0.0) -> list[str]:
     """Entries that a trigger tells of within this time."""
     trigger = LandingTrigger()
+    trigger.stored_after_s = stored_after_s
     trigger.asset_state_store = store  # type: ignore[assignment]
     names: list[str] = []
 
@@ -153,6 +156,17 @@ def test_trigger_remembers_over_restarts(tmp_path: Path, monkeypatch: pytest.Mon
     assert asyncio.run(_fired(store, 0.3)) == []
     _entry(tmp_path, "second")
     assert asyncio.run(_fired(store, 0.5)) == ["second"]
+
+
+def test_triggerer_that_dies_before_airflow_stored_an_event_tells_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path))
+    store = Store()
+    _entry(tmp_path, "run")
+    assert asyncio.run(_fired(store, 0.5, stored_after_s=1.0)) == ["run"]
+    assert asyncio.run(_fired(store, 1.5, stored_after_s=1.0)) == ["run"]
+    assert asyncio.run(_fired(store, 0.5)) == []
 
 
 @pytest.fixture
@@ -196,3 +210,8 @@ def test_a_bucket_that_is_not_there_is_told_and_the_trigger_lives_on(
 
 def test_trigger_is_stored_without_a_path_of_this_machine() -> None:
     assert LandingTrigger().serialize() == ("operators.scheduling.landing.LandingTrigger", {})
+
+
+def test_event_that_tells_nothing_costs_no_other_its_entries() -> None:
+    extras = [{"payload": {"entries": ["run-1"]}}, {"payload": {"entries": "run-2"}}, {"payload": None}, {}, None]
+    assert landed([SimpleNamespace(extra=extra) for extra in extras]) == ["run-1"]
