@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from airflow.triggers.callback import CallbackTrigger
 
-from operators.scheduling.alerts import late_after, tell_of_failure
+from operators.scheduling.alerts import late_after, tell_of_failure, tell_of_lateness
 from operators.scheduling.runner import RunnerOperator
 
-LATE = {
+LATE: dict[str, Any] = {
     "dag_run": {"dag_id": "train", "dag_run_id": "asset__1", "state": "running"},
     "deadline": {"id": "d", "deadline_time": "2026-11-24T00:00:00Z"},
 }
@@ -67,13 +67,27 @@ def test_late_run_is_told_by_the_triggerer_with_its_deadline(posted: list[dict[s
     ]
 
 
+def test_run_that_failed_in_time_is_not_late(posted: list[dict[str, Any]]) -> None:
+    asyncio.run(tell_of_lateness(LATE | {"dag_run": LATE["dag_run"] | {"state": "failed"}}))
+    assert posted == []
+
+
+def test_long_failure_is_told_with_its_first_and_last_lines(posted: list[dict[str, Any]]) -> None:
+    long = "Exit 1 (Error): probably a bug.\n" + "frame of a stack\n" * 1000 + "KeyError: 'Al'"
+    tell_of_failure(_failure() | {"exception": Exception(long)})
+    [message] = posted
+    assert "Exit 1" in message["text"]
+    assert message["text"].endswith("KeyError: 'Al'")
+    assert len(message["text"]) == 3000
+
+
 def test_nobody_is_told_anything_by_default(posted: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIRFLOW__MELTLAKE__ALERT_URL")
     tell_of_failure(_failure())
     assert posted == []
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "file:///etc/passwd"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/secret", "file:///etc/passwd", "http://lab/se cret"])
 def test_webhook_that_is_down_or_none_stops_nothing_and_stays_secret(
     url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
