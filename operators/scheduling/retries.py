@@ -15,7 +15,7 @@ from airflow.providers.cncf.kubernetes.utils.pod_manager import (
     PodLaunchTimeoutException,
     PodNotFoundException,
 )
-from airflow.sdk import Context, RetryDecision, RetryPolicy
+from airflow.sdk import NEVER_EXPIRE, Context, RetryDecision, RetryPolicy  # type: ignore[attr-defined]  # stub lags
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
@@ -27,6 +27,7 @@ from schemas.errors import EXIT_BAD_INPUT, EXIT_STOPPED, EXIT_TRY_AGAIN, EXIT_US
 _KILLED = 128 + 9
 _OUT_OF_MEMORY = "OOMKilled"
 _TRIES_OF_A_BUG = 3
+_UNEXPECTED = "unexpected_ends"
 _AFTER_PREEMPTION = timedelta(seconds=10)
 
 
@@ -66,8 +67,8 @@ _ENDINGS: dict[int, tuple[type[AirflowException], str]] = {
     _KILLED: (Preempted, "killed; the next try resumes from the checkpoint"),
 }
 _NO_CODE = (Preempted, "its node was lost or it was evicted; the next try resumes from the checkpoint")
-_BUG = (Unexpected, f"not one of ours, probably a bug; given up after try {_TRIES_OF_A_BUG}")
-_MEMORY = (OutOfMemory, f"more memory than its limit in resources.yaml; given up after try {_TRIES_OF_A_BUG}")
+_BUG = (Unexpected, "not one of ours, probably a bug; given up at the third time")
+_MEMORY = (OutOfMemory, "more memory than its limit in resources.yaml; given up at the third time")
 
 
 def verdict(pod: k8s.V1Pod, message: str, *, container: str = "base") -> AirflowException:
@@ -91,8 +92,8 @@ class HousePolicy(RetryPolicy):
     """Which failures are tried again, and when. Evaluated by the worker; `retries` bounds all of it.
 
     A lost node costs ten seconds, and no patience: its pod queues again anyway. What is busy, and a cluster that
-    refuses for now (no quota, no answer), is asked again at growing intervals. A person's errors end at once, bugs
-    after the third try: each further one would only heat a GPU.
+    refuses for now (no quota, no answer), is asked again at growing intervals. A person's errors end at once, bugs at
+    the third time: each further one would only heat a GPU. Tries that were preempted do not count against a bug.
     """
 
     def evaluate(
@@ -100,7 +101,7 @@ class HousePolicy(RetryPolicy):
         exception: BaseException,
         try_number: int,
         max_tries: int,  # noqa: ARG002 - Airflow's signature
-        context: Context | None = None,  # noqa: ARG002
+        context: Context | None = None,
     ) -> RetryDecision:
         """Retry, or fail, with the reason as the task's log shows it."""
         if isinstance(exception, Preempted | PodNotFoundException):
@@ -113,9 +114,24 @@ class HousePolicy(RetryPolicy):
             return RetryDecision.retry(
                 reason="the cluster refuses or does not answer; asked again at growing intervals"
             )
-        if try_number < _TRIES_OF_A_BUG:
-            return RetryDecision.retry(reason=f"unexpected; given up after try {_TRIES_OF_A_BUG}")
-        return RetryDecision.fail(f"unexpected, and this was try {try_number}; a person must look")
+        n_times = _n_unexpected(context, try_number)
+        if n_times < _TRIES_OF_A_BUG:
+            return RetryDecision.retry(reason=f"unexpected, for the {_NTH[n_times]} time; given up at the third")
+        return RetryDecision.fail("unexpected, for the third time; a person must look")
+
+
+_NTH = {1: "first", 2: "second"}
+
+
+def _n_unexpected(context: Context | None, try_number: int) -> int:
+    """How often the task ended as it should not, this time included; after the third time it is counted anew."""
+    if context is None:
+        return try_number
+    store = context["task_state_store"]
+    counted = store.get(_UNEXPECTED)
+    n_times = 1 + (counted if isinstance(counted, int) else 0)
+    store.set(_UNEXPECTED, n_times % _TRIES_OF_A_BUG, retention=NEVER_EXPIRE)
+    return n_times
 
 
 POLICY: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """One task's life without a scheduler: the real operator and trigger on the loopback pod API, and workers that die."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +16,9 @@ from tests.scheduling.conftest import PODS, PodClient
 class Notes(dict[str, Any]):
     """What Airflow keeps of a task from try to try."""
 
-    set = dict.__setitem__
+    def set(self, key: str, value: Any, *, retention: timedelta | None = None) -> None:
+        del retention
+        self[key] = value
 
 
 class Task:

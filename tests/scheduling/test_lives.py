@@ -20,7 +20,7 @@ from operators.scheduling.leftovers import has_ended
 from operators.scheduling.retries import BusyNow, HousePolicy, NeedsAPerson, Preempted
 from schemas.errors import MeltlakeError, TryAgainLater
 from tests.scheduling.conftest import PODS, PodClient
-from tests.scheduling.lives import Task, resume, stored
+from tests.scheduling.lives import Notes, Task, resume, stored
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["sync", "deferrable"])
 
@@ -260,3 +260,11 @@ def test_policy_decides_by_what_went_wrong(failure: Exception, tries: int, actio
     assert decision.action is action
     assert decision.reason
     assert (decision.retry_delay and decision.retry_delay.total_seconds()) == waits
+
+
+def test_bug_is_given_up_at_the_third_time_however_often_its_pod_was_preempted() -> None:
+    context: Any = {"task_state_store": Notes()}
+    ends = [Preempted("x"), KeyError("x"), Preempted("x"), KeyError("x"), Preempted("x"), KeyError("x"), KeyError("x")]
+    actions = [HousePolicy().evaluate(end, n, 20, context).action for n, end in enumerate(ends, start=1)]
+    again, final = RetryAction.RETRY, RetryAction.FAIL
+    assert actions == [again, again, again, again, again, final, again]  # the last one after a person cleared it
