@@ -140,7 +140,7 @@ def prepare_home(home: Path) -> None:
 
 def kept_secret(path: Path) -> str:
     """A random secret, made once and kept in a file for this user only."""
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    if not path.exists() or not path.stat().st_size:  # whoever made it may have been killed before it was written
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
             file.write(secrets.token_hex(48))
     return path.read_text()

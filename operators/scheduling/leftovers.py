@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -72,7 +73,11 @@ class Ledger:
 
     def reap(self, *, grace_s: float = 10.0) -> int:
         """End what is left of the sessions in the file, and forget them; returns how many processes that were."""
-        sessions: dict[str, float] = json.loads(self._path.read_text()) if self._path.exists() else {}
+        sessions: dict[str, float] = {}
+        with suppress(
+            FileNotFoundError, ValueError
+        ):  # a machine that lost its power leaves odd files, and no processes
+            sessions = json.loads(self._path.read_text())
         members = [member for pid, started in sessions.items() for member in session_members(int(pid), started)]
         end_processes(members, grace_s=grace_s)
         self._path.unlink(missing_ok=True)

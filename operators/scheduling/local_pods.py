@@ -24,8 +24,11 @@ _DEFAULT_GRACE_S = 30.0
 _CHANGEABLE = ("labels", "annotations")
 _SEEN = "already_checked"  # Airflow's label of a pod whose end it has dealt with
 
-_KEPT = {"HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
 # fmt: off
+_KEPT = {
+    "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE",
+}
 _KEPT_PREFIXES = (
     "MELTLAKE_", "LC_", "PYTHON", "XDG_", "SSL_", "AWS_",
     "CUDA_", "NVIDIA_", "TF_", "DP_", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "LAMMPS_", "MPL",

@@ -39,7 +39,15 @@ def application(pods: LocalPods, token: str) -> web.Application:
 
 
 def label_test(selector: str) -> Callable[[dict[str, str]], bool]:
-    """A test of labels from an equality selector: `a=b`, `a==b`, `a!=b`, `a`, `!a`, joined by commas."""
+    """A test of labels from an equality selector: `a=b`, `a==b`, `a!=b`, `a`, `!a`, joined by commas.
+
+    Raises
+    ------
+    Refusal
+        With 400 for a selector of sets, `a in (b, c)`: it would be read as another one.
+    """
+    if "(" in selector:
+        raise Refusal(400, "BadRequest", f"this API takes equality selectors only, not {selector!r}")
     tests = [_requirement(part.strip()) for part in selector.split(",") if part.strip()]
     return lambda labels: all(test(labels) for test in tests)
 

@@ -136,7 +136,10 @@ class PodApi:
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self._pods = pods = LocalPods(self._folder, self._devices, self._environment, most_ended=self._most_ended)
-        runner = web.AppRunner(application(pods, self.token), access_log=None, shutdown_timeout=1.0)
+        # A worker that follows a silent pod asks anew every five minutes; what it asked before must not wait on.
+        runner = web.AppRunner(
+            application(pods, self.token), access_log=None, shutdown_timeout=1.0, handler_cancellation=True
+        )
         await runner.setup()
         try:
             site = web.TCPSite(runner, LOOPBACK, 0)

@@ -52,6 +52,11 @@ def test_next_launcher_ends_what_survived_the_killed_one(tmp_path: Path) -> None
     assert has_ended(pod)
 
 
+def test_ledger_of_a_machine_that_lost_its_power_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / "pids.json").write_bytes(b"")
+    assert Ledger(tmp_path / "pids.json").reap() == 0
+
+
 def test_stranger_with_the_same_number_is_left_alone(tmp_path: Path) -> None:
     stranger = subprocess.Popen(["sleep", "60"], start_new_session=True)
     ledger = tmp_path / "pids.json"

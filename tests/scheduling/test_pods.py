@@ -12,6 +12,7 @@ from kubernetes import client as kubernetes
 from kubernetes import config
 
 from operators.scheduling.leftovers import POD_MARK, Ledger, has_ended
+from operators.scheduling.local_pods import settings_of
 from operators.scheduling.pod_devices import Devices
 from operators.scheduling.pod_logs import PodLog
 from operators.scheduling.pod_process import ContainerProcess
@@ -51,6 +52,11 @@ def test_pod_sees_settings_but_no_secrets_of_the_scheduler(client: PodClient) ->
     client.wait("settings", "Succeeded")
     assert "AIRFLOW" not in client.log("settings")
     assert "/lake" in client.log("settings")
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE"])
+def test_pod_reaches_the_network_as_its_launcher_does(name: str) -> None:
+    assert settings_of({name: "here"})[name] == "here"
 
 
 def test_values_of_the_manifest_win_over_the_launchers(client: PodClient) -> None:
@@ -119,6 +125,21 @@ def test_following_a_log_ends_with_the_process(client: PodClient) -> None:
     began = time.monotonic()
     assert client.log("followed", "follow=True") == "first\nlast\n"
     assert 0.5 < time.monotonic() - began < 10
+
+
+def test_follower_that_went_away_holds_nothing_open(client: PodClient) -> None:
+    client.run("silent", SLEEP)
+    client.wait_for_log("silent", "up")
+    before, deadline = psutil.Process().num_fds(), time.monotonic() + 10
+    asked = f"GET {PODS}/silent/log?follow=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.api.token}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", client.api.port), timeout=10) as following:
+        following.sendall(asked.encode())
+        assert b"200" in following.recv(99)
+        assert psutil.Process().num_fds() > before
+    while psutil.Process().num_fds() > before and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert psutil.Process().num_fds() == before
+    client.ask("DELETE", f"{PODS}/silent?gracePeriodSeconds=0")
 
 
 def test_line_with_carriage_returns_is_kept_whole(client: PodClient) -> None:
@@ -242,6 +263,10 @@ def test_patch_merges_labels_and_selectors_find_them(client: PodClient) -> None:
 )
 def test_label_selectors_mean_what_kubernetes_means(selector: str, matches: bool) -> None:
     assert label_test(selector)({"a": "1", "b": "3"}) is matches
+
+
+def test_selector_of_sets_is_refused_rather_than_misread(client: PodClient) -> None:
+    assert client.ask("GET", f"{PODS}?labelSelector=pod%20in%20(a,b)")[1]["reason"] == "BadRequest"
 
 
 def test_words_of_a_command_are_read_as_the_kubelet_reads_them(client: PodClient) -> None:

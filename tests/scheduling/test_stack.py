@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from operators.scheduling.airflow_environment import airflow_environment
+from operators.scheduling.airflow_environment import airflow_environment, kept_secret
 from operators.scheduling.leftovers import end_processes, has_ended
 from operators.scheduling.stack import EmbeddedStack, free_port
 from schemas.errors import MeltlakeError
@@ -35,6 +35,11 @@ def test_airflow_is_configured_for_the_loopback_address_without_anothers_setting
     assert (tmp_path / "jwt.secret").stat().st_mode & 0o777 == 0o600
     again = airflow_environment(_settings(tmp_path), tmp_path, ports=ports, base=base)
     assert again["AIRFLOW__API_AUTH__JWT_SECRET"] == environment["AIRFLOW__API_AUTH__JWT_SECRET"]
+
+
+def test_secret_that_was_never_written_is_made(tmp_path: Path) -> None:
+    (tmp_path / "jwt.secret").touch()
+    assert len(kept_secret(tmp_path / "jwt.secret")) == 96
 
 
 def test_taken_port_is_said() -> None:
