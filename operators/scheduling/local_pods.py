@@ -5,10 +5,8 @@ applied, and references to config maps and secrets are not looked up: settings c
 """
 
 import asyncio
-import os
 import shutil
 import signal
-import sys
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,23 +15,13 @@ from typing import Any
 
 from operators.scheduling.leftovers import POD_MARK, Ledger
 from operators.scheduling.pod_devices import Devices
-from operators.scheduling.pod_manifest import Refusal, check, check_metadata, n_gpus
+from operators.scheduling.pod_environment import settings_of
+from operators.scheduling.pod_manifest import Refusal, check, check_metadata, merged, n_gpus
 from operators.scheduling.pod_process import ContainerProcess, now
 
 _DEFAULT_GRACE_S = 30.0
 _CHANGEABLE = ("labels", "annotations")
 _SEEN = "already_checked"  # Airflow's label of a pod whose end it has dealt with
-
-# fmt: off
-_KEPT = {
-    "HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "REQUESTS_CA_BUNDLE",
-}
-_KEPT_PREFIXES = (
-    "MELTLAKE_", "LC_", "PYTHON", "XDG_", "SSL_", "AWS_",
-    "CUDA_", "NVIDIA_", "TF_", "DP_", "OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "LAMMPS_", "MPL",
-)
-# fmt: on
 
 
 class Pod:
@@ -251,27 +239,7 @@ class LocalPods:
         return containers
 
 
-def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of an environment that pods may see; commands beside this Python are found first."""
-    kept = {k: v for k, v in environment.items() if k in _KEPT or k.startswith(_KEPT_PREFIXES)}
-    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
-    return kept | {"PATH": path, "PYTHONUNBUFFERED": "1"}
-
-
 def grace_of(manifest: dict[str, Any]) -> float:
     """Seconds between SIGTERM and SIGKILL when a request does not say."""
     given = manifest["spec"].get("terminationGracePeriodSeconds")
     return _DEFAULT_GRACE_S if given is None else float(given)
-
-
-def merged(target: Any, change: Any) -> Any:
-    """JSON merge patch, RFC 7386: mappings merge, null removes, everything else replaces."""
-    if not isinstance(change, dict):
-        return change
-    result = dict(target) if isinstance(target, dict) else {}
-    for name, value in change.items():
-        if value is None:
-            result.pop(name, None)
-        else:
-            result[name] = merged(result.get(name), value)
-    return result

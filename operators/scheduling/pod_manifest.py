@@ -107,6 +107,19 @@ def quantity(text: object) -> Decimal:
     return number.scaleb(int(suffix[1:])) if suffix else number
 
 
+def merged(target: Any, change: Any) -> Any:
+    """JSON merge patch, RFC 7386: mappings merge, null removes, everything else replaces."""
+    if not isinstance(change, dict):
+        return change
+    result = dict(target) if isinstance(target, dict) else {}
+    for name, value in change.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result
+
+
 def expanded(word: str, environment: Mapping[str, str]) -> str:
     """A word of a command as the kubelet reads it: `$(NAME)` is the variable's value if there is one, `$$` is `$`."""
 

@@ -12,8 +12,8 @@ from kubernetes import client as kubernetes
 from kubernetes import config
 
 from operators.scheduling.leftovers import POD_MARK, Ledger, has_ended
-from operators.scheduling.local_pods import settings_of
 from operators.scheduling.pod_devices import Devices
+from operators.scheduling.pod_environment import settings_of
 from operators.scheduling.pod_logs import PodLog
 from operators.scheduling.pod_process import ContainerProcess
 from operators.scheduling.pod_routes import label_test
