@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
+from schemas.errors import MeltlakeError
+
 
 def distinct_names(answer: pa.Table) -> pa.Table:
     """The same columns under different names, as DuckDB itself tells equal ones apart."""
@@ -18,8 +20,18 @@ def distinct_names(answer: pa.Table) -> pa.Table:
 
 
 def plain_rows(answer: pa.Table) -> list[dict[str, object]]:
-    """Rows by column name, of what JSON has: a number that is none is null, a time is text as ISO 8601 writes it."""
-    return [{name: _plain(value) for name, value in row.items()} for row in distinct_names(answer).to_pylist()]
+    """Rows by column name, of what JSON has: a number that is none is null, a time is text as ISO 8601 writes it.
+
+    Raises
+    ------
+    MeltlakeError
+        If there is a date before the year 1 or after 9999.
+    """
+    try:
+        rows = distinct_names(answer).to_pylist()
+    except (ValueError, OverflowError) as error:
+        raise MeltlakeError(f"The answer cannot be written down: {error}.", "Cast that column to text.") from error
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
 
 
 def _plain(value: object) -> object:

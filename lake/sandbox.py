@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ __all__ = ["Answer", "Limits", "ask"]
 
 FOR_STRANGERS = Limits()
 _AT_ONCE = threading.BoundedSemaphore(2)
-_MOST_BYTES = 32_000_000
+_IN_LINE = threading.BoundedSemaphore(8)
+"""Those that are answered, and those that wait: a web server has some forty threads for all that it does."""
+_MOST_BYTES, _MOST_COLUMNS = 32_000_000, 500
 _START_S = 30.0
 """How long a process may take to start on a busy machine."""
 
@@ -49,27 +51,33 @@ class Answer:
 def ask(settings: Settings, sql: str, *, limits: Limits = FOR_STRANGERS) -> Answer:
     """Answer a stranger's question from the published warehouse, in a process of its own that is killed at its limits.
 
-    It blocks until there is an answer. A process asks two questions at a time.
+    It blocks until there is an answer. A process asks two questions at a time, while a few more wait.
 
     Raises
     ------
     MeltlakeError
         If the question is no single SELECT, would leave the sandbox or goes beyond a limit.
     TryAgainLater
-        If two questions are being answered already.
+        If two questions are being answered already, and do not end, or too many others wait.
     """
     if not Path(settings.warehouse).exists():
         raise MeltlakeError(f"There is no warehouse at {settings.warehouse} yet.", "Make it with `meltlake publish`.")
     question = json.dumps({"settings": settings.model_dump(), "sql": sql, "limits": asdict(limits)})
-    if not _AT_ONCE.acquire(timeout=limits.seconds):
-        raise TryAgainLater("Two other questions are being answered.", "Ask again when they are done.")
-    try:
+    with _one_of(_IN_LINE, wait_s=0.0), _one_of(_AT_ONCE, wait_s=limits.seconds):
         said = _said_by_a_process(question, limits)
-    finally:
-        _AT_ONCE.release()
     if "problem" in said:
         raise MeltlakeError(said["problem"], said["remedy"])
     return Answer(**said)
+
+
+@contextmanager
+def _one_of(places: threading.Semaphore, *, wait_s: float) -> Iterator[None]:
+    if not places.acquire(timeout=wait_s):
+        raise TryAgainLater("Two other questions are being answered.", "Ask again when they are done.")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def _said_by_a_process(question: str, limits: Limits) -> dict[str, Any]:
@@ -91,7 +99,9 @@ def _said_by_a_process(question: str, limits: Limits) -> dict[str, Any]:
 def _answer_one() -> None:
     """Read one question from stdin and write its answer to stdout: what `ask` starts."""
     try:
-        _write(_answered(json.loads(sys.stdin.read())))
+        said = json.dumps(_answered(json.loads(sys.stdin.read())))
+        _require_size(len(said))
+        _write(said)
     except MeltlakeError as error:
         _say(error)
 
@@ -104,10 +114,16 @@ def _answered(question: Mapping[str, Any]) -> dict[str, object]:
         started = time.perf_counter()
         found, types, is_cut = run(question["sql"])
         taken_s = time.perf_counter() - started
-    if found.nbytes > _MOST_BYTES:
-        raise MeltlakeError(f"The answer has {found.nbytes // 1_000_000} MB.", "Ask for fewer columns or rows.")
+    _require_size(found.nbytes)
+    if found.num_columns > _MOST_COLUMNS:
+        raise MeltlakeError(f"The answer has {found.num_columns} columns.", f"Ask for {_MOST_COLUMNS} at most.")
     rows = [list(row.values()) for row in plain_rows(found)]
     return asdict(Answer(distinct_names(found).column_names, types, rows, is_cut, taken_s))
+
+
+def _require_size(n_bytes: int) -> None:
+    if n_bytes > _MOST_BYTES:
+        raise MeltlakeError(f"The answer has {n_bytes // 1_000_000} MB.", "Ask for fewer columns or rows.")
 
 
 def _bound_memory(limits: Limits) -> None:
@@ -120,11 +136,11 @@ def _bound_memory(limits: Limits) -> None:
 
 
 def _say(error: MeltlakeError) -> None:
-    _write({"problem": error.problem, "remedy": error.remedy})
+    _write(json.dumps({"problem": error.problem, "remedy": error.remedy}))
 
 
-def _write(said: object) -> None:
-    sys.stdout.write(json.dumps(said))
+def _write(said: str) -> None:
+    sys.stdout.write(said)
     sys.stdout.flush()
 
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from lake.reading_only import reading
+from lake.reading_only import LEFT_OPEN, reading
 from schemas.errors import MeltlakeError
 from schemas.settings import Settings
 
 _GRACE_S = 1.0
 """How long DuckDB may take to hear an interruption before the process ends: it listens only between chunks of rows."""
+
+_LONGEST_LINE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ def _locks(settings: Settings, limits: Limits) -> dict[str, str]:
         **memory,
         "allowed_directories": f"[{listed}]",
         "enable_external_access": "false",
+        "allowed_configs": f"['{LEFT_OPEN}']",
         "lock_configuration": "true",
     }
 
@@ -141,4 +144,6 @@ def _with_hint(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    """What DuckDB says, without most of a long value that it quotes."""
+    line = str(error).splitlines()[0]
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."

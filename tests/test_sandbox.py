@@ -216,6 +216,7 @@ TOO_MUCH = {
     "select len(repeat('x', 3000000000))": "more memory than it may have",
     "select array_agg(range) from range(100000000)": "more memory than it may have|longer than 1 s",
     "select repeat('x', 40000000)": "The answer has",
+    "select repeat([true], 9000000)": "The answer has",  # 1 MB in memory, 54 MB as text
 }
 
 
@@ -243,6 +244,38 @@ def test_a_third_question_waits_and_is_told_so(settings):
     for thread in threads:
         thread.join()
     assert ask(settings, "select 1").rows == [[1]]
+
+
+def test_whoever_cannot_wait_in_line_is_told_at_once(settings):
+    def hold():
+        with pytest.raises(MeltlakeError, match=r"longer than 2 s|Two other questions"):
+            ask(settings, "select sleep_ms(6000)", limits=Limits(seconds=2))
+
+    threads = [threading.Thread(target=hold) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    asked = time.monotonic()
+    with pytest.raises(TryAgainLater, match="Two other questions"):
+        ask(settings, "select 1")
+    assert time.monotonic() - asked < 0.5
+    for thread in threads:
+        thread.join()
+
+
+LONG_WORDS = ("select error(repeat('x', 3000000))", "select repeat('x', 3000000)::date", "select " + "1, " * 600)
+
+
+@pytest.mark.parametrize("query", LONG_WORDS)
+def test_a_refusal_is_short_whatever_the_query_says(settings, query):
+    with pytest.raises(MeltlakeError, match=r"The query failed: .* \.\.\. |The answer has 600 columns") as refused:
+        ask(settings, query)
+    assert len(str(refused.value)) < 1200
+
+
+def test_a_date_that_no_calendar_of_ours_has_is_refused_in_a_sentence(settings):
+    with pytest.raises(MeltlakeError, match="The answer cannot be written down"):
+        ask(settings, "select '290000-01-01'::date")
 
 
 def test_without_a_warehouse_it_is_said_what_to_do(tmp_path):
