@@ -204,12 +204,16 @@ def published(settings: Settings) -> Iterator[Query]:
 
 @contextmanager
 def published_connection(settings: Settings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The same as a connection, for modules of this folder that prepare it further."""
+    """The same as a connection, for modules of this folder that prepare it further.
+
+    Within a process DuckDB opens a path once: as long as anybody reads the file before, `connect` would give that one.
+    """
     if not Path(settings.warehouse).exists():
         raise MeltlakeError(f"There is no warehouse at {settings.warehouse} yet.", "Make it with `meltlake publish`.")
-    with _told_as_a_sentence(f"{settings.warehouse} could not be opened"):
-        connection = duckdb.connect(settings.warehouse, read_only=True)
-    with connection:
+    with duckdb.connect() as connection:
+        with _told_as_a_sentence(f"{settings.warehouse} could not be opened"):
+            connection.execute(f"attach {quoted(settings.warehouse)} as {PUBLISHED} (read_only)")
+            connection.execute(f"use {PUBLISHED}")
         yield connection
 
 

@@ -111,6 +111,17 @@ def test_another_duckdb_reads_all_of_it(settings):
         assert list(map(int, counts)) == [run(f"select count(*) from {name}")[0][0].as_py() for name in names]
 
 
+def test_whoever_still_reads_the_warehouse_before_keeps_nobody_from_the_new_one(settings):
+    publish(settings)
+    n_runs = "select count(*) from runs"
+    with published(settings) as earlier:
+        store(settings, "c3", n_frames=1)
+        publish(settings)
+        with published(settings) as later:
+            assert later(n_runs)[0][0].as_py() == 3
+            assert earlier(n_runs)[0][0].as_py() == 2
+
+
 def test_a_damaged_warehouse_counts_as_absent_and_is_built_again(settings):
     publish(settings)
     whole = contents(settings)
