@@ -2,15 +2,17 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from airflow.utils import db
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from lake.delta import Lake
@@ -19,11 +21,14 @@ from operators.scheduling.page import compositions, potentials, runs, sql_box
 from operators.scheduling.page.app import app
 from operators.scheduling.page.examples import EXAMPLES
 from operators.scheduling.page.questions import rows_of
-from operators.scheduling.page.reading import reading
+from operators.scheduling.page.reading import note_version, reading, version
+from operators.scheduling.page.rendering import shown
+from operators.scheduling.page.standing import _last, standing
 from schemas.settings import Settings
 from tests.test_report import fill
 
 HOSTILE = "<script>alert(1)</script>"
+MESSAGE = {"title": "one", "problem": "two", "remedy": "three"}
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +214,24 @@ def test_version_changes_with_every_published_warehouse_and_only_then(client: Te
     assert "meltlake publish" in client.get("/meltlake/").text
     aside.rename(here.warehouse)
     assert client.get("/meltlake/version").json() == before
+
+
+def test_page_of_the_warehouse_before_does_not_pass_for_the_new_one(tmp_path: Path, here: Settings) -> None:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": [], "state": {}})
+    note_version(request)
+    os.utime(here.warehouse, ns=(0, 0))  # while the page is drawn
+    assert version() != request.state.version
+    assert f'data-version="{request.state.version}"' in bytes(shown(request, "message", MESSAGE).body).decode()
+
+
+def test_whoever_asks_for_status_when_many_wait_is_not_kept(here: Settings) -> None:
+    with ThreadPoolExecutor() as pool:
+        with _last.lock:
+            waiting = [pool.submit(standing) for _ in range(4)]
+            while _last.waiting.acquire(blocking=False):
+                _last.waiting.release()
+            assert "asked for others" in standing().problem
+        assert [one.result().problem for one in waiting] == [""] * 4
 
 
 def test_empty_lake_says_what_to_do_next(client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

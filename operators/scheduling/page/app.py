@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from operators.scheduling.page import compositions, overview, potentials, runs
 from operators.scheduling.page.dag_runs import worked_on
 from operators.scheduling.page.questions import MOST_ROWS, Question, answered, facts, filtered
-from operators.scheduling.page.reading import reading, version
+from operators.scheduling.page.reading import note_version, reading, version
 from operators.scheduling.page.rendering import HEADERS, STATIC, shown
 from operators.scheduling.page.served_files import has_page, served
 from operators.scheduling.page.sql_box import router
@@ -23,7 +23,7 @@ from schemas.errors import MeltlakeError
 # be open all the same, and fetch their scripts from elsewhere: there are none.
 app = FastAPI(
     title="meltlake",
-    dependencies=[Depends(requires_access_view(AccessView.PLUGINS))],
+    dependencies=[Depends(requires_access_view(AccessView.PLUGINS)), Depends(note_version)],
     docs_url=None,
     redoc_url=None,
     openapi_url=None,

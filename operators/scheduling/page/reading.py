@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from fastapi import Request
+
 from operators.scheduling.page.questions import Run
 from schemas.settings import Settings
 
@@ -22,6 +24,11 @@ def version() -> str:
     except OSError:
         return "none"
     return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+
+
+def note_version(request: Request) -> None:
+    """Before the first query: what an old warehouse tells must not pass for what a newer one does."""
+    request.state.version, request.state.published_at = version(), published_at()
 
 
 def published_at() -> datetime | None:

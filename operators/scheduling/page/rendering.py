@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from operators.scheduling.page.cells import size, whole
-from operators.scheduling.page.reading import published_at, version
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -69,6 +68,6 @@ def shown(
         Of the answer.
     """
     around = {"base": request.scope.get("root_path", ""), "tabs": TABS, "tab": tab, "template": template}
-    around |= {"version": version(), "published_at": published_at()}
+    around |= {"version": request.state.version, "published_at": request.state.published_at}
     text = _environment().get_template(f"{template}.html.j2").render(**around, **content)
     return HTMLResponse(text, status_code=status, headers=HEADERS)

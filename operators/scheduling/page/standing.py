@@ -15,6 +15,8 @@ from operators.scheduling.page.reading import settings
 
 _KEPT_S = 30.0
 _LONGEST_S = 60.0
+_MOST_WAITING = 4
+"""Whoever comes then is not kept: the threads that wait here would be missing to all of Airflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class _Last:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.waiting = threading.BoundedSemaphore(_MOST_WAITING)
         self.told: tuple[float, str, Standing] | None = None
 
 
@@ -41,14 +44,19 @@ _last = _Last()
 def standing() -> Standing:
     """Stale and failed steps of the lake as it is, at most half a minute old."""
     place = settings().lake
-    with _last.lock:
-        if _last.told is None or _last.told[1] != place or time.monotonic() - _last.told[0] > _KEPT_S:
-            _last.told = (time.monotonic(), place, _asked())
-        return _last.told[2]
+    if not _last.waiting.acquire(blocking=False):
+        return Standing(problem="`meltlake status` is being asked for others.", remedy="Reload the page in a moment.")
+    try:
+        with _last.lock:
+            if _last.told is None or _last.told[1] != place or time.monotonic() - _last.told[0] > _KEPT_S:
+                _last.told = (time.monotonic(), place, _asked())
+            return _last.told[2]
+    finally:
+        _last.waiting.release()
 
 
 def _asked() -> Standing:
-    command = [sys.executable, "-m", "operators.cli", "status", "--json"]
+    command = [sys.executable, "-P", "-m", "operators.cli", "status", "--json"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_LONGEST_S)
     except subprocess.TimeoutExpired:
