@@ -37,6 +37,11 @@ def full_address(source: str | Path) -> str:
     return text.rstrip("/") if is_remote(text) else os.path.normpath(Path(text).absolute())
 
 
+def as_text(uri: str) -> str:
+    """The address as a table can hold it: bytes of a name that are no UTF-8 are written as their numbers."""
+    return os.fsencode(uri).decode(errors="backslashreplace")
+
+
 def name_of(uri: str) -> str:
     """The last part of an address."""
     return PurePosixPath(uri).name

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lake.raw_store import entries_of, full_address, is_file, is_folder, links_to_folders, name_of
+from lake.raw_store import as_text, entries_of, full_address, is_file, is_folder, links_to_folders, name_of
 from schemas.errors import MeltlakeError
 
 SIMULATION_CARD = "simulation.json"
@@ -34,6 +34,7 @@ class RunSource:
     """Files of the same kinds beside them by other names (`OUTCAR.bak`): of the same run, or of others."""
     problem: str = ""
     """Why it could not even be looked at: a folder that may not be listed. Empty for what can be tried."""
+    remedy: str = "Check its permissions; what lies elsewhere was looked at all the same."
 
     @property
     def uri(self) -> str:
@@ -74,6 +75,8 @@ def found_below(source: str | Path) -> Found:
         If there is nothing at that address, or no output below it.
     """
     uri = full_address(source)
+    if as_text(uri) != uri:
+        return Found([_nameless(uri)], [])
     if is_file(uri):
         return Found([RunSource((uri,))], [])
     if not is_folder(uri):
@@ -113,15 +116,19 @@ def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
     except OSError as error:
         yield RunSource((folder,), problem=f"{folder}: the folder cannot be listed ({error.strerror}).")
         return
+    nameless = [(uri, is_a_folder) for uri, is_a_folder in entries if as_text(uri) != uri]
+    entries = [entry for entry in entries if entry not in nameless]
     files = [uri for uri, is_a_folder in entries if not is_a_folder]
     if any(name_of(uri) == SIMULATION_CARD for uri in files):
         yield RunSource((folder,))
         return
     yield from _runs_in(files)
-    ignored += [uri for uri in files if not name_of(uri).startswith(_ONE_RUN + _COMPANIONS) and not _is_run(uri)]
+    ignored += [uri for uri in files if not name_of(uri).startswith(_COMPANIONS) and not _is_output(uri)]
     for uri, is_a_folder in entries:
         if is_a_folder:
             yield from _below(uri, ignored)
+    yield from (_nameless(uri) for uri, is_a_folder in nameless if is_a_folder or _is_output(uri))
+    ignored += [as_text(uri) for uri, is_a_folder in nameless if not is_a_folder and not _is_output(uri)]
 
 
 def _runs_in(files: list[str]) -> Iterator[RunSource]:
@@ -137,6 +144,18 @@ def _runs_in(files: list[str]) -> Iterator[RunSource]:
     else:
         yield from (RunSource((uri,)) for uri in others)
     yield from (RunSource((uri,)) for uri in files if not name_of(uri).startswith(_ONE_RUN) and _is_run(uri))
+
+
+def _nameless(uri: str) -> RunSource:
+    told = as_text(uri)
+    problem = (
+        f"{told}: needed a name in UTF-8, found one in another encoding (shown with \\x), which no table can hold."
+    )
+    return RunSource((told,), problem=problem, remedy="Rename it; what lies elsewhere was looked at all the same.")
+
+
+def _is_output(uri: str) -> bool:
+    return name_of(uri).startswith(_ONE_RUN) or _is_run(uri)
 
 
 def _is_run(uri: str) -> bool:

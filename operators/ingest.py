@@ -233,7 +233,7 @@ def _not_stored(source: str, error: MeltlakeError) -> Entry:
 def _ingest_source(desk: _Desk, source: RunSource) -> tuple[list[Entry], list[str]]:
     """Entries of a run, and the files beside it that are runs of their own."""
     if source.problem:
-        raise UnreadableFile(source.problem, "Check its permissions; what lies elsewhere was looked at all the same.")
+        raise UnreadableFile(source.problem, source.remedy)
     refused = [uri for uri in source.backups if has_failed(desk.lake, VERB, uri)]  # or all would be read again for it
     known = unchanged_runs(desk.lake, [uri for uri in source.every_file if uri not in refused])
     if known is not None:

@@ -131,6 +131,18 @@ def test_what_is_no_file_is_one_entry_and_not_waited_for(settings, tree, kind, m
     assert stored["n_frames"] == N_FRAMES
 
 
+def test_a_name_in_another_encoding_is_one_entry_and_the_rest_is_stored(settings, tree):
+    put(Path(os.fsdecode(os.fsencode(tree) + b"/L\xf6sung")))
+    (Path(os.fsdecode(os.fsencode(tree) + b"/good/OUTCAR.\xe4lter"))).write_bytes(b"")
+    (Path(os.fsdecode(os.fsencode(tree) + b"/good/\xdcber.txt"))).write_bytes(b"")
+    refused, stored = told(settings, tree)
+    assert [entry["source"] for entry in refused] == [f"{tree}/good/OUTCAR.\\xe4lter", f"{tree}/L\\xf6sung"]
+    assert all("needed a name in UTF-8" in entry["reason"] for entry in refused)
+    assert [entry["n_frames"] for entry in stored] == [N_FRAMES]
+    refused, stored = told(settings, os.fsdecode(os.fsencode(tree) + b"/L\xf6sung"))
+    assert (len(refused), stored) == (1, [])
+
+
 def test_links_in_a_circle_are_not_followed(settings, tree):
     (tree / "good" / "up").symlink_to(tree)
     (tree / "good" / "OUTCAR.1").symlink_to(tree / "good" / "OUTCAR.1")

@@ -8,10 +8,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from lake.sources import is_one_of_several, is_output
+from operators.log import log
 from operators.scheduling.batches import LEAST_S, Work
 from operators.scheduling.estimates import INGEST_RUN_S, ingest_file_s
 from schemas.errors import MeltlakeError
@@ -116,8 +118,17 @@ def _files_of_entries(zone: str) -> Iterator[tuple[str, str, _File]]:
     """Entry, path within it (empty for an entry that is a file), and the file; what is hidden or not whole left out."""
     for file in sorted(_stored_files(zone) if "://" in zone else _local_files(zone)):
         entry, _, inside = file.path.partition("/")
-        if not (entry.startswith(".") or file.path.endswith(_UNFINISHED)):
+        if not (entry.startswith(".") or file.path.endswith(_UNFINISHED)) and _can_be_told(entry):
             yield entry, inside, file
+
+
+@cache
+def _can_be_told(entry: str) -> bool:
+    """Whether the name is text, which Airflow and the lake can store. A person reads once that it is not."""
+    told = entry.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    if told != entry:
+        log.warning("landing", entry=told, reason="its name is not in UTF-8: rename it, nothing of it is read")
+    return told == entry
 
 
 def _local_files(zone: str) -> Iterator[_File]:
@@ -140,4 +151,4 @@ def _stored_files(zone: str) -> Iterator[_File]:
 
 
 def _hashed(lines: list[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:_DIGITS]

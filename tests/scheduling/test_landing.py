@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from lake.object_store import file_system
 from operators.scheduling.assets import landed
@@ -31,6 +32,16 @@ def test_entries_are_folders_and_files_of_the_zone(tmp_path: Path) -> None:
 
 def test_zone_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     assert entries(str(tmp_path / "nowhere")) == {}
+
+
+def test_a_name_in_another_encoding_is_told_once_and_holds_up_nobody(tmp_path: Path) -> None:
+    _entry(tmp_path, "run")
+    _entry(tmp_path, os.fsdecode(b"L\xf6sung"))
+    (tmp_path / "run" / os.fsdecode(b"\xdcber.txt")).write_text("part of the run")
+    watch = LandingWatch(quiet_s=0)
+    with capture_logs() as told:
+        assert [watch.look(entries(str(tmp_path)), now_s) for now_s in (0, 1)] == [["run"]] * 2
+    assert [line["entry"] for line in told] == ["L\\xf6sung"]
 
 
 def test_signature_follows_size_and_time(tmp_path: Path) -> None:
