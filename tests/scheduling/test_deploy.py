@@ -28,7 +28,8 @@ DOCKERFILES = ("Dockerfile.control", "Dockerfile.runner", "Dockerfile.runner-gpu
 # Keys of the chart's own values.yaml, versions 1.20 to 1.22. It says nothing of a key that it does not know.
 # fmt: off
 CHART_KEYS = {
-    "airflowVersion", "allowPodLaunching", "apiSecretKeySecretName", "cleanup.args", "cleanup.enabled", "config",
+    "airflowVersion", "allowPodLaunching", "apiSecretKeySecretName", "apiServer.networkPolicy.ingress.from",
+    "cleanup.args", "cleanup.enabled", "config",
     "createUserJob.defaultUser.enabled", "dagProcessor.dagBundleConfigList", "data.metadataSecretName",
     "databaseCleanup.enabled", "databaseCleanup.retentionDays", "env", "executor", "extraEnvFrom",
     "fernetKeySecretName", "images.airflow.digest", "images.airflow.pullPolicy", "images.airflow.repository",
@@ -127,6 +128,14 @@ def test_values_are_keys_of_the_chart() -> None:
     assert set(_leaves(_values())) == CHART_KEYS
 
 
+def test_tasks_reach_the_api_server_through_the_network_policies_of_the_chart() -> None:
+    values = _values()
+    assert values["networkPolicies"]["enabled"] is True
+    labels_of_the_chart = {"tier": "airflow", "release": "airflow"}  # every pod of a release `airflow` has them
+    peers = values["apiServer"]["networkPolicy"]["ingress"]["from"]
+    assert {"podSelector": {"matchLabels": labels_of_the_chart}} in peers
+
+
 def test_values_name_secrets_and_hold_none() -> None:
     values = _values()
     named = [values[key] for key in ("fernetKeySecretName", "apiSecretKeySecretName", "jwtSecretName")]
@@ -181,5 +190,7 @@ def test_what_the_chart_makes_of_the_values(tmp_path: Path) -> None:
     for manifest in manifests:
         kubernetes_validate.validate(manifest, "1.37", strict=True)
         assert complaints(manifest) == [], manifest["metadata"]["name"]
+    [policy] = [one for one in manifests if one["metadata"]["name"] == "airflow-api-server-policy"]
+    assert policy["spec"]["ingress"]
     accounts = {manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ServiceAccount"}
     assert {"airflow-scheduler", "airflow-triggerer", "airflow-cleanup"} <= accounts
