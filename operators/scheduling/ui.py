@@ -1,7 +1,11 @@
 """What Airflow's interface gets from us: the page of results in its navigation, on every Dag run and every task."""
 
+from typing import Any
+
+from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
+from operators.scheduling.own_pages import OwnPages
 from operators.scheduling.page.app import app
 from operators.scheduling.page.links import PREFIX, ROUTE
 
@@ -10,11 +14,18 @@ _ROOT = PREFIX.removeprefix("/")
 _OF_RUN = "dag_id={DAG_ID}&run_id={RUN_ID}"
 
 
+def _guards() -> list[dict[str, Any]]:
+    """Before all of Airflow, where it asks nobody who they are."""
+    is_open = conf.getboolean("core", "simple_auth_manager_all_admins", fallback=False)
+    return [{"name": "meltlake", "middleware": OwnPages}] if is_open else []
+
+
 class MeltlakePlugin(AirflowPlugin):
     """Registers the page."""
 
     name = "meltlake"
     fastapi_apps = [{"app": app, "url_prefix": PREFIX, "name": "meltlake"}]  # noqa: RUF012 - Airflow's way
+    fastapi_root_middlewares = _guards()
     external_views = [  # noqa: RUF012
         {
             "name": "Results",

@@ -2,12 +2,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
+from operators.scheduling.own_pages import OwnPages
 from operators.scheduling.page.commands import targets
 from operators.scheduling.page.links import LINKS
 from operators.scheduling.page.served_files import has_page, served
 from operators.scheduling.runner import RunnerOperator
-from operators.scheduling.ui import MeltlakePlugin
+from operators.scheduling.ui import MeltlakePlugin, _guards
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,36 @@ def test_nothing_outside_the_report_is_served(report: Path, path: str) -> None:
     with pytest.raises(HTTPException, match="404"):
         served("report", path)
     assert not has_page("report", path)
+
+
+@pytest.mark.parametrize(
+    ("host", "site", "method", "status"),
+    [
+        ("127.0.0.1:8080", "none", "GET", 200),
+        ("localhost", "same-origin", "POST", 200),
+        ("[::1]:8080", "none", "POST", 200),
+        ("localhost:8080", "cross-site", "GET", 200),  # a link in a mail
+        ("localhost:8080", "cross-site", "POST", 403),
+        ("localhost:8080", "same-site", "DELETE", 403),  # another port of this machine
+        ("evil.example:8080", "same-origin", "GET", 403),  # a name that leads to 127.0.0.1
+        ("127.0.0.1.evil.example", "same-origin", "GET", 403),
+        ("", "none", "GET", 403),
+    ],
+)
+def test_an_airflow_without_passwords_answers_its_own_pages_only(
+    host: str, site: str, method: str, status: int
+) -> None:
+    async def airflow(scope: Any, receive: Any, send: Any) -> None:
+        await PlainTextResponse("done")(scope, receive, send)
+
+    client = TestClient(OwnPages(airflow), base_url="http://127.0.0.1")
+    assert client.request(method, "/", headers={"Host": host, "Sec-Fetch-Site": site}).status_code == status
+
+
+def test_guard_stands_where_airflow_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _guards() == []
+    monkeypatch.setenv("AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS", "True")
+    assert [guard["middleware"] for guard in _guards()] == [OwnPages]
 
 
 def test_page_is_in_the_navigation_and_on_dag_runs_and_tasks() -> None:
