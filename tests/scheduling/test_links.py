@@ -2,8 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from starlette.responses import PlainTextResponse
-from starlette.testclient import TestClient
 
 from operators.scheduling.own_pages import OwnPages
 from operators.scheduling.page.commands import targets
