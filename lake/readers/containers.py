@@ -21,6 +21,8 @@ try:
 except ImportError:
     _GZIP = zlib
 _DAMAGE = (_GZIP.error, lzma.LZMAError, OSError)
+_MOST_XZ_BYTES = 512_000_000
+"""A file may ask its reader for gigabytes; `xz -9` asks for 65 MB."""
 
 
 class Decompressor(Protocol):
@@ -40,10 +42,14 @@ def _gzip() -> Decompressor:
     return decompressor
 
 
+def _xz() -> Decompressor:
+    return lzma.LZMADecompressor(memlimit=_MOST_XZ_BYTES)
+
+
 _MAGIC: tuple[tuple[bytes, Callable[[], Decompressor]], ...] = (
     (b"\x1f\x8b", _gzip),
     (b"BZh", bz2.BZ2Decompressor),
-    (b"\xfd7zXZ\x00", lzma.LZMADecompressor),
+    (b"\xfd7zXZ\x00", _xz),
 )
 
 

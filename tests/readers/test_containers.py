@@ -51,6 +51,18 @@ def test_wrong_checksum_is_noticed(gzip_library):
     assert source.damage.startswith("the compressed file is damaged")
 
 
+def test_xz_that_asks_for_gigabytes_of_memory_is_refused():
+    modest = [{"id": lzma.FILTER_LZMA2, "preset": 9}]
+    assert content_of(lzma.compress(CONTENT, filters=modest))[0] == CONTENT
+    raw = bytearray(lzma.compress(CONTENT, filters=modest))
+    # The header of the first block says the size of the dictionary in one byte: 36 is 1 GiB. Its checksum ends it.
+    end = (raw[12] + 1) * 4 + 12
+    raw[12 + 4] = 36
+    raw[end - 4 : end] = zlib.crc32(raw[12 : end - 4]).to_bytes(4, "little")
+    found, source = content_of(bytes(raw))
+    assert (found, source.damage) == (b"", "the compressed file is damaged (Memory usage limit exceeded)")
+
+
 def test_damaged_byte_in_the_middle_keeps_what_stands_before(gzip_library):
     raw = bytearray(gzip.compress(CONTENT * 9))
     raw[len(raw) // 2 : len(raw) // 2 + 64] = b"\xff" * 64
