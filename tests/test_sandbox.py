@@ -69,6 +69,9 @@ READING = {
     "select comment is not null from duckdb_columns() where table_name = 'runs' and column_name = 'run_id'": True,
     "from query('select n_frames from runs where n_frames > 2')": 3,
     "-- a comment\nselect /* another */ 7;": 7,
+    "select * from (" * 400 + "select 1" + ")" * 400: 1,
+    'select count(*) from runs a, range(a.n_frames) where \'a\\"\\", "name": "COPY"\' is not null': 5,
+    """select n_frames as "name"": "" copy" from runs order by 1 limit 1""": 2,
 }
 
 
