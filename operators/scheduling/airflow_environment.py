@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import secrets
 import sys
 from collections.abc import Mapping
@@ -109,6 +110,7 @@ def airflow_environment(
         "in_cluster": False,
     }
     return {
+        **_user_name(base),
         **inherited,
         **settings.environment,
         **{f"AIRFLOW__{name}": value for name, value in (_FIXED | own).items()},
@@ -118,6 +120,16 @@ def airflow_environment(
         "AIRFLOW_CONN_KUBERNETES_DEFAULT": json.dumps({"conn_type": "kubernetes", "extra": connection}),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), base.get("PATH", os.defpath)]),
     }
+
+
+def _user_name(base: Mapping[str, str]) -> dict[str, str]:
+    """A name for a user who has none, as in a container that was started with a number: Airflow asks for one."""
+    if any(base.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")):
+        return {}
+    try:
+        return {"LOGNAME": pwd.getpwuid(os.getuid()).pw_name}
+    except KeyError:
+        return {"LOGNAME": str(os.getuid())}
 
 
 def deploy_folder() -> Path:

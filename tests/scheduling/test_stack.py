@@ -42,6 +42,17 @@ def test_secret_that_was_never_written_is_made(tmp_path: Path) -> None:
     assert len(kept_secret(tmp_path / "jwt.secret")) == 96
 
 
+def test_a_user_without_a_name_gets_one_since_airflow_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = {"api": 1, "worker_log": 2, "trigger_log": 3}
+    monkeypatch.setattr(os, "getuid", lambda: 61234)
+    nameless = airflow_environment(_settings(tmp_path), tmp_path, ports=ports, base={"HOME": "/home"})
+    assert nameless["LOGNAME"] == "61234"
+    named = airflow_environment(_settings(tmp_path), tmp_path, ports=ports, base={"USER": "somebody"})
+    assert "LOGNAME" not in named
+
+
 def test_taken_port_is_said() -> None:
     import socket
 
