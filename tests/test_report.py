@@ -232,6 +232,17 @@ def test_table_1_shows_the_paper_beside_ours(text):
     assert all(shown in table for shown in ("DP-14", "150.9", "0.007", "81.5"))
 
 
+def test_only_our_own_numbers_of_table_1_stand_out(text):
+    bold = {anchor for anchor, found in re.findall(r'<section id="([^"]+)">(.*?)</section>', text, flags=re.DOTALL)
+            if re.search(r'<td class="[^"]*here', found)}  # fmt: skip
+    assert bold == {"Al-Cu-Ni-synthetic-table-1"}
+
+
+def test_a_table_of_nothing_but_reasons_is_folded(text):
+    assert "<summary>Thermal expansion: none yet, and why</summary>" in text
+    assert "<h5>Enthalpy of mixing</h5>" in text
+
+
 def test_verdict_stands_beside_its_noise_floor(text):
     assert "indistinguishable z 1.2 (floor 1.5 %)" in Page(text).sections["Al-Cu-Ni-synthetic-rdf"]
 

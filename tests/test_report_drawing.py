@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from operators.report.drawing.scales import scale_over
-from operators.report.page import Group
+from operators.report.page import Group, with_error
 from operators.report.potentials import training_section
 
 
@@ -47,3 +47,8 @@ def test_of_many_potentials_the_best_are_drawn_and_all_are_in_the_table():
     assert [words for words, _ in keys] == [f"DP-{place}" for place in range(7, 15)]
     assert "Of 14 potentials the 8 with the smallest force error are drawn." in section.caption
     assert len(section.grids[0].rows) == 14
+
+
+@pytest.mark.parametrize(("value", "told"), [(-0.0004, "0.000 ± 0.001"), (-0.0006, "-0.001 ± 0.001")])
+def test_a_number_that_rounds_to_zero_has_no_sign(value, told):
+    assert with_error(value, 0.001, 3) == told

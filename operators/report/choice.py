@@ -12,7 +12,15 @@ def choice_section(group: Group, ask: Ask) -> Section:
     rows = ask(sql)
     grids = [
         Grid(
-            ("recipe", "verdict", "F (meV/Å)", "F held-out", "curves that agree", "ns/day", *map(_spoken, _RANKED)),
+            (
+                "recipe",
+                "verdict",
+                "F (meV/Å)",
+                "F held-out (meV/Å)",
+                "curves that agree",
+                "ns/day",
+                *map(_spoken, _RANKED),
+            ),
             [_cells(row) for row in rows if row["training_set_id"] == name],
             f"On training set {name}",
             n_text=2,

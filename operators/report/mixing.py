@@ -1,6 +1,8 @@
 """The section on what takes several runs of a melt: thermal expansion and the enthalpy of mixing."""
 
-from operators.report.page import NOTHING, Ask, Grid, Group, Row, Section, number, plain, simulation, with_error
+from collections.abc import Sequence
+
+from operators.report.page import NOTHING, Ask, Cell, Grid, Group, Row, Section, number, plain, simulation, with_error
 
 _EXPANSION = """select * from thermal_expansion
 where series_id in (select series_id from (select series_id, unnest(run_ids) as run_id from thermal_expansion)
@@ -43,7 +45,8 @@ def _expansion_grid(group: Group, ask: Ask) -> list[Grid]:
         )
         for row in rows
     ]
-    return [Grid(head, cells, "Thermal expansion", n_text=3)] if cells else []
+    is_empty = all(row["expansion_per_k"] is None for row in rows)
+    return _told(head, cells, "Thermal expansion", n_text=3, is_empty=is_empty)
 
 
 def _in_hundred_thousandths(value: float | None, error: float | None) -> str:
@@ -66,7 +69,16 @@ order by mixing_enthalpy.composition, origin, temperature_k, run_id""")
         )
         for row in rows
     ]
-    return [Grid(head, cells, "Enthalpy of mixing", n_text=4)] if cells else []
+    is_empty = all(row["mixing_enthalpy_mev_per_atom"] is None for row in rows)
+    return _told(head, cells, "Enthalpy of mixing", n_text=4, is_empty=is_empty)
+
+
+def _told(
+    head: Sequence[str], cells: Sequence[Sequence[Cell]], title: str, *, n_text: int, is_empty: bool
+) -> list[Grid]:
+    """The table; folded where it has nothing but reasons."""
+    title = f"{title}: none yet, and why" if is_empty else title
+    return [Grid(head, cells, title, n_text=n_text, folded=is_empty)] if cells else []
 
 
 def _names(row: Row) -> tuple[str, str, str]:

@@ -196,7 +196,8 @@ def with_error(value: float | None, error: float | None, decimals: int) -> str:
     """A number and its standard error, both with the same decimals."""
     if value is None:
         return NOTHING
-    return f"{value:.{decimals}f}" + ("" if error is None else f" ± {error:.{decimals}f}")
+    rounded = round(value, decimals) or 0.0  # no minus before a zero
+    return f"{rounded:.{decimals}f}" + ("" if error is None else f" ± {error:.{decimals}f}")
 
 
 def counted(count: int, noun: str) -> str:
