@@ -21,6 +21,8 @@ def as_text(answer: Mapping[str, object]) -> str:
             lines += [f"{name}:", *(f"  {key}: {as_cell(part)}" for key, part in value.items())]
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             lines += [f"{name}:", as_table(value)]
+        elif isinstance(value, list) and any(str(part).endswith(".") for part in value):
+            lines += [f"{name}:", *(f"  {sentence}" for sentence in value)]
         else:
             lines.append(f"{name}: {as_cell(value)}")
     return "\n".join(lines)

@@ -67,7 +67,10 @@ def rejected(lake: Lake) -> list[dict[str, object]]:
             "run_id": row["run_id"],
             "rule": row["expectation"],
             "frames": _frames_text(row),
-            "found": row["error"] or row["observed"] or ", ".join(row["unexpected_values"] or [])[:40] or None,
+            "found": row["error"]
+            or row["observed"]
+            or ", ".join(dict.fromkeys(row["unexpected_values"] or []))[:40]
+            or None,
             "expected": row["expected"],
             "overruled": row["n_overruled"],
         }

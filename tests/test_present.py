@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from operators.present import as_cell, as_size, as_table
+from operators.present import as_cell, as_size, as_table, as_text
 
 WIDE = [{f"column_{i}": i * row for i in range(20)} for row in (1, 2)]
 
@@ -55,3 +55,8 @@ def test_sizes_are_told_in_units(n_bytes, told):
 def test_cells_are_words():
     values = (None, True, False, 0.1234567, [1, None], [])
     assert [as_cell(value) for value in values] == ["-", "true", "false", "0.123457", "1, -", "-"]
+
+
+def test_sentences_stand_one_below_the_other_and_words_beside_each_other():
+    told = as_text({"skipped": ["It is too short.", "It has no stress."], "elements": ["Al", "Ni"]})
+    assert told.splitlines() == ["skipped:", "  It is too short.", "  It has no stress.", "elements: Al, Ni"]
