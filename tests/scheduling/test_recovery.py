@@ -26,7 +26,7 @@ from schemas.recipes import recipe_named
 from schemas.settings import Settings
 from tests.scheduling.laboratory import Laboratory, wait_until
 
-STEPS = int(os.environ.get("MELTLAKE_TEST_STEPS", "6000"))
+STEPS = int(os.environ.get("MELTLAKE_TEST_STEPS", "15000"))
 COMPOSITIONS = ("Al50Cu50", "Al25Cu75", "Al75Cu25")[: int(os.environ.get("MELTLAKE_TEST_LANDINGS", "3"))]
 CAMPAIGN = f'recipes = ["DP-small"]\nseeds = [1, 2, 3]\nprotocols = ["twin"]\napprove = true\nsteps = {STEPS}\n'
 INTERVAL = saved_every(recipe_named("DP-small").model_copy(update={"n_steps": STEPS}))
@@ -68,11 +68,11 @@ def _last_step(folder: Path) -> int:
 
 
 def _running_training(laboratory: Laboratory) -> tuple[dict[str, Any], dict[str, Any], Path] | None:
-    """A training whose pod runs and has saved something: task instance, pod and folder."""
+    """A training whose pod runs, has saved something and is not done for long: task instance, pod and folder."""
     for pod in laboratory.pods("train"):
         index = int(pod["metadata"]["labels"]["map_index"])
         folder = _folder_of(laboratory, index + 1)
-        if pod["status"]["phase"] == "Running" and folder and checkpoints(folder):
+        if pod["status"]["phase"] == "Running" and folder and 0 < max(checkpoints(folder), default=0) < 0.8 * STEPS:
             [task] = [one for one in _trainings(laboratory) if one["map_index"] == index]
             return task, pod, folder
     return None
