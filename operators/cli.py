@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except TimeoutError as error:
+        sys.stderr.write(f"No answer in time: {error}.\nRun the same command again; the machine may be overloaded.\n")
+        sys.exit(EXIT_TRY_AGAIN)
     except OSError as error:
         sys.stderr.write(f"{error.filename or 'A file'}: {error.strerror or error}.\n")
         sys.stderr.write("Check the path, its permissions and its disk, then run the same command again.\n")

@@ -12,6 +12,9 @@ _POLL_S = 2.0
 _QUIET_S = 12.0
 """Longer than a landing event takes to become a DAG run, so that a pause is not taken for the end."""
 _LONGEST_S = 3600.0
+_SILENT_S = 300.0
+"""An overloaded machine may keep Airflow from answering for a while; its own programs are started again meanwhile."""
+_AGAIN = "Run it again: it goes on where it stopped."
 _ENDED = {"success", "failed", "upstream_failed", "skipped", "removed"}
 
 
@@ -29,11 +32,17 @@ class Progress:
         Raises
         ------
         TryAgainLater
-            If that takes more than an hour.
+            If that takes more than an hour, or Airflow is silent for minutes.
         """
-        started = quiet_since = time.monotonic()
+        started = quiet_since = heard_at = time.monotonic()
         while time.monotonic() - started < _LONGEST_S:
-            is_busy = self._tell()
+            try:
+                is_busy = self._tell()
+                heard_at = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - heard_at > _SILENT_S:
+                    raise TryAgainLater(f"Airflow has not answered for minutes ({error}).", _AGAIN) from error
+                is_busy = True
             now = time.monotonic()
             if is_busy:
                 quiet_since = now
@@ -43,7 +52,7 @@ class Progress:
                 log.warning("demo", stopped="the scheduler is idle although something is due; see `meltlake status`")
                 return
             time.sleep(_POLL_S)
-        raise TryAgainLater("The demo did not finish within an hour.", "Run it again: it goes on where it stopped.")
+        raise TryAgainLater("The demo did not finish within an hour.", _AGAIN)
 
     def _tell(self) -> bool:
         """Tell what has changed; whether anything is queued or running."""
