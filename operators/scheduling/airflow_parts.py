@@ -14,10 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from operators.log import log
-from operators.scheduling.leftovers import Ledger, ask_for_signal_at_launchers_death, session_members, started_at
+from operators.scheduling.leftovers import (
+    Ledger,
+    ask_for_signal_at_launchers_death,
+    kill_processes,
+    session_members,
+    started_at,
+)
 
 PARTS = ("scheduler", "dag-processor", "triggerer", "api-server")
 """In the order in which they are stopped: whoever still has something to say needs the API server."""
@@ -115,9 +119,7 @@ class Part:
         """
         if self._process is None:
             return
-        for process in session_members(self._process.pid, self._born):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill_processes(session_members(self._process.pid, self._born))
         self._process.wait()
         self._ledger.remove(self._process.pid)
 

@@ -18,8 +18,6 @@ from threading import Lock
 
 import psutil
 
-from operators.log import log
-
 POD_MARK = "MELTLAKE_POD"
 """Environment variable that every process of a pod inherits, also one that opened a session of its own."""
 
@@ -90,6 +88,8 @@ class Ledger:
             unfinished.write_text(json.dumps(self._sessions))
             unfinished.replace(self._path)
         except OSError as error:
+            from operators.log import log  # the guard does without
+
             log.error("processes are not noted", path=str(self._path), error=str(error))
 
 
@@ -128,8 +128,12 @@ def marked_processes(mark: str) -> list[psutil.Process]:
 
 def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> None:
     """SIGTERM, then SIGKILL for those that are still there after the grace."""
-    deaf = _left_after(grace_s, list(_signalled(processes, signal.SIGTERM)))
-    _left_after(grace_s, list(_signalled(deaf, signal.SIGKILL)))
+    kill_processes(_left_after(grace_s, list(_signalled(processes, signal.SIGTERM))), patience_s=grace_s)
+
+
+def kill_processes(processes: Iterable[psutil.Process], *, patience_s: float = 5.0) -> None:
+    """SIGKILL, and wait until the kernel has ended them."""
+    _left_after(patience_s, list(_signalled(processes, signal.SIGKILL)))
 
 
 def has_ended(process: psutil.Process) -> bool:
