@@ -63,23 +63,6 @@ def our_status(path: Path) -> Work:
     return lambda: {"n_due": float(len(list(status(settings)["stale"])))}  # type: ignore[call-overload]
 
 
-def our_plans(path: Path) -> Work:
-    """What the plans of the DAGs ask of a lake before a pod starts: what landed, what is to be observed and trained."""
-    import os
-
-    from operators.scheduling import plans
-
-    os.environ |= {"MELTLAKE_LAKE": str(path / "lake"), "MELTLAKE_LANDING": str(path / "landing")}
-    plans.changed_compositions(None)  # keeps rows that were read for the first time
-
-    def work() -> Mapping[str, float]:
-        compositions = plans.changed_compositions(None)
-        commands = [*plans.ingest_commands(), *plans.observe_commands(compositions[0]), *plans.materialize_commands()]
-        return {"n_commands": float(len(commands))}
-
-    return work
-
-
 def our_table_1(path: Path) -> Work:
     """`meltlake sql "from table_1"`, from finding out what is current to the rows."""
     from lake.warehouse import query

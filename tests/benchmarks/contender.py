@@ -40,7 +40,6 @@ CONTENDERS = {
     "publish again": "answering.our_publish_again",
     "views": "answering.our_views",
     "status": "answering.our_status",
-    "plans": "answering.our_plans",
     "table_1": "answering.our_table_1",
     "overview": "answering.our_overview",
 }
