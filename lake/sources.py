@@ -112,7 +112,7 @@ def first_of(names: Sequence[str], most: int = 5) -> str:
 def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
     try:
         entries = list(entries_of(folder))
-        ignored += links_to_folders(folder)
+        ignored += map(as_text, links_to_folders(folder))
     except OSError as error:
         yield RunSource((folder,), problem=f"{folder}: the folder cannot be listed ({error.strerror}).")
         return
@@ -123,12 +123,12 @@ def _below(folder: str, ignored: list[str]) -> Iterator[RunSource]:
         yield RunSource((folder,))
         return
     yield from _runs_in(files)
-    ignored += [uri for uri in files if not name_of(uri).startswith(_COMPANIONS) and not _is_output(uri)]
+    ignored += [uri for uri in files if not name_of(uri).startswith(_COMPANIONS) and not is_output(name_of(uri))]
     for uri, is_a_folder in entries:
         if is_a_folder:
             yield from _below(uri, ignored)
-    yield from (_nameless(uri) for uri, is_a_folder in nameless if is_a_folder or _is_output(uri))
-    ignored += [as_text(uri) for uri, is_a_folder in nameless if not is_a_folder and not _is_output(uri)]
+    yield from (_nameless(uri) for uri, is_a_folder in nameless if is_a_folder or is_output(name_of(uri)))
+    ignored += [as_text(uri) for uri, is_a_folder in nameless if not is_a_folder and not is_output(name_of(uri))]
 
 
 def _runs_in(files: list[str]) -> Iterator[RunSource]:
@@ -152,10 +152,6 @@ def _nameless(uri: str) -> RunSource:
         f"{told}: needed a name in UTF-8, found one in another encoding (shown with \\x), which no table can hold."
     )
     return RunSource((told,), problem=problem, remedy="Rename it; what lies elsewhere was looked at all the same.")
-
-
-def _is_output(uri: str) -> bool:
-    return name_of(uri).startswith(_ONE_RUN) or _is_run(uri)
 
 
 def _is_run(uri: str) -> bool:
