@@ -4,6 +4,7 @@ Some queries hear no interruption and need memory that DuckDB does not count; wh
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -29,6 +30,8 @@ _AT_ONCE = threading.BoundedSemaphore(2)
 _IN_LINE = threading.BoundedSemaphore(8)
 """Those that are answered, and those that wait: a web server has some forty threads for all that it does."""
 _MOST_BYTES, _MOST_COLUMNS = 32_000_000, 500
+_VARIABLES = {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV"}
+"""What a process that answers strangers is told: no key of a store, and none of Airflow's."""
 _START_S = 30.0
 """How long a process may take to start on a busy machine."""
 
@@ -82,9 +85,11 @@ def _one_of(places: threading.Semaphore, *, wait_s: float) -> Iterator[None]:
 
 def _said_by_a_process(question: str, limits: Limits) -> dict[str, Any]:
     command = [sys.executable, "-P", "-m", "lake.sandbox"]
+    variables = {name: value for name, value in os.environ.items() if name in _VARIABLES}
+    longest_s = limits.seconds + _START_S
     try:
         done = subprocess.run(
-            command, input=question, capture_output=True, text=True, check=False, timeout=limits.seconds + _START_S
+            command, input=question, capture_output=True, text=True, check=False, timeout=longest_s, env=variables
         )
     except subprocess.TimeoutExpired as error:
         raise too_long(limits) from error

@@ -276,6 +276,17 @@ def test_a_refusal_is_short_whatever_the_query_says(settings, query):
     assert len(str(refused.value)) < 1200
 
 
+def test_whoever_answers_strangers_is_told_no_secret(settings, tmp_path, monkeypatch):
+    noting = f"import os, pathlib; pathlib.Path({str(tmp_path / 'told')!r}).write_text(repr(dict(os.environ)))"
+    (tmp_path / "sitecustomize.py").write_text(noting)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
+    for name in ("AWS_SECRET_ACCESS_KEY", "AIRFLOW__CORE__FERNET_KEY"):
+        monkeypatch.setenv(name, "not-to-be-told")
+    assert ask(settings, "select 1").rows == [[1]]
+    assert "PYTHONPATH" in (tmp_path / "told").read_text()
+    assert "not-to-be-told" not in (tmp_path / "told").read_text()
+
+
 def test_a_date_that_no_calendar_of_ours_has_is_refused_in_a_sentence(settings):
     with pytest.raises(MeltlakeError, match="The answer cannot be written down"):
         ask(settings, "select '290000-01-01'::date")
