@@ -139,11 +139,14 @@ def too_long(limits: Limits) -> MeltlakeError:
 
 def _with_hint(error: Exception) -> str:
     """The first line, and the second where it names what is called alike."""
-    first, *rest = str(error).splitlines()
-    return " ".join([first, *(line for line in rest[:1] if line.startswith(("Candidate bindings", "Did you mean")))])
+    hints = [line for line in str(error).splitlines()[1:2] if line.startswith(("Candidate bindings", "Did you mean"))]
+    return " ".join([_first_line(error), *(_shortened(hint) for hint in hints)])
 
 
 def _first_line(error: Exception) -> str:
     """What DuckDB says, without most of a long value that it quotes."""
-    line = str(error).splitlines()[0]
+    return _shortened(str(error).splitlines()[0])
+
+
+def _shortened(line: str) -> str:
     return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."
