@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from lake.raw_store import full_address
 from lake.sources import run_sources
 from lake.warehouse import query
 from operators.demo_progress import Progress
@@ -96,12 +97,13 @@ def _land_real_runs(settings: Settings, source: Path) -> None:
     """Every run below a folder becomes one landing entry; the files are linked, or copied from another disk."""
     if not source.is_dir():
         raise MeltlakeError(f"{source}: needed a folder with VASP runs, found none.", "Check LANDING=...")
+    top = Path(full_address(source))
     for run in run_sources(source):
         if run.problem:
             raise MeltlakeError(run.problem, "Check its permissions.")
         files = [Path(file) for file in run.every_file]
-        parts = files[0].parent.relative_to(source.absolute()).parts
-        folder = Path(settings.landing) / "-".join(parts or (source.absolute().name,))
+        parts = files[0].parent.relative_to(top).parts
+        folder = Path(settings.landing) / "-".join(parts or (top.name,))
         for file in files:
             _link(file, folder / file.name)
         log.info("demo", landed=folder.name, real=run.uri)

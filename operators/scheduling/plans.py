@@ -8,9 +8,9 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.raw_store import full_address
 from operators.log import log
 from operators.scheduling.landing_zone import work_below, work_in
 from operators.scheduling.shared_commands import Commands, to_ingest, to_judge, to_observe
@@ -33,9 +33,7 @@ def ingest_commands(named: Iterable[str] = ()) -> Commands:
     A bad one stops no other of the same command.
     """
     settings = here()
-    zone = settings.landing.rstrip("/")
-    if "://" not in zone:
-        zone = str(Path(zone).absolute())
+    zone = full_address(settings.landing)
     landed = work_in(settings.landing)
     wanted = sorted({*named, *_unknown(zone, landed)})
     work = {_address(entry, zone): landed.get(entry) for entry in wanted}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from lake.raw_store import full_address
 from operators.stale.holdings import Holdings
 from operators.stale.item import Stale, counted
 from operators.stale.observations import due_observations
@@ -11,7 +12,7 @@ from schemas.gate import rules_id
 
 def not_ingested(holdings: Holdings) -> Iterator[Stale]:
     """Entries of the landing zone that the lake neither has nor refused."""
-    zone = Path(holdings.settings.landing).absolute()
+    zone = Path(full_address(holdings.settings.landing))
     if not zone.is_dir():
         return
     lake = holdings.lake

@@ -13,6 +13,8 @@ from operators.campaign import Campaign, campaign_of
 from operators.potentials.groups import groups_of, largest_systems
 from operators.potentials.identity import name_of_potential
 from operators.scheduling import plans
+from operators.stale.holdings import Holdings
+from operators.stale.runs import not_ingested
 from schemas.errors import MeltlakeError
 from schemas.recipes import recipe_named
 from schemas.tables import OBSERVABLES_VERSION
@@ -184,6 +186,17 @@ def test_ingest_takes_what_is_named_and_what_the_lake_does_not_know(lake: Lake, 
     expected = [str(tmp_path / "landing" / name) for name in ("named", "unknown")]
     assert plans.ingest_commands(["named"]) == [["ingest", *expected]]
     assert plans.ingest_commands(["/elsewhere/OUTCAR"]) == [["ingest", expected[1], "/elsewhere/OUTCAR"]]
+
+
+def test_a_landing_zone_may_be_named_by_a_roundabout_way(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "landing" / "known").mkdir(parents=True)
+    (tmp_path / "landing" / "known" / "OUTCAR").write_text("frames")
+    remember_file(lake, str(tmp_path / "landing" / "known" / "OUTCAR"), runs=["known"], about={})
+    monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path / "elsewhere" / ".." / "landing"))
+    assert plans.ingest_commands() == []
+    assert list(not_ingested(Holdings(plans.here()))) == []
 
 
 def test_very_many_entries_share_pods(lake: Lake, tmp_path: Path) -> None:
