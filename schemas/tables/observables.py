@@ -27,7 +27,7 @@ VACF = table(
     column("estimator", TEXT, "velocities or central_differences"),
 )
 
-OBSERVABLES_VERSION = 3
+OBSERVABLES_VERSION = 4
 """Rises when observing gives more, or other numbers, than it gave before: every run is then observed again, once."""
 
 THERMODYNAMICS = table(
