@@ -1,11 +1,14 @@
 """What holds for every lake that a test makes, whatever the test is about."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+import structlog
 
+import operators.log
 from lake.delta import Lake
 
 
@@ -30,3 +33,12 @@ def _check(lake: Lake) -> None:
         assert len(accepted) == run["n_frames"] == run["n_accepted"] + run["n_rejected"], run["run_id"]
         assert sum(accepted) == run["n_accepted"], run["run_id"]
         assert accepted == [not n_reasons for n_reasons in reasons], run["run_id"]
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Our log on stderr, as in a process of our own; Airflow, which other tests load, sends it elsewhere."""
+    before = structlog.get_config()
+    importlib.reload(operators.log)
+    yield
+    structlog.configure(**before)

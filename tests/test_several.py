@@ -51,7 +51,7 @@ def answer_of(capsys, settings, *words):
     with pytest.raises(SystemExit) as stopped:
         main([*words, "--json", "--lake", settings.lake])
     said = capsys.readouterr()
-    return stopped.value.code, json.loads(said.out.splitlines()[-1]), said.err  # other tests may log to stdout
+    return stopped.value.code, json.loads(said.out), said.err
 
 
 def gas(settings, run_id, seed):
@@ -63,6 +63,7 @@ def n_means(settings):
     return Lake(settings.lake).rows("thermodynamics").num_rows
 
 
+@pytest.mark.usefixtures("own_log")
 def test_a_run_that_fails_keeps_no_other_from_being_observed(settings, capsys):
     for seed, run_id in enumerate(("first", "last")):
         gas(settings, run_id, seed)
@@ -82,6 +83,7 @@ def test_a_command_that_is_repeated_observes_what_is_due_only(settings):
     assert [run["run_id"] for run in answer["runs"]] == ["new", "none"]
 
 
+@pytest.mark.usefixtures("own_log")
 def test_a_run_that_cannot_be_judged_keeps_no_other_from_it(tree, settings, capsys):
     [entry] = ingest(settings, [str(tree / "0")])["runs"]
     code, answer, said = answer_of(capsys, settings, "validate", "--require", "none", entry["run_id"])

@@ -74,6 +74,7 @@ def test_part_that_is_asked_to_stop_leaves_nothing(part: Part, tmp_path: Path) -
     assert (tmp_path / "pids.json").read_text() == "{}"
 
 
+@pytest.mark.usefixtures("own_log")
 def test_parts_that_cannot_be_started_are_not_said_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "airflow"
     home.mkdir()
@@ -84,5 +85,4 @@ def test_parts_that_cannot_be_started_are_not_said_to_run(tmp_path: Path, capsys
     while parts.are_running and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not parts.are_running
-    said = capsys.readouterr()
-    assert "database.log" in said.out + said.err  # where the log goes is the program's choice
+    assert "database.log" in capsys.readouterr().err
