@@ -28,7 +28,7 @@ CAMPAIGN = Path(__file__).with_name("campaign.toml")
 class Size:
     """How much is made of everything."""
 
-    n_atoms: int = 120
+    n_atoms: int = 100
     n_frames: int = 4000
     """Of each AIMD run, 5 fs apart: 20 ps, blocks of which are longer than what a melt remembers."""
     n_training_steps: int | None = None
