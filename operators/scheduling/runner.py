@@ -1,5 +1,6 @@
 """The one operator of the house: runs `meltlake <verb> ...` in a pod. Which commands, and when, belongs in `dags`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from kubernetes.client import models as k8s
 from kubernetes.client.exceptions import ApiException
 
 from operators.scheduling.cancelling import is_cancelled
+from operators.scheduling.lineage_events import flow, operator_lineage
 from operators.scheduling.page.links import LINKS
 from operators.scheduling.pod_templates import SECTION, pod_resources, pod_template
 from operators.scheduling.retries import (
@@ -25,6 +27,7 @@ from operators.scheduling.retries import (
     verdict,
 )
 from operators.scheduling.task_names import subject
+from schemas.settings import Settings
 
 _SECONDS_PER_DAY = 86400
 _ENDED = {"Succeeded", "Failed"}
@@ -83,6 +86,10 @@ class RunnerOperator(KubernetesPodOperator):
     def subject(self) -> str:
         """What the command works on, to tell mapped tasks apart."""
         return subject(self.arguments)
+
+    def get_openlineage_facets_on_start(self) -> Any:
+        """What the command reads and writes; Airflow's OpenLineage provider asks for it by this name."""
+        return operator_lineage(flow(self.arguments, Settings.from_mapping(os.environ)))
 
     def build_pod_request_obj(self, context: Context | None = None, *, dry_run: bool = False) -> k8s.V1Pod:
         """The pod, on the template that the configuration names when the task runs (never while a DAG is parsed)."""
