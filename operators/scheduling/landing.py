@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from airflow.configuration import conf
+from airflow.observability.stats import Stats  # the triggerer's: that of `airflow.sdk` is switched on in tasks only
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from operators.scheduling.landing_zone import CURSOR_PARTS, LandingWatch, entries
@@ -54,16 +55,20 @@ class LandingTrigger(BaseEventTrigger):
         while True:
             began = time.monotonic()
             try:
-                landed = watch.look(await asyncio.to_thread(entries, zone), began)
+                found = await asyncio.to_thread(entries, zone)
+                landed = watch.look(found, began)
             except Exception as error:  # noqa: BLE001 - a trigger that raises is restarted at once, for ever
                 _log.error("%s", error, exc_info=not isinstance(error, MeltlakeError))
                 await asyncio.sleep(_PAUSE_AFTER_ERROR_S)
                 continue
-            pause_s = max(poll_s, _REST * (time.monotonic() - began))
+            look_s = time.monotonic() - began
+            Stats.gauge("meltlake.landing.entries", len(found))
+            Stats.timing("meltlake.landing.look", look_s * 1e3)
             if landed:
+                Stats.incr("meltlake.landing.landed", len(landed))
                 yield TriggerEvent({"entries": landed})  # type: ignore[no-untyped-call]
             unwritten.append((time.monotonic() + self.stored_after_s, watch.advance()))
             while store is not None and unwritten and unwritten[0][0] <= time.monotonic():
                 for part, told in unwritten.popleft()[1].items():
                     await store.aset(_CURSOR.format(part), told)
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(max(poll_s, _REST * look_s))

@@ -73,8 +73,9 @@ _MEMORY = (OutOfMemory, "more memory than its limit in resources.yaml; given up 
 
 def verdict(pod: k8s.V1Pod, message: str, *, container: str = "base") -> AirflowException:
     """The exception that a failed pod deserves, with its exit code, the cause and the last lines."""
-    code, reason = _end_of(pod, container)
-    reason = (pod.status.reason if pod.status else None) or reason or "unknown reason"
+    ended = end_of(pod, container)
+    code = ended and ended.exit_code
+    reason = (pod.status.reason if pod.status else None) or (ended and ended.reason) or "unknown reason"
     kind, meaning = _NO_CODE if code is None else _ENDINGS.get(code, _BUG)
     if reason == _OUT_OF_MEMORY:
         kind, meaning = _MEMORY
@@ -83,7 +84,7 @@ def verdict(pod: k8s.V1Pod, message: str, *, container: str = "base") -> Airflow
 
 def hidden_lack_of_memory(pod: k8s.V1Pod, *, container: str = "base") -> OutOfMemory | None:
     """The failure of a pod that looks successful: only a child process was killed, and its parent ended with 0."""
-    if _end_of(pod, container)[1] == _OUT_OF_MEMORY:
+    if (ended := end_of(pod, container)) and ended.reason == _OUT_OF_MEMORY:
         return OutOfMemory("The pod ran out of memory, although its command ended with code 0.")
     return None
 
@@ -151,9 +152,8 @@ def is_gone(error: ApiException) -> bool:
     return bool(error.status == HTTPStatus.NOT_FOUND)
 
 
-def _end_of(pod: k8s.V1Pod, container: str) -> tuple[int | None, str | None]:
-    """Exit code and reason of the container, where it has ended."""
+def end_of(pod: k8s.V1Pod, container: str) -> k8s.V1ContainerStateTerminated | None:
+    """Exit code, reason and times of the container, where it has ended."""
     statuses = (pod.status.container_statuses if pod.status else None) or []
     states = [status.state for status in statuses if status.name == container and status.state]
-    ended = states[0].terminated if states else None
-    return (None, None) if ended is None else (ended.exit_code, ended.reason)
+    return states[0].terminated if states else None

@@ -16,6 +16,7 @@ from kubernetes.client.exceptions import ApiException
 
 from operators.scheduling.cancelling import is_cancelled
 from operators.scheduling.lineage_events import flow, operator_lineage
+from operators.scheduling.metrics import tell_of_pod
 from operators.scheduling.page.links import LINKS
 from operators.scheduling.pod_templates import SECTION, pod_resources, pod_template
 from operators.scheduling.retries import (
@@ -160,6 +161,7 @@ class RunnerOperator(KubernetesPodOperator):
             if sys.exception() is None:  # a failure on its way up says more
                 raise AirflowException(f"Pod {remote_pod.metadata.name} was given up before it ended.")
             return
+        tell_of_pod(remote_pod, self.arguments[0], container=self.base_container_name)
         try:
             super().cleanup(pod, remote_pod, xcom_result, context)
         except AirflowSkipException:
