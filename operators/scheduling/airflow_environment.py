@@ -46,6 +46,11 @@ _YOURS = {
     "AIRFLOW__MELTLAKE__POD_TEMPLATES",
     "AIRFLOW__MELTLAKE__RUNNER_IMAGE",
     "AIRFLOW__MELTLAKE__RUNNER_IMAGE_GPU",
+    "AIRFLOW__METRICS__OTEL_ON",
+    "AIRFLOW__METRICS__STATSD_HOST",
+    "AIRFLOW__METRICS__STATSD_ON",
+    "AIRFLOW__METRICS__STATSD_PORT",
+    "AIRFLOW__OPENLINEAGE__TRANSPORT",
 }
 """What may be set for the embedded stack from outside. All else in an environment is another Airflow's."""
 

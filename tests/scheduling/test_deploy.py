@@ -35,7 +35,7 @@ CHART_KEYS = {
     "fernetKeySecretName", "images.airflow.digest", "images.airflow.pullPolicy", "images.airflow.repository",
     "images.airflow.tag", "jwtSecretName", "migrateDatabaseJob.args", "migrateDatabaseJob.command",
     "multiNamespaceMode", "networkPolicies.enabled", "postgresql.enabled", "securityContexts.containers",
-    "securityContexts.pod", "triggerer.persistence.enabled", "volumeMounts", "volumes",
+    "securityContexts.pod", "statsd.extraMappings", "triggerer.persistence.enabled", "volumeMounts", "volumes",
     "workers.celery.persistence.enabled",
 }
 # fmt: on

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -17,41 +16,18 @@ from operators.scheduling.landing import LandingTrigger
 from operators.scheduling.retries import BusyNow
 from operators.scheduling.runner import RunnerOperator
 from tests.scheduling.conftest import PodClient
-
-
-class Listener:
-    """A StatsD server's ear."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.setblocking(False)
-        self.port = self._socket.getsockname()[1]
-
-    def heard(self) -> dict[str, str]:
-        """The last value under each name, with its kind: `{"airflow.meltlake.landing.entries": "1|g"}`."""
-        found: dict[str, str] = {}
-        with contextlib.suppress(BlockingIOError):
-            while line := self._socket.recv(4096).decode():
-                name, _, value = line.partition(":")
-                found[name] = value
-        return found
-
-    def close(self) -> None:
-        self._socket.close()
+from tests.scheduling.statsd import StatsdServer
 
 
 @pytest.fixture
-def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    listener = Listener()
-    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_ON", "True")
-    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_HOST", "127.0.0.1")
-    monkeypatch.setenv("AIRFLOW__METRICS__STATSD_PORT", str(listener.port))
-    _initialize()
-    yield listener
-    monkeypatch.undo()
-    _initialize()
-    listener.close()
+def statsd(monkeypatch: pytest.MonkeyPatch) -> Iterator[StatsdServer]:
+    with StatsdServer() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(f"AIRFLOW__{name}", value)
+        _initialize()
+        yield server
+        monkeypatch.undo()
+        _initialize()
 
 
 def _initialize() -> None:
@@ -63,7 +39,7 @@ def _initialize() -> None:
 
 @pytest.mark.parametrize(("code", "ends_by"), [(0, None), (75, BusyNow)])
 def test_a_pod_tells_how_it_ended_how_long_it_waited_and_ran(
-    connected: PodClient, statsd: Listener, code: int, ends_by: type[Exception] | None
+    connected: PodClient, statsd: StatsdServer, code: int, ends_by: type[Exception] | None
 ) -> None:
     operator = RunnerOperator(task_id="sleeps", cmds=["sh", "-c"], arguments=[f"sleep 1; exit {code}"])
     pod = operator.build_pod_request_obj(dry_run=True)
@@ -72,17 +48,16 @@ def test_a_pod_tells_how_it_ended_how_long_it_waited_and_ran(
     connected.wait(pod.metadata.name, "Failed", "Succeeded")
     with pytest.raises(ends_by) if ends_by else contextlib.nullcontext():
         operator.cleanup(pod, operator.pod_manager.read_pod(pod))
-    heard = statsd.heard()
-    assert heard[f"airflow.meltlake.pods.ended.train.{code}"] == "1|c"
-    ran_ms, kind = heard["airflow.meltlake.pods.ran.train"].split("|")
-    waited_ms = float(heard["airflow.meltlake.pods.waited.train"].removesuffix("|ms"))
+    assert statsd.wait(f"airflow.meltlake.pods.ended.train.{code}") == "1|c"
+    ran_ms, kind = statsd.wait("airflow.meltlake.pods.ran.train").split("|")
+    waited_ms = float(statsd.wait("airflow.meltlake.pods.waited.train").removesuffix("|ms"))
     assert kind == "ms"
     assert 1000 <= float(ran_ms) < 60_000
     assert 0 <= waited_ms < 60_000
 
 
 def test_the_landing_zone_tells_how_full_it_is_and_what_landed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statsd: Listener
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statsd: StatsdServer
 ) -> None:
     monkeypatch.setenv("MELTLAKE_LANDING", str(tmp_path))
     for name in ("first", "second"):
@@ -90,10 +65,9 @@ def test_the_landing_zone_tells_how_full_it_is_and_what_landed(
         (tmp_path / name / "OUTCAR").touch()
         (tmp_path / name / "READY").touch()
     asyncio.run(asyncio.wait_for(_first_event(), 20))
-    heard = statsd.heard()
-    assert heard["airflow.meltlake.landing.entries"] == "2|g"
-    assert heard["airflow.meltlake.landing.landed"] == "2|c"
-    assert heard["airflow.meltlake.landing.look"].endswith("|ms")
+    assert statsd.wait("airflow.meltlake.landing.entries") == "2|g"
+    assert statsd.wait("airflow.meltlake.landing.landed") == "2|c"
+    assert statsd.wait("airflow.meltlake.landing.look").endswith("|ms")
 
 
 async def _first_event() -> None:

@@ -1,5 +1,9 @@
-"""Production's parts on one machine: lake and landing zone in a bucket, PostgreSQL, LocalExecutor, deferred pods."""
+"""Production's parts on one machine: lake and landing zone in a bucket, PostgreSQL, LocalExecutor, deferred pods.
 
+And those who listen: a StatsD server for metrics, OpenLineage for what read and wrote what.
+"""
+
+import json
 import os
 import pwd
 import secrets
@@ -25,6 +29,7 @@ from operators.stale import stale
 from operators.toy_melt import ToyMeltRequest, generate
 from schemas.settings import Settings
 from tests.object_store import make_bucket, s3_server, use_store
+from tests.scheduling.statsd import StatsdServer
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -86,9 +91,12 @@ def _end_with_us() -> None:
 class Site:
     """A bucket, a database, a home folder, and Airflow on top of them."""
 
-    def __init__(self, home: Path, database: str) -> None:
+    def __init__(self, home: Path, database: str, statsd: StatsdServer) -> None:
         places = {"MELTLAKE_LAKE": "s3://melts/lake", "MELTLAKE_LANDING": "s3://melts/landing"}
         self.settings = Settings.from_mapping(places | {"MELTLAKE_HOME": str(home)})
+        self.statsd = statsd
+        self._lineage = home / "lineage" / "event"
+        self._lineage.parent.mkdir()
         self._database = database
         self._raw = home / "raw"
         (home / "campaign.toml").write_text(CAMPAIGN)
@@ -96,7 +104,15 @@ class Site:
     def airflow(self) -> EmbeddedStack:
         """As deploy/values.yaml has it: another database, and pods that tasks wait for without a worker."""
         chosen = {"DATABASE__SQL_ALCHEMY_CONN": self._database, "OPERATORS__DEFAULT_DEFERRABLE": "True"}
-        return EmbeddedStack(self.settings, port=0, airflow=chosen)
+        lineage = {"OPENLINEAGE__TRANSPORT": json.dumps({"type": "file", "log_file_path": str(self._lineage)})}
+        return EmbeddedStack(self.settings, port=0, airflow=chosen | lineage | self.statsd.environment)
+
+    def lineage(self) -> Iterator[tuple[str, str, set[str], set[str]]]:
+        """Of every event of a task: its kind, the task, and the addresses that it reads and writes."""
+        for path in self._lineage.parent.iterdir():
+            event = json.loads(path.read_text())
+            sides = [{f"{one['namespace']}/{one['name']}" for one in event[side]} for side in ("inputs", "outputs")]
+            yield event["eventType"], event["job"]["name"], sides[0], sides[1]
 
     def upload(self, composition: str, address: str, *, ready: bool = True) -> datetime:
         """Put a short synthetic run there; returns when the last file of it was."""
@@ -118,10 +134,15 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with pytest.MonkeyPatch.context() as patch, s3_server() as server, postgresql() as database:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        s3_server() as server,
+        postgresql() as database,
+        StatsdServer() as statsd,
+    ):
         use_store(patch, server)
         make_bucket(server, "melts")
-        yield Site(tmp_path_factory.mktemp("home"), database)
+        yield Site(tmp_path_factory.mktemp("home"), database, statsd)
 
 
 def _runs(stack: EmbeddedStack, dag: str) -> list[dict[str, Any]]:
@@ -156,6 +177,26 @@ def test_what_lands_in_a_bucket_becomes_a_potential_its_simulation_and_a_report(
     assert len(site.column("select potential_id from potentials")) == 1
     assert (site.settings.home / "report" / "index.html").exists()
     assert list(stale(site.settings)) == []
+
+
+def test_metrics_of_airflow_and_ours_were_told(site: Site) -> None:
+    heard = site.statsd.heard
+    assert heard["airflow.meltlake.landing.landed"] == "1|c"
+    for verb in ("ingest", "observe", "train", "simulate", "publish", "report"):
+        assert heard[f"airflow.meltlake.pods.ended.{verb}.0"] == "1|c"
+        assert float(heard[f"airflow.meltlake.pods.ran.{verb}"].removesuffix("|ms")) > 0
+    assert {name for name in heard if name.startswith("airflow.meltlake.pods.ended.") and name[-2:] != ".0"} == set()
+    assert "airflow.dagrun.duration.success.train" in heard
+
+
+def test_openlineage_was_told_what_read_and_wrote_what(site: Site) -> None:
+    told = {job: (reads, writes) for kind, job, reads, writes in site.lineage() if kind == "COMPLETE"}
+    lake = site.settings.lake
+    assert f"{lake}/frames" in told["ingest.ingest"][1]
+    assert f"{lake}/frames" in told["train.materialize"][0]
+    assert f"{lake}/potentials" in told["train.train"][1]
+    assert f"{lake}/potentials" in told["simulate.simulate"][0]
+    assert f"file/{site.settings.warehouse}" in told["report.publish"][1]
 
 
 def test_a_restart_forgets_nothing_and_repeats_nothing(site: Site) -> None:
