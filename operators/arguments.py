@@ -1,6 +1,7 @@
 """What can be typed after `meltlake`: verbs, options and their help. Running them belongs in `cli`."""
 
 import argparse
+from importlib.metadata import version
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
         description=overview(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    whole.add_argument("--version", action="version", version=f"meltlake {version('meltlake')}")
     # The overview lists them, in groups, which argparse does not have.
     verbs = whole.add_subparsers(required=True, metavar="COMMAND", prog="meltlake", help=argparse.SUPPRESS)
 

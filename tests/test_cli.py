@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,9 @@ def test_a_refusal_names_its_file_once(home):
     broken = home / "raw" / "broken" / "OUTCAR"
     told = meltlake(home, "ingest", broken).stderr.splitlines()
     assert [line.count(str(broken)) for line in told if str(broken) in line] == [1, 1]
+
+
+def test_the_version_is_that_of_the_package():
+    answer = subprocess.run([sys.executable, "-m", "operators.cli", "--version"], capture_output=True, text=True)
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (answer.returncode, answer.stdout) == (0, f"meltlake {declared}\n")

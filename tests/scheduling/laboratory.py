@@ -106,7 +106,9 @@ class Laboratory:
         self.stack.api(f"{_path(task)}/hitlDetails", {"chosen_options": [option], "params_input": {}}, method="PATCH")
 
     def clear(self, task: dict[str, Any]) -> None:
+        """As Airflow's page does: with all that follows the task."""
         wanted = {"dry_run": False, "dag_run_id": task["dag_run_id"], "only_failed": False, "reset_dag_runs": True}
+        wanted["include_downstream"] = True
         wanted["task_ids"] = [[task["task_id"], task["map_index"]]]
         self.stack.api(f"dags/{task['dag_id']}/clearTaskInstances", wanted)
 
