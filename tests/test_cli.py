@@ -121,6 +121,7 @@ def test_a_refusal_names_its_file_once(home):
 
 
 def test_the_version_is_that_of_the_package():
-    answer = subprocess.run([sys.executable, "-m", "operators.cli", "--version"], capture_output=True, text=True)
+    command = [sys.executable, "-m", "operators.cli", "--version"]
+    answer = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert (answer.returncode, answer.stdout) == (0, f"meltlake {declared}\n")
