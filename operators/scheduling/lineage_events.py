@@ -21,7 +21,7 @@ _OF_RUNS = (
 _OF_POTENTIALS = ("rmse", "parity", "committees", "committee_frames", "coverage", "model_cards")
 _RUNS = ("frames", "runs")
 
-_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+READ_AND_WRITTEN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "ingest": ((), (*_RUNS, "raw_files", "expectation_results")),
     "validate": (_RUNS, (*_RUNS, "expectation_results")),
     "observe --run": (_RUNS, _OF_RUNS),
@@ -32,7 +32,7 @@ _TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "publish": (("frames", "runs", "potentials", *_OF_RUNS, *_OF_POTENTIALS), ()),
     "report": ((), ()),
 }
-"""Tables that each command reads and writes."""
+"""The tables of the lake that each command reads, and those that it writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def flow(arguments: Sequence[str], settings: Settings) -> Flow:
     """
     verb, *words = arguments
     name = f"{verb} {words[0]}" if verb == "observe" and words else verb
-    reads, writes = _TABLES.get(name, ((), ()))
+    reads, writes = READ_AND_WRITTEN.get(name, ((), ()))
     inputs = [f"{settings.lake}/{table}" for table in reads]
     outputs = [f"{settings.lake}/{table}" for table in writes]
     match verb:

@@ -30,4 +30,5 @@ def tell_of_pod(pod: k8s.V1Pod, verb: str, *, container: str = "base") -> None:
 
 
 def _ms(since: datetime, until: datetime) -> float:
-    return (until - since).total_seconds() * 1e3
+    """Not below 0: the one time may be the API server's, the other a node's, and their clocks differ."""
+    return max(0.0, (until - since).total_seconds() * 1e3)

@@ -8,7 +8,7 @@ from airflow.providers.openlineage.extractors.manager import ExtractorManager
 from airflow.utils.state import TaskInstanceState
 
 from operators.help import VERBS
-from operators.scheduling.lineage_events import _TABLES, Flow, flow
+from operators.scheduling.lineage_events import READ_AND_WRITTEN, Flow, flow
 from operators.scheduling.runner import RunnerOperator
 from schemas.settings import Settings
 from schemas.tables import TABLES
@@ -25,10 +25,10 @@ def test_every_command_that_is_planned_is_known_and_its_tables_exist() -> None:
     )
     typed = set(re.findall(r'(?<![\w\])])\["([a-z]+)"', planned)) & set(VERBS)
     assert {"ingest", "observe", "train", "simulate", "publish"} <= typed
-    assert typed <= {command.partition(" ")[0] for command in _TABLES}
-    assert {table for reads_and_writes in _TABLES.values() for side in reads_and_writes for table in side} <= set(
-        TABLES
-    )
+    assert typed <= {command.partition(" ")[0] for command in READ_AND_WRITTEN}
+    assert {
+        table for reads_and_writes in READ_AND_WRITTEN.values() for side in reads_and_writes for table in side
+    } <= set(TABLES)
 
 
 def test_a_training_reads_its_set_and_writes_a_potential() -> None:
