@@ -132,7 +132,10 @@ def _can_be_told(entry: str) -> bool:
 
 
 def _local_files(zone: str) -> Iterator[_File]:
-    for folder, _, names in os.walk(zone):
+    for folder, folders, names in os.walk(zone):
+        for name in folders:
+            if (link := Path(folder, name)).is_symlink():
+                _tell_of_link(link)
         for name in names:
             path = Path(folder, name)
             try:
@@ -140,6 +143,12 @@ def _local_files(zone: str) -> Iterator[_File]:
             except OSError:  # renamed while we looked, a link to nothing or to itself, a folder that we may not enter
                 continue
             yield _File(path.relative_to(zone).as_posix(), about.st_size, about.st_mtime_ns)
+
+
+@cache
+def _tell_of_link(link: Path) -> None:
+    """A linked folder is not entered: it may lead in circles, or out of what a person meant. A person reads it once."""
+    log.warning("landing", link=str(link), reason="it leads to a folder: nothing there is read; copy or move it")
 
 
 def _stored_files(zone: str) -> Iterator[_File]:

@@ -44,6 +44,16 @@ def test_a_name_in_another_encoding_is_told_once_and_holds_up_nobody(tmp_path: P
     assert [line["entry"] for line in told] == ["L\\xf6sung"]
 
 
+def test_a_link_to_a_folder_is_told_once_and_not_followed(tmp_path: Path) -> None:
+    zone, elsewhere = tmp_path / "zone", tmp_path / "elsewhere"
+    _entry(elsewhere, "run")
+    zone.mkdir()
+    (zone / "linked").symlink_to(elsewhere / "run")
+    with capture_logs() as told:
+        assert entries(str(zone)) == entries(str(zone)) == {}
+    assert [line["link"] for line in told] == [str(zone / "linked")]
+
+
 def test_signature_follows_size_and_time(tmp_path: Path) -> None:
     run = _entry(tmp_path, "run")
     before = entries(str(tmp_path))["run"]
