@@ -201,7 +201,9 @@ def test_nothing_is_simulated_before_a_person_approves_it(laboratory: Laboratory
         wanted = {name for name in potentials if name in question}
         assert wanted
         assert not wanted & approved
-        time.sleep(5)  # Airflow asks again if the answer comes before it has noticed that the asking process ended
+        # Airflow asks again if the answer comes before it has noticed that the asking process ended.
+        wait_until(lambda name=asked["id"]: not laboratory.processes(f"worker -- .*{name}"), 60, "asked")
+        time.sleep(5)
         laboratory.answer(asked, "Approve")
         approved |= wanted
         wait_until(lambda now=set(approved): simulated() == now, 900, "simulated")
