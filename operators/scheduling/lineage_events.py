@@ -5,10 +5,10 @@ Inputs and outputs are addresses: tables of the lake, folders, files. Which row 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from lake.raw_store import full_address
 from schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,17 +22,23 @@ _OF_POTENTIALS = ("rmse", "parity", "committees", "committee_frames", "coverage"
 _RUNS = ("frames", "runs")
 
 READ_AND_WRITTEN: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "ingest": ((), (*_RUNS, "raw_files", "expectation_results")),
+    "ingest": ((), (*_RUNS, "raw_files", "expectation_results", "cross_checks", "repeated_frames")),
     "validate": (_RUNS, (*_RUNS, "expectation_results")),
     "observe --run": (_RUNS, _OF_RUNS),
     "observe --potential": (("potentials", "training_sets", *_RUNS), _OF_POTENTIALS),
-    "materialize": (_RUNS, ("training_sets", "training_set_frames", "training_set_runs")),
-    "train": (("training_sets",), ("potentials", "learning_curves")),
-    "simulate": (("potentials", *_RUNS), (*_RUNS, "performance")),
-    "publish": (("frames", "runs", "potentials", *_OF_RUNS, *_OF_POTENTIALS), ()),
+    "materialize": (_RUNS, ("training_sets", "training_set_frames", "training_set_runs", "training_set_requests")),
+    "train": (
+        ("training_sets",),
+        ("potentials", "learning_curves", "model_cards", "closest_pairs", "neighbour_maxima"),
+    ),
+    "simulate": (
+        ("potentials", *_RUNS),
+        (*_RUNS, "expectation_results", "performance", "model_deviations", "pressure_tensors"),
+    ),
+    "publish": (("frames", "runs", "potentials", *_OF_RUNS, *_OF_POTENTIALS), ("recipes", "experiments")),
     "report": ((), ()),
 }
-"""The tables of the lake that each command reads, and those that it writes."""
+"""The tables of the lake that each command reads, and those that it may write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ def flow(arguments: Sequence[str], settings: Settings) -> Flow:
         case "report":
             inputs.append(settings.warehouse)
             outputs.append(str(settings.home / "report"))
-    return Flow(tuple(map(_absolute, inputs)), tuple(map(_absolute, outputs)))
+    return Flow(tuple(map(full_address, inputs)), tuple(map(full_address, outputs)))
 
 
 def operator_lineage(told: Flow) -> "OperatorLineage[Any, Any]":
@@ -89,10 +95,6 @@ def _before_options(words: Sequence[str]) -> list[str]:
         if word.startswith("--"):
             return names[:place]
     return names
-
-
-def _absolute(address: str) -> str:
-    return address if "://" in address else str(Path(address).absolute())
 
 
 def _named(address: str) -> tuple[str, str]:
